@@ -1,0 +1,115 @@
+"""The manager's door: what other processes may ask of the cache, in bytes, never in objects.
+
+`BaseManager` serves one `Door` on a unix socket. Its messages are pickled, so nobody gets that far who is not the
+same user (SO_PEERCRED) and does not have the key of this run.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable
+from multiprocessing import connection as mp
+from multiprocessing.managers import BaseManager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from teleclaude.cache import wire
+from teleclaude.cache.core import CacheCore
+from teleclaude.core.files import unlink_socket
+from teleclaude.core.peer import is_same_user
+from teleclaude.core.records import Kind
+from teleclaude.core.requests import Outcome, Request
+
+log = logging.getLogger(__name__)
+
+EXPOSED = ("write", "submit", "work", "finish", "emit", "set_interest", "stale", "stats")
+
+_request = msgspec.msgpack.Decoder(Request).decode
+_outcome = msgspec.msgpack.Decoder(Outcome).decode
+_output = msgspec.msgpack.Decoder(wire.OutputFrame).decode
+_wants = msgspec.msgpack.Decoder(list[tuple[str, Kind]]).decode
+
+
+class Door:
+    """What other processes may ask. Arguments and answers are bytes and plain values."""
+
+    def __init__(self, core: CacheCore, publish: Callable[[], None]) -> None:
+        self._core = core
+        self._publish = publish
+
+    def write(self, ops: bytes, flush: bool) -> tuple[str, int]:
+        """Apply writes; with `flush` the snapshot shows them before this returns."""
+        at = self._core.write(wire.decode_ops(ops))
+        if flush:
+            self._publish()
+        return at
+
+    def submit(self, subscriber: str, request: bytes) -> None:
+        """Hand a request to the sync process; its outcome comes on the subscriber's feed."""
+        self._core.submit(subscriber, _request(request))
+
+    def work(self, interest_version: int, timeout: float) -> bytes:
+        """Wait for something to do."""
+        return wire.encode(self._core.work(interest_version, timeout))
+
+    def finish(self, outcome: bytes) -> None:
+        """Tell how a request ended."""
+        self._core.finish(_outcome(outcome))
+
+    def emit(self, output: bytes) -> None:
+        """Send the output of a watched session to whoever watches."""
+        self._core.emit(_output(output))
+
+    def set_interest(self, subscriber: str, client: str, wants: bytes) -> None:
+        """Say all that one client looks at."""
+        self._core.set_interest(subscriber, client, _wants(wants))
+
+    def stale(self, kind: Kind, computer: str) -> bool:
+        """Tell whether (kind, computer) has outlived its TTL."""
+        return self._core.locked(lambda cache: cache.stale(kind, computer))
+
+    def stats(self) -> dict[str, int]:
+        """Numbers for the metrics."""
+        return self._core.stats()
+
+
+class DoorManager(BaseManager):
+    """The manager; a client registers the door without a callable, the server with one."""
+
+
+DoorManager.register("door", exposed=EXPOSED)
+
+
+class _OwnUserListener:
+    """Accepts connections of this user only."""
+
+    def __init__(self, listener: Any) -> None:
+        self._listener = listener
+        self.address = listener.address
+
+    def accept(self) -> Any:
+        connection: mp.Connection = self._listener.accept()
+        with socket.socket(fileno=socket.dup(connection.fileno())) as peer:
+            if not is_same_user(peer):
+                connection.close()
+                raise OSError("refused a connection of another user")
+        return connection
+
+    def close(self) -> None:
+        self._listener.close()
+
+
+def serve(door: Door, path: Path, key: bytes) -> Callable[[], None]:
+    """Bind the door at `path`; give the function that serves it for ever, for a thread."""
+
+    class _Server(DoorManager):
+        pass
+
+    _Server.register("door", callable=lambda: door, exposed=EXPOSED)
+    unlink_socket(path)
+    server = _Server(address=str(path), authkey=key).get_server()
+    server.listener = _OwnUserListener(server.listener)  # type: ignore[attr-defined]  # typeshed leaves it out
+    return server.serve_forever

@@ -1,0 +1,101 @@
+"""The cache process: DaemonCache behind its three doors (manager, snapshot, feed)."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from typing import Any
+
+from teleclaude.cache.core import CacheCore
+from teleclaude.cache.daemon_cache import DaemonCache
+from teleclaude.cache.door import Door, serve
+from teleclaude.cache.feed import FeedServer
+from teleclaude.cache.snapshot import SnapshotWriter
+from teleclaude.core import log as logs
+from teleclaude.core.lifeline import BEAT_EVERY, Lifeline
+from teleclaude.core.paths import Places, places
+from teleclaude.core.settings import load
+
+log = logging.getLogger(__name__)
+
+PUBLISH_EVERY = 0.010  # seconds, at most
+
+
+class Publisher:
+    """Publishes the snapshot: soon after each change, and at once when asked."""
+
+    def __init__(self, core: CacheCore, writer: SnapshotWriter) -> None:
+        self._core = core
+        self._writer = writer
+        self._lock = threading.Lock()  # one payload at a time, so that versions never go backwards
+        self._published = -1
+
+    def publish(self) -> None:
+        """Show what is cached now, unless it is shown already."""
+        with self._lock:
+            found = self._core.snapshot()
+            if found and found[0] != self._published:
+                self._writer.publish(found[1])
+                self._published = found[0]
+
+    def run(self, stop: threading.Event) -> None:
+        """Publish for ever, at most every `PUBLISH_EVERY` seconds."""
+        while not stop.wait(PUBLISH_EVERY):
+            self._core.wait_for_change(self._published, None)
+            try:
+                self.publish()
+            except OSError:
+                log.exception("cannot publish the snapshot; readers keep the last one")
+                stop.wait(1.0)
+
+
+class CacheProcess:
+    """All of the process but its start."""
+
+    def __init__(self, place: Places, local: str, lifeline: Lifeline) -> None:
+        self._lifeline = lifeline
+        self._stop = threading.Event()
+        self.core = CacheCore(DaemonCache(local))
+        self._publisher = Publisher(self.core, SnapshotWriter(place.snapshot_file))
+        self._serve = serve(Door(self.core, self._publisher.publish), place.cache_socket, place.key_file.read_bytes())
+        self._feed = FeedServer(self.core, place.feed_socket)
+
+    def stop(self, *_: Any) -> None:
+        """End `run`; also a signal handler."""
+        self._stop.set()
+
+    def run(self) -> None:
+        """Serve until stopped."""
+        threading.Thread(target=self._serve, name="manager", daemon=True).start()
+        threading.Thread(target=self._publisher.run, args=(self._stop,), name="publisher", daemon=True).start()
+        self._feed.start()
+        self._lifeline.ready()
+        while not self._stop.wait(self._pause()):
+            self.core.expire()
+            self._lifeline.beat()  # behind the lock, so a beat proves that it is free
+        self._feed.close()
+
+    def _pause(self) -> float:
+        due = self.core.next_expiry()
+        return BEAT_EVERY if due is None else min(BEAT_EVERY, max(0.001, due))
+
+
+def main() -> None:
+    """Run the cache process until SIGTERM, or until the supervisor is gone."""
+    os.umask(0o077)
+    lifeline = Lifeline.from_environment()
+    place = places()
+    settings = load(place.settings_file)
+    logs.set_up("cache", settings.log.level)
+    process = CacheProcess(place, settings.computer.name, lifeline)
+    signal.signal(signal.SIGTERM, process.stop)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all; the supervisor ends us in order
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    lifeline.watch(process.stop)
+    process.run()
+
+
+if __name__ == "__main__":
+    main()

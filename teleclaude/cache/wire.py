@@ -1,0 +1,266 @@
+"""What goes between the workers: writes into the cache, frames out of it. msgpack, length-prefixed on the feed.
+
+Record bodies are JSON bytes, encoded once by the cache and never again on the way to a client.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TypeAlias
+
+import msgspec
+
+from teleclaude.core.records import Computer, Kind, Project, Record, Session, Todo
+from teleclaude.core.requests import Outcome, Request
+
+FRAME_LIMIT = 256 * 1024 * 1024  # bytes; a snapshot of 100,000 sessions is 40 MB
+_LENGTH = struct.Struct("!I")
+
+
+class _Op(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """One write."""
+
+
+class PutComputers(_Op, frozen=True, tag="pc"):
+    """Put computers, each by its name."""
+
+    records: list[Computer]
+
+
+class PutProjects(_Op, frozen=True, tag="pp"):
+    """Put projects, each by computer and path."""
+
+    records: list[Project]
+
+
+class PutSessions(_Op, frozen=True, tag="ps"):
+    """Put sessions, each by computer and id."""
+
+    records: list[Session]
+
+
+class PutTodos(_Op, frozen=True, tag="pt"):
+    """Put todos, each by computer, project and slug."""
+
+    records: list[Todo]
+
+
+class ReplaceProjects(_Op, frozen=True, tag="rp"):
+    """All projects that `computer` has."""
+
+    computer: str
+    records: list[Project]
+
+
+class ReplaceSessions(_Op, frozen=True, tag="rs"):
+    """All sessions that `computer` has."""
+
+    computer: str
+    records: list[Session]
+
+
+class ReplaceTodos(_Op, frozen=True, tag="rt"):
+    """All todos that `computer` has."""
+
+    computer: str
+    records: list[Todo]
+
+
+class Remove(_Op, frozen=True, tag="rm"):
+    """Remove records by key."""
+
+    kind: Kind
+    computer: str
+    keys: list[str]
+
+
+class Touch(_Op, frozen=True, tag="to"):
+    """What is here of (kind, computer) is as its owner has it: its TTL begins anew."""
+
+    kind: Kind
+    computer: str
+
+
+class Forget(_Op, frozen=True, tag="fo"):
+    """Remove a computer and all that it owned."""
+
+    computer: str
+
+
+class Filled(_Op, frozen=True, tag="fi"):
+    """The first look at this computer is done: the cache may show itself."""
+
+
+Op: TypeAlias = (
+    PutComputers
+    | PutProjects
+    | PutSessions
+    | PutTodos
+    | ReplaceProjects
+    | ReplaceSessions
+    | ReplaceTodos
+    | Remove
+    | Touch
+    | Forget
+    | Filled
+)
+
+
+def put(records: list[Record]) -> list[Op]:
+    """Make the writes that put records of any kinds."""
+    computers = [r for r in records if isinstance(r, Computer)]
+    projects = [r for r in records if isinstance(r, Project)]
+    sessions = [r for r in records if isinstance(r, Session)]
+    todos = [r for r in records if isinstance(r, Todo)]
+    ops: list[Op] = []
+    if computers:
+        ops.append(PutComputers(computers))
+    if projects:
+        ops.append(PutProjects(projects))
+    if sessions:
+        ops.append(PutSessions(sessions))
+    if todos:
+        ops.append(PutTodos(todos))
+    return ops
+
+
+def replace(kind: Kind, computer: str, records: list[Record]) -> Op:
+    """Make the write that replaces all that `computer` has of `kind` ("computers" cannot be replaced)."""
+    match kind:
+        case "projects":
+            return ReplaceProjects(computer, [r for r in records if isinstance(r, Project)])
+        case "sessions":
+            return ReplaceSessions(computer, [r for r in records if isinstance(r, Session)])
+        case "todos":
+            return ReplaceTodos(computer, [r for r in records if isinstance(r, Todo)])
+        case "computers":
+            raise ValueError("computers are put one by one")
+
+
+class Change(msgspec.Struct, frozen=True, array_like=True):
+    """One version's change of one record. `body` is its JSON; None means removed. `is_new`: it was not there."""
+
+    version: int
+    kind: Kind
+    computer: str
+    key: str
+    body: bytes | None
+    is_new: bool = False
+
+
+class Section(msgspec.Struct, frozen=True, array_like=True):
+    """All records of one kind of one computer, as (key, body)."""
+
+    kind: Kind
+    computer: str
+    items: list[tuple[str, bytes]]
+
+
+class _Frame(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """A frame of the feed."""
+
+
+class SnapshotFrame(_Frame, frozen=True, tag="S"):
+    """Everything, at a version. Replaces all that the reader had."""
+
+    epoch: str
+    version: int
+    sections: list[Section]
+
+
+class ChangesFrame(_Frame, frozen=True, tag="C"):
+    """The next changes, in order, without a hole behind the last frame."""
+
+    changes: list[Change]
+
+
+class OutcomeFrame(_Frame, frozen=True, tag="O"):
+    """How a request of this subscriber ended."""
+
+    outcome: Outcome
+
+
+class OutputFrame(_Frame, frozen=True, tag="T"):
+    """The screen of a watched session, as the text of its last lines with colours (SGR only)."""
+
+    computer: str
+    session_id: str
+    text: str
+
+
+class WelcomeFrame(_Frame, frozen=True, tag="W"):
+    """First frame to each subscriber: the name under which its requests and interest go, and this computer's."""
+
+    subscriber: str
+    computer: str
+
+
+Frame: TypeAlias = SnapshotFrame | ChangesFrame | OutcomeFrame | OutputFrame | WelcomeFrame
+
+
+class Work(msgspec.Struct, frozen=True, array_like=True):
+    """What the sync process has to do: requests to run, and who is interested in what when that changed.
+
+    `interest` maps a computer's name, or "*", to the kinds that clients here look at. `interest_version` is to
+    be given back with the next question. `epoch` is the cache's: another one than before means that the cache is
+    new, and wants everything again.
+    """
+
+    epoch: str
+    requests: list[Request]
+    interest_version: int
+    interest: dict[str, list[Kind]] | None
+
+
+_encoder = msgspec.msgpack.Encoder()
+_ops = msgspec.msgpack.Decoder(list[Op])
+_frame: msgspec.msgpack.Decoder[Frame] = msgspec.msgpack.Decoder(Frame)
+_work = msgspec.msgpack.Decoder(Work)
+
+encode = _encoder.encode
+
+
+def decode_ops(data: bytes) -> list[Op]:
+    """Read a batch of writes. Raises msgspec.ValidationError or msgspec.DecodeError."""
+    return _ops.decode(data)
+
+
+def decode_frame(data: bytes) -> Frame:
+    """Read a frame's payload. Raises msgspec.ValidationError or msgspec.DecodeError."""
+    return _frame.decode(data)
+
+
+def decode_work(data: bytes) -> Work:
+    """Read the answer to a question for work."""
+    return _work.decode(data)
+
+
+def framed(payload: bytes) -> bytes:
+    """Put the length before a payload: 4 bytes, big endian."""
+    return _LENGTH.pack(len(payload)) + payload
+
+
+class FrameReader:
+    """Cuts a stream of bytes into payloads. Pure: feed it bytes, take payloads."""
+
+    def __init__(self, limit: int = FRAME_LIMIT) -> None:
+        self._buffer = bytearray()
+        self._limit = limit
+
+    def receive_data(self, data: bytes) -> list[bytes]:
+        """Take bytes, give the payloads that are whole now. Raises ValueError for a frame over the limit."""
+        self._buffer += data
+        payloads: list[bytes] = []
+        start = 0
+        while len(self._buffer) - start >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(self._buffer, start)
+            if length > self._limit:
+                raise ValueError(f"a frame of {length} bytes is over the limit of {self._limit}")
+            end = start + _LENGTH.size + length
+            if len(self._buffer) < end:
+                break
+            payloads.append(bytes(self._buffer[start + _LENGTH.size : end]))
+            start = end
+        if start:
+            del self._buffer[:start]
+        return payloads

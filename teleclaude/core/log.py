@@ -1,0 +1,22 @@
+"""Logging, set up once per process: one line a message, to standard error, safe to show."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from teleclaude.core.text import visible
+
+
+class _OneLine(logging.Formatter):
+    """Format a record as one line; a traceback's lines are joined by ` | ` so that nothing forges a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return " | ".join(visible(line) for line in super().format(record).splitlines())
+
+
+def set_up(process: str, level: str) -> None:
+    """Log to standard error as `time level process module: message`."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_OneLine(f"%(asctime)s %(levelname)s {process} %(name)s: %(message)s"))
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

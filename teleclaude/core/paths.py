@@ -1,0 +1,122 @@
+"""Where things are. Four environment variables move everything, so one machine can play several computers.
+
+`TELECLAUDE_CONFIG_DIR`, `TELECLAUDE_STATE_DIR`, `TELECLAUDE_RUNTIME_DIR`, `TELECLAUDE_TMUX_SOCKET` (a name, as in
+`tmux -L`; empty means tmux' own default).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from teleclaude.core.errors import InvalidField
+
+SOCKET_PATH_LIMIT = 100  # bytes; the kernel takes 107, and a temporary name needs a few
+
+
+@dataclass(frozen=True)
+class Places:
+    """The folders of one daemon, and the names in them."""
+
+    config: Path
+    state: Path
+    runtime: Path
+    tmux_socket: str = ""
+
+    @property
+    def settings_file(self) -> Path:
+        """The settings, TOML; may be missing."""
+        return self.config / "config.toml"
+
+    @property
+    def api_socket(self) -> Path:
+        """REST and /ws."""
+        return self.runtime / "api.sock"
+
+    @property
+    def cache_socket(self) -> Path:
+        """The manager's door: writes and control."""
+        return self.runtime / "cache.sock"
+
+    @property
+    def feed_socket(self) -> Path:
+        """The feed of changes."""
+        return self.runtime / "feed.sock"
+
+    @property
+    def snapshot_file(self) -> Path:
+        """The mapped snapshot."""
+        return self.runtime / "snapshot"
+
+    @property
+    def key_file(self) -> Path:
+        """The key that the cache's door asks for, made anew by each supervisor."""
+        return self.runtime / "cache.key"
+
+    @property
+    def lock_file(self) -> Path:
+        """Held by the supervisor; contains its pid."""
+        return self.runtime / "lock"
+
+    @property
+    def workers_file(self) -> Path:
+        """What the supervisor knows of its workers, JSON, replaced at each change (core/lifeline.py)."""
+        return self.runtime / "workers.json"
+
+    @property
+    def log_file(self) -> Path:
+        """Where a daemon in the background logs."""
+        return self.state / "daemon.log"
+
+
+def places(environ: Mapping[str, str] | None = None) -> Places:
+    """Find the folders, from the environment or else the platform's defaults. Makes nothing.
+
+    Raises InvalidField for a folder that is not absolute or too long to hold a unix socket.
+    """
+    env = os.environ if environ is None else environ
+    found = Places(
+        config=_folder(env, "TELECLAUDE_CONFIG_DIR") or _platform("config"),
+        state=_folder(env, "TELECLAUDE_STATE_DIR") or _platform("state"),
+        runtime=_folder(env, "TELECLAUDE_RUNTIME_DIR") or _default_runtime(env),
+        tmux_socket=_tmux_socket(env),
+    )
+    if len(os.fsencode(found.feed_socket)) > SOCKET_PATH_LIMIT:
+        raise InvalidField(
+            "TELECLAUDE_RUNTIME_DIR",
+            f"{found.runtime} is too long for a unix socket (at most {SOCKET_PATH_LIMIT - 10} bytes): take a shorter one",
+        )
+    return found
+
+
+def _folder(env: Mapping[str, str], name: str) -> Path | None:
+    value = env.get(name, "")
+    if not value:
+        return None
+    path = Path(value).expanduser()
+    if not path.is_absolute() or "\0" in value:
+        raise InvalidField(name, f"must be an absolute path, not {value!r}")
+    return path
+
+
+def _tmux_socket(env: Mapping[str, str]) -> str:
+    value = env.get("TELECLAUDE_TMUX_SOCKET", "")
+    if "/" in value or "\0" in value:
+        raise InvalidField("TELECLAUDE_TMUX_SOCKET", f"must be a name as in `tmux -L NAME`, not {value!r}")
+    return value
+
+
+def _platform(what: str) -> Path:
+    import platformdirs  # noqa: PLC0415  (costs 5 ms, and is not needed where the environment says it all)
+
+    folder = platformdirs.user_config_path if what == "config" else platformdirs.user_state_path
+    return folder("teleclaude", appauthor=False)
+
+
+def _default_runtime(env: Mapping[str, str]) -> Path:
+    base = env.get("XDG_RUNTIME_DIR", "")
+    if base and Path(base).is_absolute():
+        return Path(base) / "teleclaude"
+    return Path(f"/tmp/teleclaude-{os.geteuid()}")  # noqa: S108  (private_folder checks owner, mode and type)

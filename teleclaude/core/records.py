@@ -1,0 +1,165 @@
+"""The records of the shared view, and their keys.
+
+What must live here: the shape of what is cached and sent, as frozen structs. What this module must not know:
+where a record comes from, how it is stored, who reads it.
+
+Times are UTC, ISO 8601 with milliseconds and `Z`, as text; `utc_text` makes them. Each computer owns its own
+records (`computer` names the owner) and nobody else writes them.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Literal, TypeAlias
+
+import msgspec
+
+Kind: TypeAlias = Literal["computers", "projects", "sessions", "todos"]
+KINDS: tuple[Kind, ...] = ("computers", "projects", "sessions", "todos")
+
+Agent: TypeAlias = str  # a profile's name (claude, codex, gemini, shell, or one from the settings), or "other"
+SessionStatus: TypeAlias = Literal["starting", "working", "waiting", "idle", "error", "ended", "unknown"]
+TodoStatus: TypeAlias = Literal["pending", "ready", "in_progress", "done"]
+
+
+class Service(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing a computer depends on, and how it is: `tmux`, `redis`, `projects`.
+
+    `reason` is a sentence for a person; `since` is the time of the last change of `state`.
+    """
+
+    name: str
+    state: Literal["ok", "off", "absent", "down", "hung"]
+    reason: str = ""
+    since: str = ""
+
+
+class Computer(msgspec.Struct, frozen=True, kw_only=True):
+    """A computer of the fleet. `counts` maps a session status to a number of sessions."""
+
+    name: str
+    status: Literal["online", "offline"] = "online"
+    last_seen: str = ""
+    is_local: bool = False
+    user: str = ""
+    host: str = ""
+    role: str = ""
+    platform: str = ""
+    version: str = ""
+    epoch: str = ""
+    counts: dict[str, int] = {}
+    services: tuple[Service, ...] = ()
+
+
+class Project(msgspec.Struct, frozen=True, kw_only=True):
+    """A folder people work in. `configured` is false for one that is shown only because a session is in it."""
+
+    computer: str
+    path: str
+    name: str
+    description: str = ""
+    branch: str = ""
+    configured: bool = True
+
+
+class Tmux(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a session lives in tmux: the session's name for people, the `$`, `@` and `%` ids for programs."""
+
+    name: str
+    session: str
+    window: str
+    pane: str
+
+
+class Session(msgspec.Struct, frozen=True, kw_only=True):
+    """One tmux pane worth showing: an agent's, or the active pane of a session without an agent.
+
+    `project` is a path (the longest project path that holds `cwd`); `attached` counts tmux clients;
+    `last_*` are times. `session_id` is stable across restarts of the daemon.
+    """
+
+    session_id: str
+    computer: str
+    project: str = ""
+    cwd: str = ""
+    title: str = ""
+    agent: Agent = "shell"
+    thinking_mode: str = ""
+    status: SessionStatus = "unknown"
+    status_reason: str = ""
+    status_since: str = ""
+    command: str = ""
+    created_at: str = ""
+    last_activity: str = ""
+    last_input: str = ""
+    last_output: str = ""
+    attached: int = 0
+    parent: str = ""
+    tmux: Tmux
+
+
+class Todo(msgspec.Struct, frozen=True, kw_only=True):
+    """One piece of planned work. `project` is the project's path; `order` is its place in its file."""
+
+    computer: str
+    project: str
+    slug: str
+    title: str
+    description: str = ""
+    status: TodoStatus = "pending"
+    order: int = 0
+    has_requirements: bool = False
+    has_plan: bool = False
+    build_status: str = ""
+    review_status: str = ""
+
+
+Record: TypeAlias = Computer | Project | Session | Todo
+
+TYPES: dict[Kind, type[Record]] = {
+    "computers": Computer,
+    "projects": Project,
+    "sessions": Session,
+    "todos": Todo,
+}
+_KINDS: dict[type[Record], Kind] = {cls: kind for kind, cls in TYPES.items()}
+
+
+def kind_of(record: Record) -> Kind:
+    """Kind of a record."""
+    return _KINDS[type(record)]
+
+
+def owner_of(record: Record) -> str:
+    """Name of the computer that owns a record."""
+    return record.name if isinstance(record, Computer) else record.computer
+
+
+def key_of(record: Record) -> str:
+    """Key of a record, unique among the records of its kind and owner.
+
+    A todo's key is its project's path, a NUL (no path holds one), and its slug.
+    """
+    match record:
+        case Computer():
+            return record.name
+        case Project():
+            return record.path
+        case Session():
+            return record.session_id
+        case Todo():
+            return f"{record.project}\0{record.slug}"
+
+
+def utc_text(seconds: float) -> str:
+    """Seconds since 1970 as UTC text with milliseconds: `2026-11-23T18:00:00.000Z`."""
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+
+
+def utc_seconds(text: str) -> float | None:
+    """Read the inverse of `utc_text`; None for an empty or malformed text."""
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        return None

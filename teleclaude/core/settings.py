@@ -1,0 +1,262 @@
+"""The settings file: TOML, every key optional, unknown keys refused.
+
+What must live here: the shape, the defaults, and errors that name key, line, reason and what is allowed. What this
+module must not know: what any setting is used for.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import shlex
+import socket
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from teleclaude.core.errors import SettingsError
+
+NAME_LIMIT = 128
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+
+class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of the file."""
+
+
+class ComputerSettings(_Table, frozen=True, kw_only=True):
+    """`[computer]`: `name` in the shared view; `host` is what others give to ssh; `role` is free text."""
+
+    name: str = ""
+    host: str = ""
+    role: str = ""
+
+
+class ProjectEntry(_Table, frozen=True, kw_only=True):
+    """`[[projects.list]]`: one project by hand."""
+
+    path: str
+    name: str = ""
+    description: str = ""
+
+
+class ProjectSettings(_Table, frozen=True, kw_only=True):
+    """`[projects]`: each git repository below a root (two levels) is a project."""
+
+    roots: tuple[str, ...] = ()
+    list: tuple[ProjectEntry, ...] = ()
+
+
+class AgentProfile(_Table, frozen=True, kw_only=True):
+    """`[agents.NAME]`: a command line, its colour in the tree, and extra arguments per thinking mode."""
+
+    command: str
+    colour: str = "white"
+    thinking_modes: dict[str, str] = {}
+
+
+class RedisSettings(_Table, frozen=True, kw_only=True):
+    """`[redis]`: empty url means no fleet. Written by `teleclaude fleet create | join`."""
+
+    url: str = ""
+    prefix: str = "teleclaude:"
+    cluster: bool = False
+    ca_file: str = ""
+
+
+Verb = Literal["view", "message", "start", "end"]
+
+
+class FleetSettings(_Table, frozen=True, kw_only=True):
+    """`[fleet]`: `allow` maps a sender's name, or "*", to what it may do here.
+
+    `forget_after`: hours after which a computer that is gone leaves the view. `embedded`: the address
+    ("127.0.0.1:6399") on which this daemon runs the fleet's own server; empty for none.
+    """
+
+    allow: dict[str, tuple[Verb, ...]] = msgspec.field(
+        default_factory=lambda: {"*": ("view", "message", "start", "end")}
+    )
+    forget_after: float = 24.0
+    embedded: str = ""
+
+
+class ApiSettings(_Table, frozen=True, kw_only=True):
+    """`[api]`: `tcp` is "address:port", empty for none; tokens are always required there.
+
+    `hosts` and `origins`: exact values allowed besides the address itself. A non-loopback address needs
+    `tls_cert` and `tls_key`, or `behind_tunnel`.
+    """
+
+    tcp: str = ""
+    hosts: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
+    tls_cert: str = ""
+    tls_key: str = ""
+    behind_tunnel: bool = False
+
+
+class TmuxSettings(_Table, frozen=True, kw_only=True):
+    """`[tmux]`: `socket` is a name as in `tmux -L`; the environment variable wins."""
+
+    socket: str = ""
+
+
+class LogSettings(_Table, frozen=True, kw_only=True):
+    """`[log]`."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class _File(_Table, frozen=True, kw_only=True):
+    computer: ComputerSettings = ComputerSettings()
+    projects: ProjectSettings = ProjectSettings()
+    agents: dict[str, AgentProfile] = {}
+    redis: RedisSettings = RedisSettings()
+    fleet: FleetSettings = FleetSettings()
+    api: ApiSettings = ApiSettings()
+    tmux: TmuxSettings = TmuxSettings()
+    log: LogSettings = LogSettings()
+
+
+class Settings(_File, frozen=True, kw_only=True):
+    """All settings, with defaults filled in: `computer.name`, `computer.host` and the built-in agents."""
+
+
+BUILT_IN_AGENTS = {
+    "claude": AgentProfile(command="claude", colour="orange"),
+    "codex": AgentProfile(command="codex", colour="cyan"),
+    "gemini": AgentProfile(command="gemini", colour="blue"),
+    "shell": AgentProfile(command="", colour="green"),
+}
+
+
+def load(path: Path) -> Settings:
+    """Read the settings; a missing file means defaults. Raises SettingsError naming key, line and reason."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        text = ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: cannot be read: {error}") from error
+    try:
+        return parse(text)
+    except SettingsError as error:
+        raise SettingsError(f"{path}: {error.message}", field=error.field) from error
+
+
+def parse(text: str) -> Settings:
+    """Read settings from TOML text. Raises SettingsError."""
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"not valid TOML: {error}") from error
+    _refuse_unknown(data, _File, "", text)
+    try:
+        found = msgspec.convert(data, _File)
+    except msgspec.ValidationError as error:
+        raise _explained(str(error), text) from error
+    _check(found, text)
+    return _with_defaults(found)
+
+
+def _with_defaults(found: _File) -> Settings:
+    host = socket.gethostname()
+    name = found.computer.name or re.sub(r"[^A-Za-z0-9._-]", "-", host.split(".")[0]).strip("-._") or "computer"
+    return Settings(
+        computer=ComputerSettings(name=name, host=found.computer.host or host, role=found.computer.role),
+        projects=found.projects,
+        agents={**BUILT_IN_AGENTS, **found.agents},
+        redis=found.redis,
+        fleet=found.fleet,
+        api=found.api,
+        tmux=found.tmux,
+        log=found.log,
+    )
+
+
+def _table_type(field_type: Any) -> tuple[type[_Table] | None, str]:
+    """Give the table type within a field's type, and how it is held: one, list or dict."""
+    if isinstance(field_type, type) and issubclass(field_type, _Table):
+        return field_type, "one"
+    args = getattr(field_type, "__args__", ())
+    held = next((a for a in args if isinstance(a, type) and issubclass(a, _Table)), None)
+    return held, "dict" if getattr(field_type, "__origin__", None) is dict else "list"
+
+
+def _refuse_unknown(data: dict[str, Any], table: type[_Table], where: str, text: str) -> None:
+    """Raise for the first key that `table` does not have, with the nearest right name."""
+    fields = {field.name: field.type for field in msgspec.structs.fields(table)}
+    for key, value in data.items():
+        if key not in fields:
+            near = difflib.get_close_matches(key, fields, 1, 0.5)
+            hint = f"did you mean `{near[0]}`?" if near else f"allowed are: {', '.join(fields)}"
+            raise SettingsError(f"{_at(text, key)}unknown key `{where}{key}`; {hint}", field=where + key)
+        inner, how = _table_type(fields[key])
+        if inner is None:
+            continue
+        held = {"one": [("", value)], "dict": _pairs(value), "list": _pairs(value)}[how]
+        for name, item in held:
+            if isinstance(item, dict):
+                _refuse_unknown(item, inner, f"{where}{key}.{name}." if name else f"{where}{key}.", text)
+
+
+def _pairs(value: Any) -> list[tuple[str, Any]]:
+    if isinstance(value, dict):
+        return list(value.items())
+    return [(str(number), item) for number, item in enumerate(value)] if isinstance(value, list) else []
+
+
+def _explained(message: str, text: str) -> SettingsError:
+    """Turn msgspec's "Expected `str`, got `int` - at `$.computer.name`" into our own words."""
+    reason, _, path = message.partition(" - at `$")
+    key = path.rstrip("`").lstrip(".").replace("[...]", "")
+    what = reason.replace("Expected", "must be").replace("`", "").replace(", got", ", not")
+    return SettingsError(f"{_at(text, key.rpartition('.')[2])}`{key or 'file'}` {what}", field=key or None)
+
+
+def _at(text: str, key: str) -> str:
+    """Name the first line on which `key` is set, best effort, as `line N: `."""
+    pattern = re.compile(rf"^\s*(\[+[^\]]*\b)?[\"']?{re.escape(key)}[\"']?\s*(=|\]|\.)")
+    number = next((n for n, line in enumerate(text.splitlines(), 1) if key and pattern.search(line)), None)
+    return f"line {number}: " if number else ""
+
+
+def _check(found: _File, text: str) -> None:
+    """Check what types cannot say."""
+
+    def refuse(key: str, reason: str) -> None:
+        raise SettingsError(f"{_at(text, key.rpartition('.')[2])}`{key}` {reason}", field=key)
+
+    if found.computer.name:
+        check_name(found.computer.name, "computer.name")
+    if found.computer.host and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._:@%-]{0,252}", found.computer.host):
+        refuse("computer.host", "must be a host name or address, as given to ssh")
+    for name, profile in found.agents.items():
+        check_name(name, "agents")
+        try:
+            argv = shlex.split(profile.command)
+        except ValueError as error:
+            refuse(f"agents.{name}.command", f"is not a command line: {error}")
+        else:
+            if not argv and name != "shell":
+                refuse(f"agents.{name}.command", "must not be empty")
+    if found.fleet.forget_after <= 0:
+        refuse("fleet.forget_after", "must be a number of hours above 0")
+    if any(c in found.redis.prefix for c in "{}\0 \n") or len(found.redis.prefix) > NAME_LIMIT:
+        refuse("redis.prefix", "must be short and without braces, blanks or NUL")
+    if found.api.tcp and not re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}", found.api.tcp):
+        refuse("api.tcp", 'must be "address:port", as "127.0.0.1:8420"')
+
+
+def check_name(name: str, field: str) -> str:
+    """Give back a computer's or profile's name if it is one. Raises SettingsError."""
+    if not _NAME.fullmatch(name):
+        raise SettingsError(
+            f"`{field}` must be 1 to {NAME_LIMIT} letters, digits, dots, dashes or underscores, "
+            f"beginning with a letter or digit, not {name[:40]!r}",
+            field=field,
+        )
+    return name

@@ -1,0 +1,1 @@
+"""The sync process: everything that touches this computer or the network."""

@@ -1,0 +1,1 @@
+"""This computer: tmux, projects and todos, watched by events."""

@@ -1,0 +1,1 @@
+"""The other computers, over Redis Streams. The only place that imports Redis."""

@@ -1,0 +1,1 @@
+"""The terminal client: messages in, state out, view from state."""

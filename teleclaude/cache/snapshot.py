@@ -99,7 +99,7 @@ def payload_of(epoch: str, version: int, written: float, shelves: Iterable[tuple
 
 
 class SnapshotWriter:
-    """The only writer of the file at `path`. Takes over a path left by an earlier one; its readers are not disturbed."""
+    """The only writer of the file at `path`. Takes over a path left by an earlier one, which its readers survive."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

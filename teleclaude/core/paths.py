@@ -86,7 +86,7 @@ def places(environ: Mapping[str, str] | None = None) -> Places:
     if len(os.fsencode(found.feed_socket)) > SOCKET_PATH_LIMIT:
         raise InvalidField(
             "TELECLAUDE_RUNTIME_DIR",
-            f"{found.runtime} is too long for a unix socket (at most {SOCKET_PATH_LIMIT - 10} bytes): take a shorter one",
+            f"{found.runtime} is too long for a unix socket (at most {SOCKET_PATH_LIMIT - 10} bytes): take a shorter",
         )
     return found
 

@@ -35,7 +35,10 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Computer(msgspec.Struct, frozen=True, kw_only=True):
-    """A computer of the fleet. `counts` maps a session status to a number of sessions."""
+    """A computer of the fleet. `counts` maps a session status to a number of sessions.
+
+    `awaited`: kinds that were asked of it and have not come yet; the reader's note, as `status` is.
+    """
 
     name: str
     status: Literal["online", "offline"] = "online"
@@ -47,6 +50,7 @@ class Computer(msgspec.Struct, frozen=True, kw_only=True):
     platform: str = ""
     version: str = ""
     epoch: str = ""
+    awaited: tuple[Kind, ...] = ()
     counts: dict[str, int] = {}
     services: tuple[Service, ...] = ()
 

@@ -1,0 +1,115 @@
+"""This computer's own records: what the local half found last, with a number for each change.
+
+Rules: only the local half updates it; each update that changes something of a kind takes the next number (seq) of
+that kind, in this process' epoch; listeners hear of it once, in order. The cache gets the same difference.
+It knows no tmux and no Redis.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from teleclaude.cache import wire
+from teleclaude.core.records import Computer, Kind, Record, key_of, kind_of, owner_of
+
+
+@dataclass(frozen=True)
+class OwnChange:
+    """Change number `seq` of a kind: records put, and keys removed."""
+
+    kind: Kind
+    seq: int
+    puts: list[Record]
+    removed: list[str]
+
+
+Listener = Callable[[OwnChange], None]
+OWN_KINDS: tuple[Kind, ...] = ("projects", "sessions", "todos")
+
+
+class OwnRecords:
+    """Records of `computer`, this one. `submit` takes the writes for the cache."""
+
+    def __init__(self, computer: str, submit: Callable[[list[wire.Op]], None]) -> None:
+        self.computer = computer
+        self.epoch = secrets.token_hex(8)
+        self._submit = submit
+        self._lock = threading.RLock()
+        self._records: dict[Kind, dict[str, Record]] = {kind: {} for kind in OWN_KINDS}
+        self._seq: dict[Kind, int] = dict.fromkeys(OWN_KINDS, 0)
+        self._me: Computer | None = None
+        self._filled = False
+        self._listeners: list[Listener] = []
+
+    def listen(self, listener: Listener) -> None:
+        """Call `listener` for each change from now on, in order, under a lock: it must be quick."""
+        with self._lock:
+            self._listeners.append(listener)
+
+    def update(self, kind: Kind, records: Iterable[Record]) -> bool:
+        """Take all records that this computer has of `kind` now. True when that changed something."""
+        wanted = {key_of(record): record for record in records}
+        for record in wanted.values():
+            if kind_of(record) != kind or owner_of(record) != self.computer:
+                raise ValueError(f"{record!r} is not one of the {kind} of {self.computer}")
+        with self._lock:
+            here = self._records[kind]
+            puts = [record for key, record in wanted.items() if here.get(key) != record]
+            removed = [key for key in here if key not in wanted]
+            if not puts and not removed:
+                return False
+            self._records[kind] = wanted
+            self._seq[kind] += 1
+            self._submit(_ops(kind, self.computer, puts, removed))
+            for listener in self._listeners:
+                listener(OwnChange(kind, self._seq[kind], puts, removed))
+            return True
+
+    def update_computer(self, me: Computer) -> None:
+        """Take this computer's own record."""
+        with self._lock:
+            if me != self._me:
+                self._me = me
+                self._submit(wire.put([me]))
+
+    def filled(self) -> None:
+        """Say that the first look at this computer is done; the cache shows itself from then on."""
+        with self._lock:
+            if not self._filled:
+                self._filled = True
+                self._submit([wire.Filled()])
+
+    def everything(self) -> list[wire.Op]:
+        """All of it, as writes for a new cache."""
+        with self._lock:
+            ops: list[wire.Op] = [] if self._me is None else wire.put([self._me])
+            ops += [wire.replace(kind, self.computer, list(self._records[kind].values())) for kind in OWN_KINDS]
+            return [*ops, wire.Filled()] if self._filled else ops
+
+    def snapshot(self, kind: Kind) -> tuple[int, list[Record]]:
+        """(seq, records) of a kind now."""
+        with self._lock:
+            return self._seq[kind], list(self._records[kind].values())
+
+    def get(self, kind: Kind, key: str) -> Record | None:
+        """One record, or None."""
+        with self._lock:
+            return self._records[kind].get(key)
+
+    def heads(self) -> dict[Kind, int]:
+        """Seq of the last change of each kind."""
+        with self._lock:
+            return dict(self._seq)
+
+    @property
+    def me(self) -> Computer | None:
+        """This computer's own record, once there is one."""
+        return self._me
+
+
+def _ops(kind: Kind, computer: str, puts: list[Record], removed: list[str]) -> list[wire.Op]:
+    ops: list[wire.Op] = [wire.Remove(kind, computer, removed)] if removed else []
+    return ops + wire.put(puts)

@@ -1,0 +1,141 @@
+"""The snapshot file: never torn, never backward, readable whatever happens to its writer."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from teleclaude.cache.snapshot import Snapshot, SnapshotReader, SnapshotWriter, payload_of
+from tests.wait import until
+
+
+def payload(version: int, size: int = 2, epoch: str = "e") -> bytes:
+    """A payload whose sessions all tell its version."""
+    bodies = b",".join(b'{"v":%d}' % version for _ in range(size))
+    other = b'{"v":%d}' % version
+    return payload_of(
+        epoch, version, 0.0, [("sessions", "a", size, bodies), ("sessions", "b", 1, other), ("todos", "a", 1, other)]
+    )
+
+
+def test_arrays_by_kind_and_computer(tmp_path: Path) -> None:
+    """A kind, and a kind of one computer, are JSON arrays; what is not there is an empty one."""
+    writer, reader = SnapshotWriter(tmp_path / "s"), SnapshotReader(tmp_path / "s")
+    assert reader.read() is None
+    writer.publish(payload(7))
+    found = reader.read()
+    assert found is not None
+    assert (found.epoch, found.version, found.count("sessions")) == ("e", 7, 3)
+    assert json.loads(found.array("sessions")) == [{"v": 7}] * 3
+    assert json.loads(found.array("sessions", "a")) == [{"v": 7}] * 2
+    assert json.loads(found.array("todos")) == [{"v": 7}]
+    assert found.array("projects") == found.array("sessions", "nobody") == b"[]"
+    assert found.computers("sessions") == ["a", "b"]
+
+
+def test_what_did_not_change_is_not_read_again(tmp_path: Path) -> None:
+    """A reader keeps the snapshot that it has until there is a newer one."""
+    writer, reader = SnapshotWriter(tmp_path / "s"), SnapshotReader(tmp_path / "s")
+    writer.publish(payload(1))
+    first = reader.read()
+    assert reader.read() is first
+    writer.publish(payload(2))
+    second = reader.read()
+    assert second is not None
+    assert second.version == 2
+
+
+def test_reader_follows_growth_and_a_new_writer(tmp_path: Path) -> None:
+    """A file that is too small is replaced; a new writer takes over; readers find both by themselves."""
+    path = tmp_path / "s"
+    writer, reader = SnapshotWriter(path), SnapshotReader(path)
+    writer.publish(payload(1))
+    assert _version(reader) == 1
+    writer.publish(payload(2, size=200_000))
+    assert _version(reader) == 2
+    writer.close()
+    assert _version(reader) == 2
+    SnapshotWriter(path).publish(payload(1, epoch="f"))
+    found = reader.read()
+    assert found is not None
+    assert (found.epoch, found.version) == ("f", 1)
+
+
+def test_what_was_read_stays_readable_without_the_file(tmp_path: Path) -> None:
+    """The last snapshot outlives its file."""
+    path = tmp_path / "s"
+    writer, reader = SnapshotWriter(path), SnapshotReader(path)
+    writer.publish(payload(3))
+    reader.read()
+    path.unlink()
+    assert _version(reader) == 3
+
+
+def test_junk_and_links_are_refused(tmp_path: Path) -> None:
+    """A file that is no snapshot, or a link in its place, is an error and not data."""
+    junk = tmp_path / "junk"
+    junk.write_bytes(b"x" * 100)
+    with pytest.raises(OSError, match="no snapshot"):
+        SnapshotReader(junk).read()
+    link = tmp_path / "link"
+    link.symlink_to(junk)
+    with pytest.raises(OSError):
+        SnapshotReader(link).read()
+
+
+_WRITER = """
+import sys
+from pathlib import Path
+from teleclaude.cache.snapshot import SnapshotWriter
+from tests.cache.test_snapshot import payload
+writer = SnapshotWriter(Path(sys.argv[1]))
+version = int(sys.argv[2])
+while True:
+    version += 1
+    writer.publish(payload(version, size=300 + version % 300))
+"""
+
+
+def test_killed_writers_leave_no_torn_and_no_backward_snapshot(tmp_path: Path) -> None:
+    """Against a writer at full speed that is killed at any moment, each read is whole and not older."""
+    path = tmp_path / "s"
+    reader = SnapshotReader(path)
+    last = reads = 0
+    for _ in range(8):
+        process = subprocess.Popen([sys.executable, "-c", _WRITER, str(path), str(last)], cwd=Path(__file__).parents[2])
+        try:
+            target = last + 50
+            until(lambda after=last: _version(reader) > after)  # type: ignore[misc]  # a default argument binds it
+            while last < target:
+                found = reader.read()
+                assert found is not None
+                assert found.version >= last
+                versions = {item["v"] for item in json.loads(found.array("sessions"))}
+                assert versions == {found.version}
+                last = found.version
+                reads += 1
+        finally:
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait()
+        found = reader.read()
+        assert found is not None
+        assert json.loads(found.array("sessions"))[0]["v"] == found.version >= last
+        last = found.version
+    assert reads > 8
+
+
+def test_a_payload_is_refused_when_it_is_cut() -> None:
+    """Half a payload is an error, not half a snapshot."""
+    with pytest.raises(Exception, match=r"unpack|truncated"):
+        Snapshot(payload(1)[:5])
+
+
+def _version(reader: SnapshotReader) -> int:
+    found = reader.read()
+    return 0 if found is None else found.version

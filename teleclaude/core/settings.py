@@ -12,7 +12,7 @@ import shlex
 import socket
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 
@@ -20,6 +20,9 @@ from teleclaude.core.errors import SettingsError
 
 NAME_LIMIT = 128
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_NAME_RULE = (
+    f"must be 1 to {NAME_LIMIT} letters, digits, dots, dashes or underscores, beginning with a letter or a digit"
+)
 
 
 class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -125,6 +128,8 @@ class Settings(_File, frozen=True, kw_only=True):
     """All settings, with defaults filled in: `computer.name`, `computer.host` and the built-in agents."""
 
 
+_CHOICES = {"log.level": ("debug", "info", "warning", "error"), "fleet.allow": get_args(Verb)}
+
 BUILT_IN_AGENTS = {
     "claude": AgentProfile(command="claude", colour="orange"),
     "codex": AgentProfile(command="codex", colour="cyan"),
@@ -214,7 +219,15 @@ def _explained(message: str, text: str) -> SettingsError:
     reason, _, path = message.partition(" - at `$")
     key = path.rstrip("`").lstrip(".").replace("[...]", "")
     what = reason.replace("Expected", "must be").replace("`", "").replace(", got", ", not")
+    choices = next((choices for place, choices in _CHOICES.items() if key.startswith(place)), None)
+    if choices and reason.startswith("Invalid enum value"):
+        what = f"must be one of {', '.join(choices)}, not {reason.removeprefix('Invalid enum value ')}"
     return SettingsError(f"{_at(text, key.rpartition('.')[2])}`{key or 'file'}` {what}", field=key or None)
+
+
+def is_name(name: str) -> bool:
+    """Tell whether this can be the name of a computer or of a profile."""
+    return _NAME.fullmatch(name) is not None
 
 
 def _at(text: str, key: str) -> str:
@@ -230,12 +243,13 @@ def _check(found: _File, text: str) -> None:
     def refuse(key: str, reason: str) -> None:
         raise SettingsError(f"{_at(text, key.rpartition('.')[2])}`{key}` {reason}", field=key)
 
-    if found.computer.name:
-        check_name(found.computer.name, "computer.name")
+    if found.computer.name and not _NAME.fullmatch(found.computer.name):
+        refuse("computer.name", _NAME_RULE)
     if found.computer.host and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._:@%-]{0,252}", found.computer.host):
         refuse("computer.host", "must be a host name or address, as given to ssh")
     for name, profile in found.agents.items():
-        check_name(name, "agents")
+        if not _NAME.fullmatch(name):
+            refuse("agents", f"has the name {name[:40]!r}; it {_NAME_RULE}")
         try:
             argv = shlex.split(profile.command)
         except ValueError as error:
@@ -249,14 +263,3 @@ def _check(found: _File, text: str) -> None:
         refuse("redis.prefix", "must be short and without braces, blanks or NUL")
     if found.api.tcp and not re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}", found.api.tcp):
         refuse("api.tcp", 'must be "address:port", as "127.0.0.1:8420"')
-
-
-def check_name(name: str, field: str) -> str:
-    """Give back a computer's or profile's name if it is one. Raises SettingsError."""
-    if not _NAME.fullmatch(name):
-        raise SettingsError(
-            f"`{field}` must be 1 to {NAME_LIMIT} letters, digits, dots, dashes or underscores, "
-            f"beginning with a letter or digit, not {name[:40]!r}",
-            field=field,
-        )
-    return name

@@ -16,7 +16,7 @@ from teleclaude.cache.snapshot import SnapshotWriter
 from teleclaude.core import log as logs
 from teleclaude.core.lifeline import BEAT_EVERY, Lifeline
 from teleclaude.core.paths import Places, places
-from teleclaude.core.settings import load
+from teleclaude.core.settings import load_in_force
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ def main() -> None:
     os.umask(0o077)
     lifeline = Lifeline.from_environment()
     place = places()
-    settings = load(place.settings_file)
+    settings = load_in_force(place)
     logs.set_up("cache", settings.log.level)
     process = CacheProcess(place, settings.computer.name, lifeline)
     signal.signal(signal.SIGTERM, process.stop)

@@ -31,6 +31,11 @@ class Places:
         return self.config / "config.toml"
 
     @property
+    def settings_in_force(self) -> Path:
+        """The settings as the supervisor last found them right, a copy for its workers (core/settings.load_in_force)."""
+        return self.runtime / "settings.toml"
+
+    @property
     def api_socket(self) -> Path:
         """REST and /ws."""
         return self.runtime / "api.sock"

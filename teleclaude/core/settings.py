@@ -17,6 +17,7 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from teleclaude.core.errors import SettingsError
+from teleclaude.core.paths import Places
 
 NAME_LIMIT = 128
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -150,6 +151,15 @@ def load(path: Path) -> Settings:
         return parse(text)
     except SettingsError as error:
         raise SettingsError(f"{path}: {error.message}", field=error.field) from error
+
+
+def load_in_force(place: Places) -> Settings:
+    """Read the settings as the supervisor last found them right; without a supervisor, the file itself.
+
+    So a worker that comes back, or is told to reload, never meets a file that is just being edited.
+    """
+    copy = place.settings_in_force
+    return load(copy if copy.exists() else place.settings_file)
 
 
 def parse(text: str) -> Settings:

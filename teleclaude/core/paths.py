@@ -32,7 +32,7 @@ class Places:
 
     @property
     def settings_in_force(self) -> Path:
-        """The settings as the supervisor last found them right, a copy for its workers (core/settings.load_in_force)."""
+        """The settings as the supervisor last found them right, a copy for its workers (settings.load_in_force)."""
         return self.runtime / "settings.toml"
 
     @property

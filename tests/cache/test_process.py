@@ -266,3 +266,25 @@ def test_sigterm_ends_it_in_order(daemon: Daemon) -> None:
     """SIGTERM ends the process with status 0."""
     daemon.process.send_signal(signal.SIGTERM)
     assert daemon.process.wait(10) == 0
+
+
+_STRANGER = """
+import os, socket, sys
+os.setgid(65534)
+os.setuid(65534)
+connection = socket.socket(socket.AF_UNIX)
+connection.connect(sys.argv[1])
+connection.settimeout(10)
+sys.stdout.write(repr(connection.recv(1000)))
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_another_user_is_closed_at_once(daemon: Daemon) -> None:
+    """Even where the folder's mode would let them, another uid gets not a byte from either socket."""
+    daemon.place.runtime.chmod(0o755)
+    for path in (daemon.place.cache_socket, daemon.place.feed_socket):
+        path.chmod(0o777)
+        done = subprocess.run([sys.executable, "-c", _STRANGER, str(path)], capture_output=True, text=True, check=False)
+        assert done.stdout == "b''" or "ConnectionResetError" in done.stderr, (path, done)
+    assert daemon.client.stats()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from typing import Protocol
 
 from teleclaude.core.text import visible
 
@@ -15,8 +16,15 @@ class _OneLine(logging.Formatter):
         return " | ".join(visible(line) for line in super().format(record).splitlines())
 
 
-def set_up(process: str, level: str) -> None:
-    """Log to standard error as `time level process module: message`."""
-    handler = logging.StreamHandler(sys.stderr)
+class Stream(Protocol):
+    """What takes the lines."""
+
+    def write(self, text: str, /) -> object:
+        """Take some text."""
+
+
+def set_up(process: str, level: str, stream: Stream | None = None) -> None:
+    """Log to `stream`, else standard error, as `time level process module: message`."""
+    handler = logging.StreamHandler(sys.stderr if stream is None else stream)
     handler.setFormatter(_OneLine(f"%(asctime)s %(levelname)s {process} %(name)s: %(message)s"))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

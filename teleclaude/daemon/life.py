@@ -1,0 +1,217 @@
+"""The life of one worker, as a table of state and event. Pure: it is told what happened and when, and says what to do.
+
+What must live here: when a worker is hung, when it starts again, when it is given up. What this module must not know:
+processes, signals, sockets, the other workers.
+
+    STOPPED ─START→ STARTING ─READY→ RUNNING          STARTING, RUNNING ─DIED→ BACKOFF ─START→ STARTING
+    BACKOFF ─GIVE_UP→ FATAL ─REVIVE→ BACKOFF          STARTING, RUNNING ─END→ ENDING ─DIED→ BACKOFF
+    STARTING, RUNNING, ENDING ─STOP→ STOPPING ─DIED→ STOPPED          BACKOFF, FATAL ─STOP→ STOPPED
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+from teleclaude.core.backoff import Backoff
+
+READY_WITHIN = 30.0  # seconds from start to `ready`
+HUNG_AFTER = 3.0  # seconds without a beat
+QUICK = 30.0  # a death within so many seconds of its start is a quick one
+GIVE_UP_AFTER = 5  # quick deaths in a row
+GOOD_AFTER = 60.0  # seconds of running after which the delays start over
+KILLED_MOST = 1.0  # longest delay after somebody else's SIGKILL
+NEVER = float("inf")
+
+
+class State(Enum):
+    """Where a worker is. ENDING: it was told to end, or killed, and shall come back."""
+
+    STOPPED = "stopped"
+    STARTING = "starting"
+    RUNNING = "running"
+    ENDING = "ending"
+    BACKOFF = "backoff"
+    FATAL = "fatal"
+    STOPPING = "stopping"
+
+
+class Event(Enum):
+    """What happens to a worker."""
+
+    START = auto()
+    READY = auto()
+    END = auto()
+    DIED = auto()
+    GIVE_UP = auto()
+    REVIVE = auto()
+    STOP = auto()
+
+
+class Action(Enum):
+    """What the shell has to do now."""
+
+    START = auto()
+    TERMINATE = auto()
+    KILL = auto()
+
+
+TABLE: dict[tuple[State, Event], State] = {
+    (State.STOPPED, Event.START): State.STARTING,
+    (State.STOPPED, Event.STOP): State.STOPPED,
+    (State.STARTING, Event.READY): State.RUNNING,
+    (State.STARTING, Event.END): State.ENDING,
+    (State.STARTING, Event.DIED): State.BACKOFF,
+    (State.STARTING, Event.STOP): State.STOPPING,
+    (State.RUNNING, Event.READY): State.RUNNING,
+    (State.RUNNING, Event.END): State.ENDING,
+    (State.RUNNING, Event.DIED): State.BACKOFF,
+    (State.RUNNING, Event.STOP): State.STOPPING,
+    (State.ENDING, Event.READY): State.ENDING,
+    (State.ENDING, Event.END): State.ENDING,
+    (State.ENDING, Event.DIED): State.BACKOFF,
+    (State.ENDING, Event.STOP): State.STOPPING,
+    (State.BACKOFF, Event.START): State.STARTING,
+    (State.BACKOFF, Event.GIVE_UP): State.FATAL,
+    (State.BACKOFF, Event.REVIVE): State.BACKOFF,
+    (State.BACKOFF, Event.STOP): State.STOPPED,
+    (State.FATAL, Event.REVIVE): State.BACKOFF,
+    (State.FATAL, Event.STOP): State.STOPPED,
+    (State.STOPPING, Event.READY): State.STOPPING,
+    (State.STOPPING, Event.DIED): State.STOPPED,
+    (State.STOPPING, Event.STOP): State.STOPPING,
+}
+
+ALIVE = frozenset({State.STARTING, State.RUNNING, State.ENDING, State.STOPPING})  # there is a process
+
+
+class Life:
+    """One worker's life. Times are seconds of the monotonic clock."""
+
+    def __init__(self, backoff: Backoff | None = None) -> None:
+        self.state = State.STOPPED
+        self.since = 0.0
+        self.starts = 0
+        self.reason = ""
+        self._backoff = backoff or Backoff(0.5, 30.0)
+        self._deadline = NEVER  # of the present state: READY, a beat, the next start, or the SIGKILL
+        self._started = 0.0
+        self._ready = NEVER  # when it became ready; NEVER while it has not
+        self._quick = 0  # quick deaths in a row
+        self._good = True  # nothing went wrong since the last good running, so the next restart is at once
+        self._planned = False  # the end was asked for and is no fault
+
+    @property
+    def deadline(self) -> float:
+        """When `step` has something to do at the latest; `NEVER` when nothing is due."""
+        return self._deadline
+
+    @property
+    def alive(self) -> bool:
+        """Whether there is a process."""
+        return self.state in ALIVE
+
+    def start(self, now: float) -> list[Action]:
+        """Start a stopped worker."""
+        self._enter(Event.START, now, now + READY_WITHIN)
+        self._started, self._ready = now, NEVER
+        self.starts += 1
+        return [Action.START]
+
+    def ready(self, now: float) -> None:
+        """Take the worker's word that it works now."""
+        first = self.state is State.STARTING
+        if first:
+            self.reason, self._ready = "", now
+        self._enter(Event.READY, now, now + HUNG_AFTER if first else self._deadline)
+
+    def beat(self, now: float) -> None:
+        """Take a sign of life."""
+        if self.state is State.RUNNING:
+            self._deadline = now + HUNG_AFTER
+
+    def forgive(self, now: float) -> None:
+        """Start all waiting anew: the judge himself was away, and what he missed is nobody's fault."""
+        if self.state is State.RUNNING:
+            self._deadline = now + HUNG_AFTER
+        elif self.state is State.STARTING:
+            self._deadline = now + READY_WITHIN
+
+    def restart(self, now: float, patience: float) -> list[Action]:
+        """End a worker that shall come back at once; SIGKILL after `patience` seconds."""
+        if self.state not in {State.STARTING, State.RUNNING}:
+            return []
+        self._planned = True
+        self._enter(Event.END, now, now + patience)
+        return [Action.TERMINATE]
+
+    def stop(self, now: float, patience: float) -> list[Action]:
+        """End a worker for good; SIGKILL after `patience` seconds."""
+        if self.state is State.STOPPING:
+            return []
+        self._enter(Event.STOP, now, now + patience if self.alive else NEVER)
+        return [Action.TERMINATE] if self.alive else []
+
+    def revive(self, now: float) -> None:
+        """Give a worker that was given up, or that waits, a new try at once."""
+        if self.state in {State.FATAL, State.BACKOFF}:
+            self._forget()
+            self._enter(Event.REVIVE, now, now)
+
+    def died(self, now: float, reason: str, *, killed: bool = False) -> None:
+        """Take the news that the process ended. `killed`: by a SIGKILL that was not ours.
+
+        A working process that somebody else killed (the kernel short of memory, a person) is no evidence of a fault
+        in it: it comes back soon and is not given up for that.
+        """
+        if self.state is State.STOPPING:
+            self._enter(Event.DIED, now, NEVER)
+            return
+        by_others = killed and self.state is State.RUNNING
+        self.reason = self.reason if self.state is State.ENDING else reason
+        planned, self._planned = self._planned, False
+        delay = 0.0 if planned else self._delay(now, by_others=by_others)
+        self._enter(Event.DIED, now, now + delay)
+        if self._quick >= GIVE_UP_AFTER:
+            self._enter(Event.GIVE_UP, now, NEVER)
+
+    def step(self, now: float) -> list[Action]:
+        """Do what is due: start again, or kill what is hung or would not end."""
+        if now < self._deadline:
+            return []
+        if self.state is State.BACKOFF:
+            return self.start(now)
+        if self.state in {State.STARTING, State.RUNNING}:
+            self.reason = _late(self.state)
+            self._enter(Event.END, now, NEVER)
+        self._deadline = NEVER
+        return [Action.KILL]
+
+    def _delay(self, now: float, *, by_others: bool) -> float:
+        """Seconds until the next start, after a death that was not planned."""
+        if now - self._ready >= GOOD_AFTER:
+            self._forget()
+        if not by_others:
+            quick = self._ready == NEVER or now - self._started < QUICK
+            self._quick = self._quick + 1 if quick else 0
+        if self._good:
+            self._good = False
+            return 0.0
+        return min(self._backoff.next(), KILLED_MOST if by_others else NEVER)
+
+    def _forget(self) -> None:
+        self._backoff.reset()
+        self._quick, self._good = 0, True
+
+    def _enter(self, event: Event, now: float, deadline: float) -> None:
+        """Take the table's way; a KeyError is a bug of the caller."""
+        after = TABLE[self.state, event]
+        if after is not self.state:
+            self.since = now
+        self.state = after
+        self._deadline = deadline
+
+
+def _late(state: State) -> str:
+    if state is State.STARTING:
+        return f"was not ready after {READY_WITHIN:.0f} s"
+    return f"gave no sign of life for {HUNG_AFTER:.0f} s"

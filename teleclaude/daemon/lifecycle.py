@@ -1,0 +1,151 @@
+"""Starting, stopping and asking a daemon from outside. The lock decides who is the daemon; nobody is ever replaced."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+
+from teleclaude.core.errors import Unavailable
+from teleclaude.core.lifeline import WorkerState
+from teleclaude.core.paths import Places
+from teleclaude.daemon import folders
+from teleclaude.daemon.lock import HELD, holder
+from teleclaude.daemon.relay import FILE_LIMIT, open_log
+
+START_WITHIN = 40.0  # seconds
+STOP_WITHIN = 10.0  # seconds
+_ASK = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+
+
+def start(place: Places) -> str:
+    """Start the daemon in the background unless one runs, and return once it answers: one sentence.
+
+    Raises Unavailable with the reason. A daemon that runs but is slow to answer is waited for, never replaced.
+    """
+    if answers(place):
+        return f"teleclaude runs already (pid {holder(place.lock_file) or 'unknown'})"
+    folders.prepare(place)
+    deadline = time.monotonic() + START_WITHIN
+    ours: subprocess.Popen[bytes] | None = None
+    while time.monotonic() < deadline:
+        if ours is None and holder(place.lock_file) is None:
+            ours = _spawn(place)
+        if answers(place):
+            return f"teleclaude runs now (pid {holder(place.lock_file) or 'unknown'})"
+        if ours is not None and (code := ours.poll()) is not None:
+            if code != HELD:
+                raise Unavailable(f"the daemon did not start: {_last_words(place.log_file) or f'status {code}'}")
+            ours = None  # another one was quicker; should that one end too, we try again
+        _raise_if_hopeless(place)
+        time.sleep(0.03)
+    raise Unavailable(f"the daemon does not answer after {START_WITHIN:.0f} s: {_reason(place)}")
+
+
+def stop(place: Places) -> str:
+    """End the daemon and wait until it is gone: one sentence. Raises Unavailable when it does not end."""
+    pid = _signal(place, signal.SIGTERM)
+    if pid is None:
+        return "no teleclaude daemon runs"
+    deadline = time.monotonic() + STOP_WITHIN
+    while time.monotonic() < deadline:
+        if holder(place.lock_file) != pid:
+            return f"teleclaude (pid {pid}) is stopped"
+        time.sleep(0.03)
+    raise Unavailable(f"the daemon (pid {pid}) did not end within {STOP_WITHIN:.0f} s: kill -9 {pid} ends it")
+
+
+def reload(place: Places) -> str:
+    """Have the daemon read its settings again: one sentence. Raises Unavailable when none runs."""
+    pid = _signal(place, signal.SIGHUP)
+    if pid is None:
+        raise Unavailable("no teleclaude daemon runs")
+    return f"teleclaude (pid {pid}) reads its settings again"
+
+
+def answers(place: Places, timeout: float = 5.0) -> bool:
+    """Whether the daemon answers GET /health, well or degraded. `timeout`: seconds."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(timeout)
+        connection.connect(os.fspath(place.api_socket))
+        connection.sendall(_ASK)
+        return connection.recv(64).startswith(b"HTTP/1.1 200")
+    return False
+
+
+def worker_states(place: Places) -> dict[str, WorkerState]:
+    """What the supervisor last wrote of its workers and itself; empty when none runs."""
+    try:
+        return msgspec.json.decode(place.workers_file.read_bytes(), type=dict[str, WorkerState])
+    except (OSError, msgspec.MsgspecError):
+        return {}
+
+
+def _spawn(place: Places) -> subprocess.Popen[bytes]:
+    """Start a daemon in a session of its own, so that neither Ctrl-C nor the terminal's end reaches it."""
+    with contextlib.suppress(OSError):
+        if place.log_file.stat().st_size > FILE_LIMIT:
+            os.replace(place.log_file, place.log_file.with_name(place.log_file.name + ".1"))
+    log = open_log(place.log_file)
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", "teleclaude.daemon", "background"],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd="/",
+            start_new_session=True,
+        )
+    finally:
+        os.close(log)
+
+
+def _signal(place: Places, number: int) -> int | None:
+    """Send a signal to the daemon; its pid, or None when none runs."""
+    pid = holder(place.lock_file)
+    if not pid:
+        return None
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return None
+    try:
+        if holder(place.lock_file) != pid:  # it ended meanwhile, and the number may be somebody else's
+            return None
+        signal.pidfd_send_signal(fd, number)
+    except ProcessLookupError:
+        return None
+    finally:
+        os.close(fd)
+    return pid
+
+
+def _raise_if_hopeless(place: Places) -> None:
+    web = worker_states(place).get("web")
+    if web is not None and web.state == "fatal" and holder(place.lock_file):
+        raise Unavailable(f"the daemon runs, but its web process does not: {web.reason}")
+
+
+def _reason(place: Places) -> str:
+    odd = [
+        f"{name} is {state.state}{f' ({state.reason})' if state.reason else ''}"
+        for name, state in worker_states(place).items()
+        if state.state != "running"
+    ]
+    return ", ".join(odd) or _last_words(place.log_file) or f"see {place.log_file}"
+
+
+def _last_words(log: Path) -> str:
+    """Last line of the log, without its time and names."""
+    try:
+        lines = log.read_bytes()[-4000:].decode(errors="replace").split("\n")
+    except OSError:
+        return ""
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")

@@ -1,0 +1,200 @@
+"""What runs in a pane, from /proc: is the shell at its prompt, and does an agent run in the foreground.
+
+tmux tells the first word of the foreground process. That is enough for `claude`, and not for an agent that is run by
+`node`, `python` or a shell script: then the processes of the foreground group are looked at, once, and what was found
+holds for as long as that group leads. What was not found is looked for again after a while, because a script may
+start its agent late.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from teleclaude.core.settings import AgentProfile
+
+SHELLS = frozenset(
+    {"bash", "zsh", "fish", "sh", "dash", "ash", "ksh", "mksh", "tcsh", "csh", "nu", "xonsh", "elvish", "pwsh"}
+)
+_RUNNERS = SHELLS | {"node", "nodejs", "bun", "deno", "npx", "uv", "uvx", "env", "ruby", "perl", "sudo", "python"}
+_ENDINGS = (".js", ".mjs", ".cjs", ".ts", ".py", ".sh", ".rb", ".pl")
+_TAKE_A_WORD = frozenset({"--rcfile", "--init-file", "-o", "+o", "-O", "+O"})
+_LOOK_AGAIN = 2.0  # seconds
+_DEPTH, _MOST = 4, 32
+_READ_SIZE = 8192
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One process: parts of /proc/PID/stat. `started`: clock ticks after the computer's start."""
+
+    pid: int
+    group: int
+    foreground: int  # process group in the foreground of its terminal
+    started: int
+
+
+@dataclass(frozen=True, slots=True)
+class Foreground:
+    """What a pane runs. `profile`: name of an agent profile, or empty."""
+
+    at_prompt: bool = False
+    has_shell: bool = False
+    profile: str = ""
+    created: float = 0.0  # seconds since 1970; 0 when unknown
+
+
+def signature(argv: list[str]) -> str:
+    """Name a command line by what it runs: the script, for a program that only runs scripts.
+
+    `claude -c` is "claude", `node /usr/bin/codex.js` is "codex", `python -m agent` is "agent".
+    """
+    words = [word for word in argv if word]
+    if not words:
+        return ""
+    first = _base(words[0])
+    if not _is_runner(first):
+        return first
+    script = next((word for word in words[1:] if not word.startswith("-") and "=" not in word), "")
+    inner = _base(script) if script and not any(c.isspace() for c in script) else ""
+    return inner or first
+
+
+def is_interactive(argv: list[str]) -> bool:
+    """Tell whether a command line is a shell that takes commands from its terminal: no script, no `-c`."""
+    words = [word for word in argv if word]
+    if not words or _base(words[0]) not in SHELLS:
+        return False
+    skip = False
+    for word in words[1:]:
+        if skip:
+            skip = False
+        elif word[0] not in "-+" or (word[1:2] != "-" and "c" in word):
+            return False
+        else:
+            skip = word in _TAKE_A_WORD
+    return True
+
+
+def _is_runner(name: str) -> bool:
+    return name in _RUNNERS or name.rstrip("0123456789.") in _RUNNERS
+
+
+def _base(word: str) -> str:
+    name = os.path.basename(word).lstrip("-")
+    return next((name[: -len(end)] for end in _ENDINGS if name.endswith(end)), name)
+
+
+def profiles_by_signature(agents: Mapping[str, AgentProfile]) -> dict[str, str]:
+    """Map what a profile's command runs to the profile's name; the first of equals wins."""
+    found: dict[str, str] = {}
+    for name, profile in agents.items():
+        run = signature(shlex.split(profile.command))
+        if run and run not in SHELLS:
+            found.setdefault(run, name)
+    return found
+
+
+class Foregrounds:
+    """What runs in each pane; remembers by process."""
+
+    def __init__(self, agents: Mapping[str, AgentProfile]) -> None:
+        self._profiles = profiles_by_signature(agents)
+        self._signatures = {name: signature(shlex.split(profile.command)) for name, profile in agents.items()}
+        self._found: dict[int, tuple[str, float, Foreground]] = {}  # by pane process: command, when, what
+
+    def look(self, pane_pid: int, command: str, now: float, *, fresh: bool) -> Foreground:
+        """Tell what runs in the pane of `pane_pid`. `fresh`: it wrote since the last look, so look again.
+
+        `now`: monotonic seconds.
+        """
+        known = self._found.get(pane_pid)
+        if known and known[0] == command and now - known[1] < _LOOK_AGAIN and not fresh:
+            return known[2]
+        pane = read_process(pane_pid)
+        if pane is None:
+            return Foreground()
+        found = Foreground(
+            at_prompt=_base(command) in SHELLS and is_interactive(command_line(pane.foreground)),
+            has_shell=is_interactive(command_line(pane.pid)),
+            profile=self._profile(pane.foreground, command),
+            created=boot_time() + pane.started / _TICKS,
+        )
+        self._found[pane_pid] = (command, now, found)
+        return found
+
+    def are_same(self, one: str, other: str) -> bool:
+        """Tell whether two profiles run the same program, so that their processes look alike."""
+        return one in self._signatures and self._signatures[one] == self._signatures.get(other)
+
+    def forget_others(self, pids: Iterable[int]) -> None:
+        """Forget processes that are not among `pids`."""
+        keep = set(pids)
+        self._found = {pid: found for pid, found in self._found.items() if pid in keep}
+
+    def _profile(self, leader: int, command: str) -> str:
+        direct = self._profiles.get(_base(command))
+        if direct or not _is_runner(_base(command)):
+            return direct or ""
+        for pid in _group(leader):
+            argv = command_line(pid)
+            found = self._profiles.get(signature(argv)) if argv else None
+            if found:
+                return found
+        return ""
+
+
+def _group(leader: int) -> list[int]:
+    """Find processes of the foreground group: its leader, and descendants within the same group."""
+    found, layer = [leader], [leader]
+    for _ in range(_DEPTH):
+        below = [child for pid in layer for child in children(pid)]
+        layer = [pid for pid in below if (process := read_process(pid)) and process.group == leader]
+        found += layer
+        if not layer or len(found) > _MOST:
+            break
+    return found[:_MOST]
+
+
+def read_process(pid: int) -> Process | None:
+    """Read /proc/PID/stat; None for a process that is gone, or where there is no /proc."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            text = file.read()
+        fields = text[text.rindex(b")") + 2 :].split()
+        return Process(pid, int(fields[2]), int(fields[5]), int(fields[19]))
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def children(pid: int) -> list[int]:
+    """Give the children of a process; none where the kernel does not tell."""
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", "rb") as file:
+            return [int(child) for child in file.read().split()]
+    except (OSError, ValueError):
+        return []
+
+
+def command_line(pid: int) -> list[str]:
+    """Arguments of a process; none for one that is gone."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return file.read(_READ_SIZE).decode("utf-8", "replace").split("\0")
+    except OSError:
+        return []
+
+
+@lru_cache(maxsize=1)
+def boot_time() -> float:
+    """Seconds since 1970 at which this computer started; 0 where /proc does not say."""
+    try:
+        with open("/proc/stat", "rb") as file:
+            line = next(line for line in file if line.startswith(b"btime"))
+        return float(line.split()[1])
+    except (OSError, StopIteration, ValueError):
+        return 0.0

@@ -1,0 +1,117 @@
+"""The checker finds what it is for: seeded bugs in a replica, and each broken promise; and nothing in a good run."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from teleclaude.core.replica import Verdict
+from tests.chaos import journal as journals
+from tests.chaos.checker import violations
+from tests.chaos.traced import BUGS, Traced, digest
+
+
+class Owner:
+    """An owner whose changes are lost, repeated and late on the way to one replica."""
+
+    def __init__(self, journal: journals.Journal, seed: int) -> None:
+        self._random = random.Random(seed)
+        self._journal = journal
+        self.epoch, self.seq = "e1", 0
+        self.state: dict[str, int] = {}
+        self.sent: list[tuple[str, int, list[tuple[str, int]], list[str]]] = []
+
+    def change(self) -> None:
+        """Put or remove something, and note it."""
+        if self._random.random() < 0.05:
+            self.epoch, self.seq = self.epoch + "x", 0
+        self.seq += 1
+        key, value = self._random.choice("abcd"), self._random.randrange(1000)
+        if key in self.state and self._random.random() < 0.3:
+            del self.state[key]
+            self.sent.append((self.epoch, self.seq, [], [key]))
+        else:
+            self.state[key] = value
+            self.sent.append((self.epoch, self.seq, [(key, value)], []))
+        self._journal.write(
+            "owned", computer="o", kind="sessions", epoch=self.epoch, seq=self.seq, digest=digest(self.state)
+        )
+
+    def deliver(self) -> Iterator[tuple[str, int, list[tuple[str, int]], list[str]]]:
+        """Give the newest change, or lose it, or an older one as well."""
+        if self._random.random() > 0.15:
+            yield self.sent[-1]
+        if self._random.random() < 0.15:
+            yield self._random.choice(self.sent)
+
+
+def run(path: Path, bug: str, seed: int) -> list[str]:
+    """Let a traced replica follow an owner; give what the checker finds."""
+    journal = journals.Journal(path)
+    Traced.journal, Traced.process, Traced.bug = journal, "p", bug
+    owner, replica = Owner(journal, seed), Traced()
+    for _ in range(200):
+        owner.change()
+        for change in owner.deliver():
+            if replica.apply(*change) is Verdict.NEED_SNAPSHOT:
+                replica.replace(owner.epoch, owner.seq, owner.state.items())
+    if replica.is_behind(owner.epoch, owner.seq):
+        replica.replace(owner.epoch, owner.seq, owner.state.items())
+    journal.write("final", owner="o", who="owner", state=digest(owner.state))
+    journal.write("final", owner="o", who="reader", state=digest(replica.items))
+    journal.close()
+    return violations(journals.read(path))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_good_run_breaks_no_promise(tmp_path: Path, seed: int) -> None:
+    """Losses, repetitions, late changes and new epochs are no violation when the replica obeys the rule."""
+    assert run(tmp_path / "j", "", seed) == []
+
+
+@pytest.mark.parametrize("bug", BUGS)
+def test_a_seeded_bug_is_found(tmp_path: Path, bug: str) -> None:
+    """An event dropped, doubled, reordered, a resync skipped: each is caught."""
+    assert run(tmp_path / "j", bug, 1)
+
+
+FRAME = {"what": "frame", "client": "c", "connection": 1, "epoch": "e", "event": "x", "whole": True}
+
+
+@pytest.mark.parametrize(
+    ("entries", "promise"),
+    [
+        ([{"what": "killed", "session": "s"}, _shown := {"what": "shown", "client": "c", "sessions": []},
+          {**_shown, "sessions": ["s"]}], "3:"),
+        ([{"what": "read", "session": "s", "found": False}], "5:"),
+        ([{**FRAME, "version": 5}, {**FRAME, "version": 4}], "6:"),
+        ([{**FRAME, "version": 5, "whole": False}], "6:"),
+        ([{"what": "command", "id": "k", "outcome": "ok"}], "8:"),
+        ([{"what": "command", "id": "k", "outcome": "error"}, {"what": "effects", "id": "k", "count": 1}], "8:"),
+        ([{"what": "command", "id": "k", "outcome": "unknown"}, {"what": "effects", "id": "k", "count": 2}], "8:"),
+        ([{"what": "final", "owner": "a", "who": "x", "state": "1"},
+          {"what": "final", "owner": "a", "who": "y", "state": "2"}], "2:"),
+    ],
+)  # fmt: skip
+def test_each_broken_promise_is_named(entries: list[dict[str, Any]], promise: str) -> None:
+    """A journal that shows one broken promise gives exactly that one."""
+    found = violations(entries)
+    assert [text[:2] for text in found] == [promise]
+
+
+def test_what_is_allowed_is_not_reported() -> None:
+    """A session not yet gone, versions that stay or begin anew in a new epoch, an unknown outcome: all in order."""
+    entries: list[dict[str, Any]] = [
+        {"what": "killed", "session": "s"},
+        {"what": "shown", "client": "c", "sessions": ["s"]},
+        {"what": "shown", "client": "c", "sessions": []},
+        {**FRAME, "version": 5},
+        {**FRAME, "version": 5},
+        {**FRAME, "version": 1, "epoch": "f"},
+        {"what": "command", "id": "k", "outcome": "unknown"},
+    ]
+    assert violations(entries) == []

@@ -1,0 +1,141 @@
+"""Replicas and owners that write down what they do, and on demand do it wrong.
+
+Installed in a sync process by `inject/sitecustomize.py`, so that the real daemon runs unchanged but for that. The
+seeded bugs sit below the tracing, where a real bug would be.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from teleclaude.core.records import Kind, Record
+from teleclaude.core.replica import Replica, Verdict
+from tests.chaos.journal import Journal
+
+BUGS = ("drop", "double", "reorder", "no_resync")
+EVERY = 3  # the seeded bug shows at every third change
+
+Apply = Callable[..., Verdict]
+
+
+def digest(items: Mapping[str, object]) -> str:
+    """A short text that tells whether two sets of records are the same."""
+    body = msgspec.json.encode(sorted((key, msgspec.json.encode(value)) for key, value in items.items()))
+    return hashlib.sha256(body).hexdigest()[:16]
+
+
+class Traced(Replica[str, Any]):
+    """A replica that journals each thing it does."""
+
+    journal: Journal
+    process = ""
+    bug = ""
+    _numbers = itertools.count()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._number = next(self._numbers)
+        self._count = 0
+        self._held: tuple[Any, ...] | None = None
+
+    def replace(self, epoch: str, seq: int, items: Iterable[tuple[str, Any]]) -> bool:
+        """Take a snapshot, and note it."""
+        taken = super().replace(epoch, seq, items)
+        self._note("replace", Verdict.APPLIED if taken else Verdict.REPEATED, epoch, seq, 0)
+        return taken
+
+    def apply(
+        self,
+        epoch: str,
+        seq: int,
+        puts: Iterable[tuple[str, Any]],
+        removes: Iterable[str] = (),
+        *,
+        after: int | None = None,
+    ) -> Verdict:
+        """Apply a change, or pretend to, and note it."""
+        change = (epoch, seq, list(puts), list(removes), seq - 1 if after is None else after)
+        self._count += 1
+        wrong = getattr(self, f"_{self.bug}", None) if self._count % EVERY == 0 or self.bug == "no_resync" else None
+        verdict: Verdict = wrong(*change) if wrong else self._right(*change)
+        return verdict
+
+    def _right(self, epoch: str, seq: int, puts: list[tuple[str, Any]], removes: list[str], after: int) -> Verdict:
+        verdict = super().apply(epoch, seq, puts, removes, after=after)
+        self._note("apply", verdict, epoch, seq, after)
+        return verdict
+
+    def _drop(self, epoch: str, seq: int, _puts: list[Any], _removes: list[str], after: int) -> Verdict:
+        return self._right(epoch, seq, [], [], after)
+
+    def _double(self, epoch: str, seq: int, puts: list[tuple[str, Any]], removes: list[str], after: int) -> Verdict:
+        verdict = self._right(epoch, seq, puts, removes, after)
+        if verdict is Verdict.APPLIED:
+            self._note("apply", verdict, epoch, seq, after)
+        return verdict
+
+    def _reorder(self, epoch: str, seq: int, puts: list[tuple[str, Any]], removes: list[str], after: int) -> Verdict:
+        verdict = self._right(epoch, seq, puts, removes, after)
+        if verdict is Verdict.APPLIED and self._held is not None and self._held[0] == epoch:
+            _, old_seq, old_puts, old_removes, old_after = self._held
+            self._items.update(old_puts)
+            for key in old_removes:
+                self._items.pop(key, None)
+            self._note("apply", verdict, epoch, old_seq, old_after)
+        self._held = (epoch, seq, puts, removes, after)
+        return verdict
+
+    def _no_resync(self, epoch: str, seq: int, puts: list[tuple[str, Any]], removes: list[str], after: int) -> Verdict:
+        verdict = self._right(epoch, seq, puts, removes, after)
+        return Verdict.REPEATED if verdict is Verdict.NEED_SNAPSHOT else verdict
+
+    def is_behind(self, epoch: str, head: int) -> bool:
+        """Tell whether it is behind; the bug that skips resyncs hides it here as well."""
+        return self.bug != "no_resync" and super().is_behind(epoch, head)
+
+    def _note(self, via: str, verdict: Verdict, epoch: str, seq: int, after: int) -> None:
+        self.journal.write(
+            "replica",
+            process=self.process,
+            replica=self._number,
+            via=via,
+            verdict=verdict.value,
+            epoch=epoch,
+            seq=seq,
+            after=after,
+            digest=digest(self._items),
+        )
+
+
+def install(path: str, bug: str) -> None:
+    """Make this process' replicas and own records write to the journal at `path`."""
+    from teleclaude.core import replica
+    from teleclaude.sync.owned import OwnRecords
+
+    Traced.journal, Traced.process, Traced.bug = Journal(Path(path)), str(os.getpid()), bug
+    replica.Replica = Traced  # type: ignore[misc,assignment]  # before anybody has imported it by name
+    plain = OwnRecords.update
+
+    def update(self: OwnRecords, kind: Kind, records: Iterable[Record]) -> bool:
+        with self._lock:
+            changed = plain(self, kind, records)
+            if changed:
+                state = self._records[kind]
+                Traced.journal.write(
+                    "owned",
+                    computer=self.computer,
+                    kind=kind,
+                    epoch=self.epoch,
+                    seq=self._seq[kind],
+                    digest=digest(state),
+                )
+            return changed
+
+    OwnRecords.update = update  # type: ignore[method-assign]  # that is what tracing is

@@ -53,6 +53,7 @@ class LocalHalf:
         self._watch = self._new_watch()
         self._plans = self._new_plans()
         self._server = 0
+        self._panes: dict[str, str] = {}  # by terminal
         self._writes: list[Query] = []
         self._judge_at: float | None = None
         self._publish_due = True
@@ -62,7 +63,7 @@ class LocalHalf:
         self._told = 0  # number of the last look that was published
         self._stopped = False
         self.services: Callable[[], list[Service]] = list
-        self.on_output: Callable[[list[str]], None] = lambda _: None
+        self.on_output: Callable[[list[str]], None] = lambda _: None  # panes that wrote
 
     # From other threads.
 
@@ -73,11 +74,11 @@ class LocalHalf:
 
     def reload(self, settings: Settings, tmux_socket: str) -> None:
         """Take other settings, soon. The computer's name stays until the next start."""
-        self._call(lambda: self._reload(settings, tmux_socket))
+        self.call(lambda: self._reload(settings, tmux_socket))
 
     def changed(self) -> None:
         """Publish this computer's record anew, soon: one of its services changed."""
-        self._call(self._ask_publish)
+        self.call(self._ask_publish)
 
     def look_now(self, timeout: float) -> bool:
         """Look at tmux now, and wait until what is seen is among the own records. False after `timeout` seconds."""
@@ -87,22 +88,22 @@ class LocalHalf:
             goal.append(self._watch.begun + 1)
             self._watch.look_now()
 
-        self._call(ask)
+        self.call(ask)
         with self._looked:
             return self._looked.wait_for(lambda: bool(goal) and self._told >= goal[0], timeout)
 
     def look_at_plans(self) -> None:
         """Read projects and todos anew, soon."""
-        self._call(self._renew_plans)
+        self.call(self._renew_plans)
 
     def note_input(self, pane: str) -> None:
         """Note that a command wrote to a pane now."""
         when = time.time()
-        self._call(lambda: self._book.note_input(pane, when))
+        self.call(lambda: self._book.note_input(pane, when))
 
-    def watch_output(self, ttys: frozenset[str]) -> None:
-        """Tell of output on these terminals more promptly than of others."""
-        self._watch.ttys.watched = ttys
+    def watch_output(self, panes: frozenset[str]) -> None:
+        """Tell of output in these panes more promptly than of that in others."""
+        self._watch.ttys.watched = frozenset(tty for tty, pane in self._panes.items() if pane in panes)
 
     @property
     def state(self) -> tuple[str, str]:
@@ -114,7 +115,8 @@ class LocalHalf:
         """Process of the tmux server whose ids the records hold; 0 for none."""
         return self._server
 
-    def _call(self, turn: Callable[[], None]) -> None:
+    def call(self, turn: Callable[[], None]) -> None:
+        """Do something in the loop's thread, soon; also from a signal handler."""
         self._turns.append(turn)  # append and pop(0) are atomic
         self._wake()
 
@@ -175,9 +177,10 @@ class LocalHalf:
         server = look.server.pid if look else 0
         if server != self._server:
             self._server = server
-            self.marks.clear()
             self._book.forget()
+        self._panes = {pane.tty: pane.id for pane in look.panes} if look else {}
         if look:
+            self.marks.meet(server)
             self._book.take(look, self._watch.ttys.wrote_at, time.monotonic())
             self._write_marks()
         else:
@@ -272,12 +275,10 @@ class LocalHalf:
         return watch
 
     def _wrote(self, ttys: list[str]) -> None:
-        self.on_output(ttys)
+        self.on_output([self._panes[tty] for tty in ttys if tty in self._panes])
 
     def _renew_plans(self) -> None:
-        self._selector.unregister(self._plans.fileno())
-        self._plans.close()
-        self._plans = self._new_plans()
+        self._plans.reload(self._settings.projects)
         self._publish_due = True
 
     def _new_plans(self) -> Plans:

@@ -10,11 +10,12 @@ What must live here: who is who, and what is still to be written. What this modu
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import secrets
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -63,10 +64,39 @@ class Marks:
         self._lock = threading.Lock()
         self._marks: dict[str, Mark] = {}  # by pane id
         self._unwritten: set[str] = set()
+        self._server = 0
+        self._held = 0
+
+    def meet(self, server: int) -> None:
+        """Say of which server the next panes are, by its process; nothing is kept of another one."""
+        with self._lock:
+            self._meet(server)
+
+    def _meet(self, server: int) -> None:
+        if server != self._server:
+            self._server = server
+            self._marks.clear()
+            self._unwritten.clear()
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Give no new pane a mark meanwhile: one of them is just being started, and gets its own with `change`.
+
+        So nobody sees a session that is half filled in.
+        """
+        with self._lock:
+            self._held += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._held -= 1
 
     def see(self, panes: Iterable[Pane]) -> dict[str, Mark]:
-        """Take what tmux shows of all panes that matter; give each pane's mark."""
+        """Take what tmux shows of all panes that matter; give each pane's mark, but for panes held back."""
         with self._lock:
+            if self._held:
+                panes = [pane for pane in panes if pane.id in self._marks or read_mark(pane.mark)]
             return self._see(list(panes))
 
     def _see(self, panes: list[Pane]) -> dict[str, Mark]:
@@ -98,6 +128,7 @@ class Marks:
 
     def change(
         self,
+        server: int,
         pane: str,
         *,
         agent: str | None = None,
@@ -107,6 +138,7 @@ class Marks:
     ) -> Mark:
         """Change a pane's mark, from now on; also that of a pane which no look has shown yet."""
         with self._lock:
+            self._meet(server)
             mark = self._marks.get(pane) or Mark(id=new_id())
             self._marks[pane] = changed = Mark(
                 id=mark.id,
@@ -134,12 +166,6 @@ class Marks:
         with self._lock:
             keep = set(panes) | self._unwritten
             self._marks = {pane: mark for pane, mark in self._marks.items() if pane in keep}
-
-    def clear(self) -> None:
-        """Forget everything: the server is another one."""
-        with self._lock:
-            self._marks.clear()
-            self._unwritten.clear()
 
 
 def write_commands(unwritten: list[tuple[str, str]], limit: int = 12_000) -> list[list[str]]:

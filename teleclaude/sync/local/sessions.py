@@ -74,9 +74,9 @@ class SessionBook:
         panes = _once_each(look.panes)
         alone = _alone_in_window(panes)
         everything = [self._look_at(pane, wrote_at(pane.tty), pane.window in alone, now) for pane in panes]
-        self._seen = worth_showing(everything, look.panes)
-        shown = [seen.pane for seen in self._seen]
-        self._of = self._marks.see(shown)
+        shown = worth_showing(everything, look.panes)
+        self._of = self._marks.see(seen.pane for seen in shown)
+        self._seen = [seen for seen in shown if seen.pane.id in self._of]
         self._marks.keep(pane.id for pane in panes)
         self._foregrounds.forget_others(pane.pid for pane in panes)
         ids = {pane.id for pane in panes}

@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from teleclaude.core.errors import PeerError, Unavailable
+from teleclaude.core.errors import OutcomeUnknown, PeerError, Unavailable
 from teleclaude.sync.local.imsg import Answer, Broken, Conversation
 
 DIRECT_VERSIONS = frozenset({"3.2", "3.2a", "3.3", "3.3a", "3.4", "3.5", "3.5a"})
@@ -40,8 +40,12 @@ class OtherServer(Unavailable):
     """Another server runs there than the caller knew: its ids mean nothing any more."""
 
 
-class Hung(Unavailable):
-    """tmux did not answer in time. Whether the command ran is unknown."""
+class Hung(OutcomeUnknown):
+    """tmux did not answer in time. Whether the command ran, or will, is unknown."""
+
+
+class NotTaking(Unavailable):
+    """tmux does not even take connections. The command did not run."""
 
 
 class NotInstalled(Unavailable):
@@ -108,14 +112,14 @@ class Tmux:
             self._connect().close()
         except NoServer:
             return False
-        except Hung:
+        except NotTaking:
             pass
         return True
 
     def ask(self, *args: str, data: bytes = b"", server: int = 0) -> Query:
         """Begin a command. `data`: its standard input. `server`: run it only if that process is the server.
 
-        Raises NoServer, OtherServer, Hung, NotInstalled, TooLarge.
+        Raises NoServer, OtherServer, NotTaking, NotInstalled, TooLarge.
         """
         connection = self._connect()
         try:
@@ -132,7 +136,7 @@ class Tmux:
     def run(self, *args: str, timeout: float, data: bytes = b"", server: int = 0) -> bytes:
         """Run a command and give what it printed. Waits at most `timeout` seconds.
 
-        Raises what `ask` raises, and CommandFailed with tmux' complaint.
+        Raises what `ask` raises, Hung, and CommandFailed with tmux' complaint.
         """
         deadline = time.monotonic() + timeout
         query = self.ask(*args, data=data, server=server)
@@ -153,7 +157,7 @@ class Tmux:
             connection.connect(str(self.path))
         except BlockingIOError as error:  # its queue of connections is full, so it has not accepted for long
             connection.close()
-            raise Hung("tmux does not take connections: it hangs, or is stopped") from error
+            raise NotTaking("tmux does not take connections: it hangs, or is stopped") from error
         except OSError as error:
             connection.close()
             if error.errno in {errno.ENOENT, errno.ECONNREFUSED, errno.ENOTDIR}:

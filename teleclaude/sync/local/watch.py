@@ -19,7 +19,7 @@ from teleclaude.sync.local.imsg import OtherProtocol
 from teleclaude.sync.local.notifier import Notifier, SocketWatch
 from teleclaude.sync.local.panes import Look, PaneReader, Server
 from teleclaude.sync.local.schedule import LookSchedule
-from teleclaude.sync.local.tmux import DIRECT_VERSIONS, Hung, NoServer, NotInstalled, Query, Tmux
+from teleclaude.sync.local.tmux import DIRECT_VERSIONS, NoServer, NotInstalled, NotTaking, Query, Tmux
 from teleclaude.sync.local.ttys import Ttys
 
 log = logging.getLogger(__name__)
@@ -129,7 +129,7 @@ class TmuxWatch:
         except NotInstalled:
             self._set("absent", _ABSENT)
             self.done = self.begun
-        except Hung as error:
+        except NotTaking as error:
             self._set("hung", error.message)
         except (TeleclaudeError, OSError) as error:
             self._failed(str(error))

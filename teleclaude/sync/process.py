@@ -1,0 +1,197 @@
+"""The sync process: the local half, commands, and with a fleet the peers half.
+
+The main thread is the local half's loop. The halves fail apart: whatever the peers half does, this computer's own
+view goes on; without Redis in the settings nothing of it is imported.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from teleclaude.cache.client import CacheClient
+from teleclaude.core import log as logs
+from teleclaude.core.errors import NotFound, SettingsError
+from teleclaude.core.lifeline import Lifeline
+from teleclaude.core.paths import Places, places
+from teleclaude.core.records import Kind, Service
+from teleclaude.core.requests import Request, failed
+from teleclaude.core.settings import Settings, load_in_force
+from teleclaude.sync.commands import Commands
+from teleclaude.sync.lane import Lane
+from teleclaude.sync.local.half import LocalHalf
+from teleclaude.sync.owned import OwnRecords
+from teleclaude.sync.watching import Watches
+from teleclaude.sync.writer import CacheWriter
+
+log = logging.getLogger(__name__)
+
+
+class Peers(Protocol):
+    """What this process needs of the peers half (peers/half.py)."""
+
+    on_change: Callable[[], None]  # called when `services` has something new
+
+    def start(self) -> None:
+        """Begin, in threads of its own."""
+        ...
+
+    def stop(self) -> None:
+        """End, within a second."""
+        ...
+
+    def reload(self, settings: Settings) -> None:
+        """Take other settings."""
+        ...
+
+    def submit(self, request: Request) -> None:
+        """Take a request for another computer; it tells the cache how it ended."""
+        ...
+
+    def interest(self, wants: dict[str, list[Kind]]) -> None:
+        """Take what clients here look at."""
+        ...
+
+    def services(self) -> list[Service]:
+        """How what it depends on is."""
+        ...
+
+
+class SyncProcess:
+    """All of the process but its start."""
+
+    def __init__(self, place: Places, settings: Settings, lifeline: Lifeline) -> None:
+        self._place, self._settings, self._lifeline = place, settings, lifeline
+        self.client = CacheClient(place)
+        self.writer = CacheWriter(self.client)
+        self.own = OwnRecords(settings.computer.name, self.writer.submit)
+        self.writer.add_provider(self.own.everything)
+        self.local = LocalHalf(settings, self._tmux_socket(), self.own)
+        self.watches = Watches(self.own.computer, self.client.emit)
+        self.commands = Commands(self.local, self.own, self.writer, self.watches, settings)
+        self.lane = Lane(self.client, self.commands.run)
+        self._peers: Peers | None = None
+        self._broken: list[Service] = []
+        self._interest: dict[str, list[Kind]] = {}
+        self._connect_parts()
+
+    def _connect_parts(self) -> None:
+        self.watches.capture = self.commands.capture
+        self.watches.on_panes = self.local.watch_output
+        self.local.on_output = self.watches.wrote
+        self.local.services = self._services
+        self.lane.is_ours = lambda request: request.computer == self.own.computer
+        self.lane.hand_on = self._hand_on
+        self.lane.on_epoch = self.writer.seen_epoch
+        self.lane.on_interest = self._take_interest
+
+    def _tmux_socket(self) -> str:
+        return self._place.tmux_socket or self._settings.tmux.socket
+
+    def stop(self, *_: Any) -> None:
+        """End `run`; also a signal handler."""
+        self.local.stop()
+
+    def ask_reload(self, *_: Any) -> None:
+        """Take the settings anew, soon; also a signal handler."""
+        self.local.call(self._reload)
+
+    def run(self) -> None:
+        """Work until stopped."""
+        for name, work in (("writer", self.writer.run), ("watching", self.watches.run)):
+            threading.Thread(target=work, name=name, daemon=True).start()
+        self.lane.start()
+        self._set_peers()
+        self._lifeline.ready()
+        self.local.run(self._lifeline.beat)
+        self.lane.stop()
+        if self._peers:
+            self._peers.stop()
+        self.watches.stop()
+        self.writer.stop()
+
+    # Requests and interest.
+
+    def _hand_on(self, request: Request) -> None:
+        if self._peers:
+            self._peers.submit(request)
+        else:
+            unknown = NotFound(f"there is no computer {request.computer!r} in this view", field="computer")
+            self.lane.finish(failed(request.id, unknown))
+
+    def _take_interest(self, wants: dict[str, list[Kind]]) -> None:
+        self._interest = wants
+        if self._peers:
+            self._peers.interest(wants)
+
+    # The peers half, which may be absent.
+
+    def _set_peers(self) -> None:
+        """Make the peers half be as the settings say. Its faults are told as a service, and end nothing."""
+        try:
+            self._broken = []
+            if self._settings.redis.url and self._peers is None:
+                self._peers = self._new_peers()
+            elif not self._settings.redis.url and self._peers:
+                peers, self._peers = self._peers, None
+                peers.stop()
+            elif self._peers:
+                self._peers.reload(self._settings)
+        except Exception as error:  # this computer's own view goes on without its peers
+            log.exception("the peers half cannot work")
+            self._broken = [Service(name="redis", state="down", reason=str(error))]
+        self.local.changed()
+
+    def _new_peers(self) -> Peers:
+        # Imported only here: Redis costs 20 MB and 100 ms, and who has no fleet has no use for it.
+        half = importlib.import_module("teleclaude.sync.peers.half")
+        peers: Peers = half.PeersHalf(
+            self._place, self._settings, self.own, self.writer, self.client, self.commands.run
+        )
+        peers.on_change = self.local.changed
+        peers.start()
+        peers.interest(self._interest)
+        return peers
+
+    def _services(self) -> list[Service]:
+        return [*(self._peers.services() if self._peers else []), *self._broken]
+
+    # Settings.
+
+    def _reload(self) -> None:
+        try:
+            settings = load_in_force(self._place)
+        except SettingsError as error:
+            log.error("the settings stay as they were: %s", error.message)  # noqa: TRY400  (the message says it all)
+            return
+        if settings.computer.name != self.own.computer:
+            log.warning("the computer's new name %r counts from the next start", settings.computer.name)
+        logging.getLogger().setLevel(settings.log.level.upper())
+        self._settings = self.commands.settings = settings
+        self.local.reload(settings, self._tmux_socket())
+        self._set_peers()
+        log.info("took the settings anew")
+
+
+def main() -> None:
+    """Run the sync process until SIGTERM, or until the supervisor is gone."""
+    os.umask(0o077)
+    lifeline = Lifeline.from_environment()
+    place = places()
+    settings = load_in_force(place)
+    logs.set_up("sync", settings.log.level)
+    process = SyncProcess(place, settings, lifeline)
+    signal.signal(signal.SIGTERM, process.stop)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all; the supervisor ends us in order
+    signal.signal(signal.SIGHUP, process.ask_reload)
+    lifeline.watch(process.stop)
+    process.run()
+
+
+if __name__ == "__main__":
+    main()

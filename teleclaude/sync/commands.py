@@ -51,7 +51,7 @@ from teleclaude.core.settings import Settings
 from teleclaude.sync import starting
 from teleclaude.sync.local.half import LocalHalf
 from teleclaude.sync.local.tmux import CommandFailed, NoServer, OtherServer
-from teleclaude.sync.owned import OwnRecords
+from teleclaude.sync.owned import OwnChange, OwnRecords
 from teleclaude.sync.terminal_text import for_paste, last_lines, only_colours
 from teleclaude.sync.watching import Watches
 
@@ -89,6 +89,14 @@ class Commands:
         self.settings = settings
         self._lock = threading.Lock()
         self._outcomes: OrderedDict[str, Outcome | None] = OrderedDict()  # by request id; None: under way
+        self._gone: OrderedDict[str, None] = OrderedDict()  # ids of sessions that have ended
+        own.listen(self._note_gone)
+
+    def _note_gone(self, change: OwnChange) -> None:
+        if change.kind == "sessions":
+            self._gone.update(dict.fromkeys(change.removed))
+            while len(self._gone) > REMEMBERED:
+                self._gone.popitem(last=False)
 
     def run(self, request: Request) -> Outcome:
         """Run a request and say how it ended. Raises nothing."""
@@ -242,7 +250,12 @@ class Commands:
         return {"session": msgspec.to_builtins(record)}
 
     def _end(self, args: End, deadline: float) -> dict[str, Any]:
-        session, server = self._session(args.session_id)
+        try:
+            session, server = self._session(args.session_id)
+        except NotFound:
+            if args.session_id in self._gone:
+                return {}  # it is as it was asked to be
+            raise
         try:
             self._tmux("kill-pane", "-t", session.tmux.pane, server=server, deadline=deadline)
         except (NotFound, NoServer, OtherServer):

@@ -3,7 +3,8 @@
 `Notifier`: `tmux -C wait-for CHANNEL`, a control client without a session that waits for a channel nobody signals.
 It is in no list, keeps no server alive, and is told of sessions and windows made, renamed and closed, of splits, and
 of clients that leave. `SocketWatch`: inotify on the folder of the server's socket, which appears with the server and
-whose mode tmux changes when the first client attaches and the last one leaves.
+whose mode tmux changes when the first client attaches and the last one leaves. `ClientWatch`: nothing tells of a
+further client that attaches, but each is one more open file of the server.
 """
 
 from __future__ import annotations
@@ -89,3 +90,47 @@ class SocketWatch:
     def close(self) -> None:
         """Watch nothing any more."""
         self._inotify.close()
+
+
+CLIENTS_EVERY = 0.200  # seconds
+
+
+class ClientWatch:
+    """Tells that the number of a server's clients may have changed. Sleeps while nobody is attached."""
+
+    def __init__(self) -> None:
+        self._server = 0
+        self._due: float | None = None
+        self._files = 0
+
+    def note(self, server: int, *, is_attached: bool, now: float) -> None:
+        """Take note of what a look showed."""
+        if server != self._server:
+            self._server, self._files = server, 0
+        if not is_attached:
+            self._due = None
+        elif self._due is None:
+            self._due = now
+
+    def next_due(self) -> float | None:
+        """When to ask next, or None."""
+        return self._due
+
+    def is_due(self, now: float) -> bool:
+        """Tell whether it is time to ask."""
+        return self._due is not None and self._due <= now
+
+    def have_changed(self, now: float) -> bool:
+        """Tell whether the server has more or fewer files open than when last asked. `now`: monotonic."""
+        self._due = now + CLIENTS_EVERY
+        before, self._files = self._files, _open_files(self._server)
+        return self._files != before
+
+
+def _open_files(pid: int) -> int:
+    """Number of a process' open files; 0 when it is gone. New kernels tell it as the folder's size."""
+    folder = f"/proc/{pid}/fd"
+    try:
+        return os.stat(folder).st_size or len(os.listdir(folder))
+    except OSError:
+        return 0

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -45,7 +46,7 @@ class Foreground:
     at_prompt: bool = False
     has_shell: bool = False
     profile: str = ""
-    created: float = 0.0  # seconds since 1970; 0 when unknown
+    created: float = 0.0  # seconds since 1970, of the pane's own process; 0 when unknown
 
 
 def signature(argv: list[str]) -> str:
@@ -105,7 +106,7 @@ class Foregrounds:
     def __init__(self, agents: Mapping[str, AgentProfile]) -> None:
         self._profiles = profiles_by_signature(agents)
         self._signatures = {name: signature(shlex.split(profile.command)) for name, profile in agents.items()}
-        self._found: dict[int, tuple[str, float, Foreground]] = {}  # by pane process: command, when, what
+        self._found: dict[int, tuple[str, float, Foreground]] = {}  # by pane process: command, until when, what
 
     def look(self, pane_pid: int, command: str, now: float, *, fresh: bool) -> Foreground:
         """Tell what runs in the pane of `pane_pid`. `fresh`: it wrote since the last look, so look again.
@@ -113,7 +114,7 @@ class Foregrounds:
         `now`: monotonic seconds.
         """
         known = self._found.get(pane_pid)
-        if known and known[0] == command and now - known[1] < _LOOK_AGAIN and not fresh:
+        if known and known[0] == command and now < known[1] and not fresh:
             return known[2]
         pane = read_process(pane_pid)
         if pane is None:
@@ -124,7 +125,9 @@ class Foregrounds:
             profile=self._profile(pane.foreground, command),
             created=boot_time() + pane.started / _TICKS,
         )
-        self._found[pane_pid] = (command, now, found)
+        # What has just been started may be about to start something else.
+        age = time.time() - found.created
+        self._found[pane_pid] = (command, now + min(_LOOK_AGAIN, max(0.0, age) / 2), found)
         return found
 
     def are_same(self, one: str, other: str) -> bool:

@@ -1,8 +1,9 @@
-"""Tells which panes write, by inotify on their terminals: no process, no polling, no trace in tmux.
+"""Tells which panes write and read, by inotify on their terminals: no process, no polling, no trace in tmux.
 
-A terminal that wrote is left alone for `REST` seconds (its watch is one-shot), so a flood costs a few wake-ups a
-second. What it wrote meanwhile is unknown, therefore it counts as having written once more when the rest is over.
-Writes through /dev/tty are not seen; the safety look finds what they changed.
+Reading counts because a shell that leaves the echo to the terminal starts a command without writing anything.
+A terminal of which something was heard is left alone for `REST` seconds (its watch is one-shot), so a flood costs a
+few wake-ups a second. What it does meanwhile is unknown, therefore it counts as heard of once more when the rest is
+over. Writes through /dev/tty are not seen; the safety look finds what they changed.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ log = logging.getLogger(__name__)
 
 REST = 0.150  # seconds
 WATCHED_REST = 0.100  # for a terminal whose output somebody watches
-_MASK = flags.MODIFY | flags.ONESHOT
+_MASK = flags.MODIFY | flags.ACCESS | flags.ONESHOT
 
 
 class Ttys:
@@ -33,7 +34,7 @@ class Ttys:
         self.is_blind = False  # the system grants no more watches
 
     def fileno(self) -> int:
-        """Readable when a terminal wrote."""
+        """Readable when there is something to hear."""
         return int(self._inotify.fileno())
 
     def keep(self, ttys: Iterable[str]) -> None:
@@ -45,20 +46,21 @@ class Ttys:
             self._arm(tty)
 
     def receive_events(self, now: float) -> list[str]:
-        """Give the terminals that wrote since the last call. `now`: monotonic."""
-        wrote = []
+        """Give the terminals heard of since the last call. `now`: monotonic."""
+        heard = []
         for event in self._inotify.read(timeout=0):
             tty = self._watches.pop(event.wd, None)
             if tty is None:
                 continue
             self._armed.pop(tty, None)
             if event.mask & flags.MODIFY:
+                self._wrote[tty] = time.time()
+            if event.mask & (flags.MODIFY | flags.ACCESS):
                 self._rest(tty, now)
-                wrote.append(tty)
-        return wrote
+                heard.append(tty)
+        return heard
 
     def _rest(self, tty: str, now: float) -> None:
-        self._wrote[tty] = time.time()
         self._resting[tty] = now + (WATCHED_REST if tty in self.watched else REST)
 
     def rested(self, now: float) -> list[str]:

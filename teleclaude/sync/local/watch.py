@@ -16,7 +16,7 @@ from typing import Literal
 
 from teleclaude.core.errors import PeerError, TeleclaudeError
 from teleclaude.sync.local.imsg import OtherProtocol
-from teleclaude.sync.local.notifier import Notifier, SocketWatch
+from teleclaude.sync.local.notifier import ClientWatch, Notifier, SocketWatch
 from teleclaude.sync.local.panes import Look, PaneReader, Server
 from teleclaude.sync.local.schedule import LookSchedule
 from teleclaude.sync.local.tmux import DIRECT_VERSIONS, NoServer, NotInstalled, NotTaking, Query, Tmux
@@ -28,6 +28,7 @@ HUNG_AFTER = 2.0  # seconds without an answer
 ASK_AGAIN_AFTER = 30.0  # a question to a hung server is left standing that long, and answered when it wakes
 FAILURES = 3  # looks in a row that failed, until it is said
 BLIND_SAFETY = 1.0  # seconds between looks where the system grants no watches
+FOLLOW_UP = 0.350  # seconds
 NOTIFIER_PAUSE = 1.0  # seconds between two starts of the notifier
 
 State = Literal["ok", "off", "absent", "down", "hung"]
@@ -58,6 +59,8 @@ class TmuxWatch:
         self._query: Query | None = None
         self._asked_at = 0.0
         self._failures = 0
+        self._runs: frozenset[tuple[str, str]] = frozenset()
+        self._clients = ClientWatch()
         self._register(self.ttys.fileno(), self._on_tty)
         self._register(self._socket.fileno(), self._on_socket)
 
@@ -68,11 +71,11 @@ class TmuxWatch:
         self._schedule.at_once(time.monotonic())
 
     def _on_tty(self) -> None:
-        wrote = self.ttys.receive_events(time.monotonic())
-        if wrote:
-            self._wrote(wrote)
+        heard = self.ttys.receive_events(time.monotonic())
+        if heard:
+            self._heard(heard)
 
-    def _wrote(self, ttys: list[str]) -> None:
+    def _heard(self, ttys: list[str]) -> None:
         self._schedule.trigger(time.monotonic())
         self.on_output(ttys)
 
@@ -92,7 +95,9 @@ class TmuxWatch:
         """Do what is due."""
         rested = self.ttys.rested(now)
         if rested:
-            self._wrote(rested)
+            self._heard(rested)
+        if self._clients.is_due(now) and self._clients.have_changed(now):
+            self._schedule.trigger(now, urgent=True)
         if self._query is not None:
             self._check_patience(now)
         elif now >= self._schedule.due():
@@ -100,12 +105,12 @@ class TmuxWatch:
 
     def next_due(self) -> float:
         """When `step` has something to do (monotonic)."""
-        rest = self.ttys.next_due()
         if self._query is None:
             due = self._schedule.due()
         else:
             due = self._asked_at + (ASK_AGAIN_AFTER if self.state == "hung" else HUNG_AFTER)
-        return due if rest is None else min(due, rest)
+        others = (self.ttys.next_due(), self._clients.next_due())
+        return min([due, *(other for other in others if other is not None)])
 
     def close(self) -> None:
         """End all of it."""
@@ -167,8 +172,17 @@ class TmuxWatch:
         self.ttys.keep(pane.tty for pane in look.panes if not pane.is_dead)
         self._ensure_notifier()
         self._schedule.ended(time.monotonic())
+        self._follow_up(look)
         self._on_look(look)
         self.done = self.begun
+
+    def _follow_up(self, look: Look) -> None:
+        """Look again a little after something was started: a shell or a script may start something else, silently."""
+        runs = frozenset((pane.id, pane.command) for pane in look.panes)
+        if runs != self._runs:
+            self._runs = runs
+            self._schedule.trigger(time.monotonic() + FOLLOW_UP)
+        self._clients.note(look.server.pid, is_attached=any(pane.attached for pane in look.panes), now=time.monotonic())
 
     def _meet(self, server: Server) -> None:
         log.info("tmux %s, server %d", server.version, server.pid)
@@ -180,6 +194,7 @@ class TmuxWatch:
     def _note_no_server(self) -> None:
         self._failures = 0
         self.server = None
+        self._clients.note(0, is_attached=False, now=0.0)
         self._end_notifier()
         self.ttys.keep([])
         self._socket.renew()

@@ -146,17 +146,19 @@ class Folders:
             self._unwatch(folder, keep=bool(mask & (flags.IGNORED | flags.DELETE_SELF)))
             return set(folder.wants)
         hit = {owner for owner, want in folder.wants.items() if want.fits(name, mask)}
-        if not hit:
-            self._note_unwanted(folder, now)
-        return hit
+        # What comes behind in the queue of a folder that is let go is not told any more: its owners look now.
+        return set(folder.wants) if not hit and self._is_too_busy(folder, now) else hit
 
-    def _note_unwanted(self, folder: _Folder, now: float) -> None:
+    def _is_too_busy(self, folder: _Folder, now: float) -> bool:
+        """Count an event that nobody wants, and let go of the folder when there are too many."""
         if now - folder.since >= 1.0:
             folder.since, folder.unwanted = now, 0
         folder.unwanted += 1
-        if folder.unwanted > BUSY:
-            folder.busy_until = now + BUSY_FOR
-            self._unwatch(folder)
+        if folder.unwanted <= BUSY:
+            return False
+        folder.busy_until = now + BUSY_FOR
+        self._unwatch(folder)
+        return True
 
     def _add(self, owner: Owner, path: str, want: Want) -> bool:
         folder = self._folders.setdefault(path, _Folder(path))

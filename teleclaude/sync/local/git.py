@@ -50,7 +50,7 @@ def git_folder(repository: str) -> str | None:
     line = _first_line(place)
     if line is not None:
         name, _, target = line.partition("gitdir:")
-        if name or not target.strip():
+        if name or not target.strip() or "\0" in target:
             return None
         place = paths.join(repository, target.strip())
     real = paths.realpath(place)

@@ -390,7 +390,9 @@ def test_overrun_queue(root: Path, app: Path, loop: Loop, monkeypatch: pytest.Mo
     """More events than the kernel keeps, with the one that counts among the lost: everything is looked at again."""
     monkeypatch.setattr(folders, "BUSY", 10**9)
     limit = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
-    for number in range(limit // 2 + 10):  # two events each, of different names so that none are merged
+    for name in ("f0", "f1"):
+        (app / name).touch()
+    for number in range(limit):  # one event each, of names in turn so that none are merged
         (app / f"f{number % 2}").touch()
     (app / "TODO.md").write_text("- [ ] lost\n")
     loop.run_until(lambda: loop.slugs == ["lost"])
@@ -469,6 +471,21 @@ def test_nothing_is_left_over(root: Path, app: Path, loop: Loop) -> None:
     while loop.turn(0.1):
         pass
     assert (len(loop.plans._folders._folders), len(loop.plans._folders._by_wd)) == before
+
+
+def test_saved_between_reading_and_listening(root: Path, app: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is saved after its project was read first, and before it is listened to, is not lost."""
+    real = plan_files.read_project
+
+    def read_then_saved(computer: str, project: str) -> plan_files.Reading:
+        reading = real(computer, project)
+        (app / "TODO.md").write_text("- [ ] a\n")
+        return reading
+
+    monkeypatch.setattr("teleclaude.sync.local.plans.read_project", read_then_saved)
+    loop = Loop(ProjectSettings(roots=(str(root),)))
+    assert loop.slugs == ["a"]
+    loop.plans.close()
 
 
 def test_reads_only_what_changed(root: Path, loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,13 +57,14 @@ class OwnRecords:
                 raise ValueError(f"{record!r} is not one of the {kind} of {self.computer}")
         with self._lock:
             here = self._records[kind]
-            puts = [record for key, record in wanted.items() if here.get(key) != record]
+            puts = [r for key, r in wanted.items() if (old := here.get(key)) is not r and old != r]
             removed = [key for key in here if key not in wanted]
             if not puts and not removed:
                 return False
             self._records[kind] = wanted
             self._seq[kind] += 1
-            self._submit(_ops(kind, self.computer, puts, removed))
+            if self._filled:
+                self._submit(_ops(kind, self.computer, puts, removed))
             for listener in self._listeners:
                 listener(OwnChange(kind, self._seq[kind], puts, removed))
             return True
@@ -80,14 +81,19 @@ class OwnRecords:
         with self._lock:
             if not self._filled:
                 self._filled = True
-                self._submit([wire.Filled()])
+                self._submit(self.everything())
 
     def everything(self) -> list[wire.Op]:
-        """All of it, as writes for a new cache."""
+        """All of it, as writes for a new cache; nothing before the first look is done.
+
+        Until then a cache that outlived another sync process keeps what that one found: no view goes blank.
+        """
         with self._lock:
+            if not self._filled:
+                return []
             ops: list[wire.Op] = [] if self._me is None else wire.put([self._me])
             ops += [wire.replace(kind, self.computer, list(self._records[kind].values())) for kind in OWN_KINDS]
-            return [*ops, wire.Filled()] if self._filled else ops
+            return [*ops, wire.Filled()]
 
     def snapshot(self, kind: Kind) -> tuple[int, list[Record]]:
         """(seq, records) of a kind now."""
@@ -103,6 +109,11 @@ class OwnRecords:
         """Seq of the last change of each kind."""
         with self._lock:
             return dict(self._seq)
+
+    @property
+    def is_filled(self) -> bool:
+        """Whether the first look at this computer is done; before that a snapshot tells too little."""
+        return self._filled
 
     @property
     def me(self) -> Computer | None:

@@ -52,6 +52,7 @@ class LocalHalf:
         self._book = SessionBook(own.computer, settings.agents, self.marks)
         self._watch = self._new_watch()
         self._plans = self._new_plans()
+        self._self = self._describe()
         self._server = 0
         self._panes: dict[str, str] = {}  # by terminal
         self._writes: list[Query] = []
@@ -62,6 +63,8 @@ class LocalHalf:
         self._looked = threading.Condition()
         self._told = 0  # number of the last look that was published
         self._stopped = False
+        self._gate = threading.RLock()  # the pipe's end; a signal handler may come while it is held
+        self._closed = False
         self.services: Callable[[], list[Service]] = list
         self.on_output: Callable[[list[str]], None] = lambda _: None  # panes that wrote
 
@@ -121,8 +124,9 @@ class LocalHalf:
         self._wake()
 
     def _wake(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            os.write(self._wake_write, b"!")
+        with self._gate, contextlib.suppress(BlockingIOError):
+            if not self._closed:
+                os.write(self._wake_write, b"!")
 
     # The loop.
 
@@ -167,7 +171,10 @@ class LocalHalf:
         self._watch.close()
         self._plans.close()
         self._selector.close()
-        os.close(self._wake_read)
+        with self._gate:
+            self._closed = True
+            os.close(self._wake_read)
+            os.close(self._wake_write)
         with self._looked:
             self._looked.notify_all()
 
@@ -209,7 +216,18 @@ class LocalHalf:
 
     def _update_computer(self, sessions: list[Session]) -> None:
         tmux = Service(name="tmux", state=self._watch.state, reason=self._watch.reason, since=self._tmux_since)
-        me = Computer(
+        me = msgspec.structs.replace(
+            self._self,
+            counts=dict(sorted(Counter(session.status for session in sessions).items())),
+            services=(tmux, *self.services()),
+        )
+        old = self._own.me
+        if old is None or msgspec.structs.replace(old, last_seen="") != me:
+            self._own.update_computer(msgspec.structs.replace(me, last_seen=utc_text(time.time())))
+
+    def _describe(self) -> Computer:
+        """What stays the same of this computer's record until the settings change."""
+        return Computer(
             name=self._own.computer,
             is_local=True,
             user=_user(),
@@ -218,12 +236,7 @@ class LocalHalf:
             platform=f"{platform.system()} {platform.machine()}",
             version=version("teleclaude"),
             epoch=self._own.epoch,
-            counts=dict(sorted(Counter(session.status for session in sessions).items())),
-            services=(tmux, *self.services()),
         )
-        old = self._own.me
-        if old is None or msgspec.structs.replace(old, last_seen="") != me:
-            self._own.update_computer(msgspec.structs.replace(me, last_seen=utc_text(time.time())))
 
     # Marks: written into tmux many at a time.
 
@@ -258,6 +271,7 @@ class LocalHalf:
 
     def _reload(self, settings: Settings, tmux_socket: str) -> None:
         old, self._settings = self._settings, settings
+        self._self = self._describe()
         if settings.agents != old.agents:
             self._book.use_agents(settings.agents)
         if settings.projects != old.projects:

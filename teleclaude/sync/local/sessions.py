@@ -41,6 +41,8 @@ class _Memory:
     agent: str = ""
     cwd: str = ""
     output: float = 0.0
+    basis: tuple[object, ...] = ()
+    record: Session | None = None
 
 
 class SessionBook:
@@ -140,27 +142,38 @@ class SessionBook:
         )
 
     def _record(self, seen: _Seen, state: State, project_of: Callable[[str], str], when: float) -> Session:
-        pane, mark, memory = seen.pane, self._of[seen.pane.id], self._memory[seen.pane.id]
+        """Build a record, or give the last one where nothing that goes into it has changed."""
+        memory, mark = self._memory[seen.pane.id], self._of[seen.pane.id]
         if state.status != memory.status or not memory.since:
-            is_first = not memory.since
-            memory.status = state.status
-            memory.since = seen.output if is_first and state.status in {"idle", "ended"} and seen.output else when
+            is_old = not memory.since and state.status in {"idle", "ended"} and seen.output
+            memory.status, memory.since = state.status, seen.output if is_old else when
+        times = (_coarse(seen.output), _coarse(seen.input))
+        project = project_of(memory.cwd) if memory.cwd else ""
+        basis = (seen.pane, seen.runs, seen.agent, mark, state.status, state.reason, memory.since, project, times)
+        if memory.record is None or basis != memory.basis:
+            memory.basis = basis
+            memory.record = self._build(seen, state, project, times)
+        return memory.record
+
+    def _build(self, seen: _Seen, state: State, project: str, times: tuple[float, float]) -> Session:
+        pane, mark, memory = seen.pane, self._of[seen.pane.id], self._memory[seen.pane.id]
+        last_output, last_input = times
         return Session(
             session_id=mark.id,
             computer=self._computer,
-            project=project_of(memory.cwd) if memory.cwd else "",
+            project=project,
             cwd=memory.cwd,
             title=mark.title or self._title(seen),
             agent=seen.agent,
             thinking_mode=mark.mode,
             status=state.status,
             status_reason=state.reason,
-            status_since=utc_text(memory.since),
+            status_since=_text(memory.since),
             command=pane.command,
-            created_at=utc_text(seen.runs.created or pane.created),
-            last_activity=_coarse(max(seen.output, seen.input, pane.created)),
-            last_input=_coarse(seen.input),
-            last_output=_coarse(seen.output),
+            created_at=_text(seen.runs.created or pane.created),
+            last_activity=_text(max(*times, _coarse(pane.created))),
+            last_input=_text(last_input),
+            last_output=_text(last_output),
             attached=pane.attached,
             parent=mark.parent,
             tmux=Tmux(name=pane.session_name, session=pane.session, window=pane.window, pane=pane.id),
@@ -208,5 +221,9 @@ def _number(name: str) -> int:
     return int(name[1:]) if name[1:].isdigit() else 0
 
 
-def _coarse(seconds: float) -> str:
-    return utc_text(seconds - seconds % COARSE) if seconds else ""
+def _coarse(seconds: float) -> float:
+    return seconds - seconds % COARSE
+
+
+def _text(seconds: float) -> str:
+    return utc_text(seconds) if seconds else ""

@@ -32,12 +32,16 @@ def start(place: Places) -> str:
     """
     if answers(place):
         return f"teleclaude runs already (pid {holder(place.lock_file) or 'unknown'})"
+    from teleclaude.daemon.service import start_if_installed  # noqa: PLC0415  (it knows us too)
+
     folders.prepare(place)
+    by_systemd = False  # one that is installed as a service runs as the service
     deadline = time.monotonic() + START_WITHIN
     ours: subprocess.Popen[bytes] | None = None
     while time.monotonic() < deadline:
-        if ours is None and holder(place.lock_file) is None:
-            ours = _spawn(place)
+        if ours is None and holder(place.lock_file) is None and not by_systemd:
+            by_systemd = start_if_installed(os.environ)
+            ours = None if by_systemd else _spawn(place)
         if answers(place):
             return f"teleclaude runs now (pid {holder(place.lock_file) or 'unknown'})"
         if ours is not None and (code := ours.poll()) is not None:

@@ -1,0 +1,5 @@
+"""`python -m teleclaude.web`."""
+
+from teleclaude.web.process import main
+
+main()

@@ -1,0 +1,129 @@
+"""The routes that act: a strict body in, a command to the sync process, its outcome out."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import msgspec
+from flask import Blueprint, Response, request
+
+from teleclaude.core.errors import InvalidField
+from teleclaude.core.requests import Args, End, Keys, Message, Rename, Start
+from teleclaude.web.errors import WrongMedia
+from teleclaude.web.head import BODY_LIMIT, TEXT_BODY_LIMIT
+from teleclaude.web.incoming import read
+from teleclaude.web.parts import Parts
+from teleclaude.web.rest import answer, parameters
+from teleclaude.web.socket import known, refresh
+
+T = TypeVar("T")
+
+
+class _Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The body of a request."""
+
+
+class StartBody(_Body, frozen=True, kw_only=True):
+    """POST /sessions: `project` is a path on that computer."""
+
+    computer: str
+    project: str
+    agent: str
+    title: str = ""
+    message: str = ""
+    thinking_mode: str = ""
+
+
+class MessageBody(_Body, frozen=True, kw_only=True):
+    """POST /sessions/{id}/message."""
+
+    text: str
+
+
+class KeysBody(_Body, frozen=True, kw_only=True):
+    """POST /sessions/{id}/keys: tmux' names of keys."""
+
+    keys: list[str]
+
+
+class TitleBody(_Body, frozen=True, kw_only=True):
+    """PATCH /sessions/{id}."""
+
+    title: str
+
+
+class RefreshBody(_Body, frozen=True, kw_only=True):
+    """POST /refresh: one computer, or this one and all that are looked at."""
+
+    computer: str | None = None
+
+
+_start = msgspec.json.Decoder(StartBody)
+_message = msgspec.json.Decoder(MessageBody)
+_keys = msgspec.json.Decoder(KeysBody)
+_title = msgspec.json.Decoder(TitleBody)
+_refresh = msgspec.json.Decoder(RefreshBody)
+
+
+def routes(parts: Parts) -> Blueprint:
+    """Make the routes."""
+    found = Blueprint("commands", __name__)
+
+    def on_session(prefix: str, make: type[Args], **fields: object) -> dict[str, object]:
+        """Run a command on the session with that id or prefix."""
+        row, _ = parts.reads.session(prefix)
+        return parts.commands.run(row.computer, make(session_id=row.session_id, **fields))  # type: ignore[arg-type, call-arg]
+
+    @found.post("/sessions")
+    def start() -> Response:
+        body = _body(_start, TEXT_BODY_LIMIT)
+        computer = known(parts.reads, parts.hub.computer, body.computer)
+        fields = {name: getattr(body, name) for name in Start.__struct_fields__}
+        session = parts.commands.run(computer, Start(**fields))["session"]
+        made = answer(session, 201)
+        made.headers["Location"] = f"/sessions/{session['session_id']}"
+        return made
+
+    @found.post("/sessions/<session_id>/message")
+    def message(session_id: str) -> Response:
+        on_session(session_id, Message, text=_body(_message, TEXT_BODY_LIMIT).text)
+        return _done()
+
+    @found.post("/sessions/<session_id>/keys")
+    def keys(session_id: str) -> Response:
+        on_session(session_id, Keys, keys=_body(_keys).keys)
+        return _done()
+
+    @found.patch("/sessions/<session_id>")
+    def rename(session_id: str) -> Response:
+        return answer(on_session(session_id, Rename, title=_body(_title).title)["session"])
+
+    @found.delete("/sessions/<session_id>")
+    def end(session_id: str) -> Response:
+        parameters()
+        on_session(session_id, End)
+        return _done()
+
+    @found.post("/refresh")
+    def again() -> Response:
+        body = _body(_refresh) if request.content_length else RefreshBody()
+        refresh(parts.commands, parts.reads, parts.hub.computer, body.computer)
+        return _done()
+
+    return found
+
+
+def _done() -> Response:
+    return answer({"status": "ok"})
+
+
+def _body(decoder: msgspec.json.Decoder[T], limit: int = BODY_LIMIT) -> T:
+    """Read the body. Raises WrongMedia, InvalidField, BadRequest; Flask answers 413 over the limit."""
+    parameters()
+    if request.mimetype != "application/json":
+        raise WrongMedia("the body must be JSON: Content-Type: application/json", field="content-type")
+    request.max_content_length = limit
+    data = request.get_data(cache=False)
+    if not data:
+        raise InvalidField("body", "is missing")
+    return read(decoder, data)

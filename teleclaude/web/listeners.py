@@ -1,0 +1,57 @@
+"""Where clients come in: the unix socket, and TCP when it is asked for."""
+
+from __future__ import annotations
+
+import os
+import resource
+from pathlib import Path
+from socket import AF_INET, AF_INET6, AF_UNIX, SO_REUSEADDR, SOCK_STREAM, SOL_SOCKET
+
+from gevent.socket import socket
+
+from teleclaude.core.files import private_folder, unlink_socket
+
+BACKLOG = 4096
+_FDS_OURS = 64  # descriptors that are no clients
+
+
+def bind_unix(path: Path) -> socket:
+    """Listen at `path`, mode 0600 from the first moment on. Raises Refused for whatever is planted there."""
+    private_folder(path.parent)
+    unlink_socket(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    unlink_socket(temporary)
+    found = socket(AF_UNIX, SOCK_STREAM)
+    try:
+        found.bind(str(temporary))
+        temporary.chmod(0o600)
+        found.listen(BACKLOG)
+        temporary.rename(path)  # only now does it bear the name: nobody meets it half made
+    except BaseException:
+        found.close()
+        temporary.unlink(missing_ok=True)
+        raise
+    return found
+
+
+def bind_tcp(address: str, port: int) -> socket:
+    """Listen on TCP. Raises OSError."""
+    found = socket(AF_INET6 if ":" in address else AF_INET, SOCK_STREAM)
+    try:
+        found.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
+        found.bind((address, port))
+        found.listen(BACKLOG)
+    except BaseException:
+        found.close()
+        raise
+    return found
+
+
+def raise_fd_limit(wanted: int) -> int:
+    """Allow as many descriptors as `wanted` clients need; gives how many clients may come."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    need = wanted + _FDS_OURS
+    if soft != resource.RLIM_INFINITY and soft < need:
+        soft = need if hard == resource.RLIM_INFINITY else min(need, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return wanted if soft == resource.RLIM_INFINITY else min(wanted, soft - _FDS_OURS)

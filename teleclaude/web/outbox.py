@@ -1,0 +1,146 @@
+"""The only writer of one connection: what it sends goes out whole and in order, and delays nobody.
+
+Rules of this module:
+- One try without waiting; what is left is written by a greenlet that lives only while there is a backlog. While it
+  lives everything queues behind it, or frames would interleave.
+- What waits is bounded. Over the limit all of it is dropped but the frame under way, and once that is out the client
+  is given a fresh state instead.
+- Who takes nothing for `patience` seconds while something waits is cut off.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket as sockets
+from collections import deque
+from collections.abc import Callable
+
+import gevent
+from gevent import Greenlet
+from gevent.event import Event
+from gevent.socket import socket, wait_write
+from gevent.ssl import SSLSocket
+
+log = logging.getLogger(__name__)
+
+LIMIT = 1024 * 1024  # bytes of events that wait
+PATIENCE = 15.0  # seconds
+
+
+class Outbox:
+    """Writes to `sock`. `on_room` is called when a client that fell behind can take a fresh state."""
+
+    def __init__(self, sock: socket, *, limit: int = LIMIT, patience: float = PATIENCE) -> None:
+        self._sock = sock
+        # The plain socket below gevent's, which does not block: one system call, no Python in between. Below TLS there
+        # is none to be used, so there everything is written by the greenlet.
+        self._is_tls = isinstance(sock, SSLSocket)
+        self._send: Callable[[bytes | memoryview], int] = _would_block if self._is_tls else sock._sock.send  # noqa: SLF001
+        self._limit, self._patience = limit, patience
+        self._queue: deque[tuple[bytes, int]] = deque()  # what waits, and how much of the limit it takes
+        self._waiting = 0
+        self._drain: Greenlet | None = None
+        self._is_behind = False
+        self.empty = Event()
+        self.empty.set()
+        self.closed = False
+        self.on_room: Callable[[], None] = lambda: None
+        self.times_behind = 0
+
+    def push(self, data: bytes) -> None:
+        """Send an event; dropped when the client is behind, because a fresh state comes instead."""
+        if self._drain is None:
+            self._try(data)
+        elif not self._is_behind and not self.closed:
+            self._queue.append((data, len(data)))
+            self._waiting += len(data)
+            if self._waiting > self._limit:
+                self._fall_behind()
+
+    def push_state(self, data: bytes) -> None:
+        """Send a state, which takes nothing of the limit: there is one at a time."""
+        if self._drain is None:
+            self._try(data)
+        elif not self._is_behind and not self.closed:
+            self._queue.append((data, 0))
+
+    def restart(self) -> None:
+        """Drop what waits; what is pushed next begins anew."""
+        self._queue.clear()
+        self._waiting = 0
+        self._is_behind = False
+
+    def abort(self) -> None:
+        """Cut the connection off; its reader notices."""
+        self.closed = True
+        self.restart()
+        try:
+            self._sock.shutdown(sockets.SHUT_RDWR)
+        except OSError as error:
+            log.debug("cut off: %s", error)
+
+    def finish(self, timeout: float) -> None:
+        """Wait at most `timeout` seconds until all is out, then write nothing more."""
+        self.empty.wait(timeout)
+        self.closed = True
+        if self._drain is not None:
+            self._drain.kill()
+
+    def _try(self, data: bytes) -> None:
+        if self.closed:
+            return
+        try:
+            sent = self._send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self.abort()
+            return
+        if sent < len(data):
+            self.empty.clear()
+            self._drain = gevent.spawn(self._write_out, memoryview(data)[sent:])
+
+    def _fall_behind(self) -> None:
+        self._queue.clear()
+        self._waiting = 0
+        self._is_behind = True
+        self.times_behind += 1
+
+    def _write_out(self, rest: memoryview) -> None:
+        try:
+            while self._write(rest):
+                if self._is_behind and not self._queue:
+                    self._is_behind = False
+                    self.on_room()
+                if not self._queue:
+                    break
+                data, size = self._queue.popleft()
+                self._waiting -= size
+                rest = memoryview(data)
+        finally:
+            self._drain = None
+            self.empty.set()
+
+    def _write(self, rest: memoryview) -> bool:
+        """Write all of it; False when the connection is no more."""
+        while rest and not self.closed:
+            try:
+                rest = rest[self._write_some(rest) :]
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                log.info("a client is cut off: %s", error)
+                self.abort()
+        return not self.closed
+
+    def _write_some(self, rest: memoryview) -> int:
+        stalled = TimeoutError(f"it takes nothing for {self._patience:g} s")
+        if self._is_tls:
+            with gevent.Timeout(self._patience, stalled):
+                return int(self._sock.send(rest))
+        wait_write(self._sock.fileno(), timeout=self._patience, timeout_exc=stalled)
+        return self._send(rest)
+
+
+def _would_block(_: bytes | memoryview) -> int:
+    raise BlockingIOError

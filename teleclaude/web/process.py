@@ -1,0 +1,220 @@
+"""The web process: gevent without monkey-patching, listeners, the greenlets behind them, signals, start and end."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import time
+
+import gevent
+from gevent.event import Event
+from gevent.socket import wait_read
+
+from teleclaude import __version__
+from teleclaude.cache.client import CacheClient
+from teleclaude.cache.snapshot import SnapshotReader
+from teleclaude.core import log as logs
+from teleclaude.core.errors import SettingsError, TeleclaudeError, Unavailable
+from teleclaude.core.lifeline import BEAT_EVERY, Lifeline
+from teleclaude.core.paths import Places, places
+from teleclaude.core.settings import ApiSettings, Settings, load
+from teleclaude.web.app import make_app
+from teleclaude.web.calls import Calls
+from teleclaude.web.commands import Commands
+from teleclaude.web.feed import Feed
+from teleclaude.web.handler import CONNECTIONS_LIMIT, Server
+from teleclaude.web.health import Workers, health_event, stale_reason
+from teleclaude.web.hub import Hub
+from teleclaude.web.interest import Interest
+from teleclaude.web.listeners import bind_tcp, bind_unix, raise_fd_limit
+from teleclaude.web.metrics import metrics
+from teleclaude.web.parts import Parts
+from teleclaude.web.reads import Reads
+from teleclaude.web.security import Gate, Tokens, address_of, gate_for_tcp, tokens_file
+from teleclaude.web.socket import Conversations
+from teleclaude.web.watches import Watches
+
+log = logging.getLogger(__name__)
+
+GOODBYE = 1.2  # seconds in which clients may read that we go
+
+
+class WebProcess:
+    """All of the process but its start."""
+
+    def __init__(self, place: Places, settings: Settings, lifeline: Lifeline) -> None:
+        self._place, self._lifeline = place, lifeline
+        self._stop = Event()
+        self._calls = Calls()
+        self._cache = CacheClient(place)
+        self._reads = Reads(SnapshotReader(place.snapshot_file))
+        self._hub = Hub(__version__)
+        self._hub.computer = settings.computer.name
+        self._feed = Feed(place.feed_socket, self._hub, self._shown)
+        self._commands = Commands(self._calls, self._cache.submit, self._subscriber)
+        self._interest = Interest(self._hub, self._calls, self._cache.set_interest, self._subscriber)
+        self._watches = Watches(self._hub, self._commands, self._reads)
+        conversations = Conversations(self._hub, self._commands, self._watches, self._reads)
+        self._parts = Parts(
+            settings=settings,
+            reads=self._reads,
+            hub=self._hub,
+            commands=self._commands,
+            workers=Workers(place.workers_file),
+            conversations=conversations,
+            metrics=metrics(self._gauges, self._counters),
+        )
+        self._feed.on_link = self._link_changed
+        self._feed.on_outcome = self._commands.receive_outcome
+        self._hub.on_wants = self._interest.note
+        self._app = make_app(self._parts)
+        self._tcp: Server | None = None
+        self._limit = raise_fd_limit(CONNECTIONS_LIMIT)
+        self._local = self._serve_local(settings.api)
+
+    def _subscriber(self) -> str:
+        return self._feed.subscriber
+
+    def _shown(self) -> tuple[str, int]:
+        try:
+            snapshot = self._reads.snapshot
+        except (Unavailable, OSError):
+            return "", 0
+        return snapshot.epoch, snapshot.version
+
+    # Listeners.
+
+    def _serve_local(self, api: ApiSettings) -> Server:
+        server = Server(bind_unix(self._place.api_socket), self._app, Gate(frozenset(api.origins)), self._reads)
+        server.connections_limit = self._limit
+        return server
+
+    def _serve_tcp(self, api: ApiSettings) -> None:
+        """Open TCP where it is asked for. What is wrong there is logged; local use goes on without it."""
+        if self._tcp is not None:
+            self._tcp.stop(0.1)
+            self._tcp = None
+        if not api.tcp:
+            return
+        try:
+            gate = gate_for_tcp(api, Tokens(tokens_file(self._place.state)))
+            tls = {"certfile": api.tls_cert, "keyfile": api.tls_key} if api.tls_cert else {}
+            self._tcp = Server(bind_tcp(*address_of(api)), self._app, gate, self._reads, **tls)
+            self._tcp.connections_limit = self._limit
+            self._tcp.start()
+        except (SettingsError, OSError, OverflowError) as error:
+            log.error("TCP stays closed: %s", error)  # noqa: TRY400  (what a person is to mend)
+            self._tcp = None
+
+    # Life.
+
+    def stop(self) -> None:
+        """End `run`."""
+        self._stop.set()
+
+    def reload(self) -> None:
+        """Read the settings again; wrong ones are logged, and the old ones stay."""
+        try:
+            settings = load(self._place.settings_file)
+        except SettingsError as error:
+            log.error("the settings stay as they were: %s", error)  # noqa: TRY400  (what a person is to mend)
+            return
+        is_other_api = settings.api != self._parts.settings.api
+        self._parts.settings = settings
+        self._local.gate = Gate(frozenset(settings.api.origins))
+        if is_other_api:
+            self._serve_tcp(settings.api)
+
+    def run(self) -> None:
+        """Serve until stopped."""
+        self._look(is_first=True)
+        greenlets = [gevent.spawn(part.run) for part in (self._feed, self._interest, self._watches)]
+        if self._lifeline.fileno() is not None:
+            greenlets.append(gevent.spawn(self._follow_supervisor))
+        self._local.start()
+        self._serve_tcp(self._parts.settings.api)
+        self._lifeline.ready()
+        while not self._stop.wait(BEAT_EVERY):
+            self._lifeline.beat()
+            self._look()
+        self._end(greenlets)
+
+    def _end(self, greenlets: list[gevent.Greenlet]) -> None:
+        self._local.stop_accepting()
+        self._parts.conversations.close_all()
+        deadline = time.monotonic() + GOODBYE
+        while self._hub.clients and time.monotonic() < deadline:
+            gevent.sleep(0.01)
+        self._local.stop(0)
+        self._serve_tcp(ApiSettings())
+        gevent.killall(greenlets, timeout=0.3)
+        self._place.api_socket.unlink(missing_ok=True)
+
+    def _follow_supervisor(self) -> None:
+        wait_read(self._lifeline.fileno())
+        log.info("the supervisor is gone")
+        self.stop()
+
+    # Health.
+
+    def _link_changed(self) -> None:
+        if self._feed.is_connected:
+            self._interest.begin_anew()
+        else:
+            self._commands.lose_link()
+        self._tell_health()
+
+    def _look(self, *, is_first: bool = False) -> None:
+        if self._parts.workers.look() or is_first:
+            self._tell_health()
+
+    def _tell_health(self) -> None:
+        states = self._parts.workers.states
+        self._reads.stale = stale_reason(states, is_fed=self._feed.is_connected)
+        self._hub.set_health(health_event(states, self._reads.stale))
+
+    # Numbers.
+
+    def _gauges(self) -> dict[str, float]:
+        servers = [server for server in (self._local, self._tcp) if server is not None]
+        found = {
+            "connections": sum(server.connections for server in servers),
+            "ws_clients": len(self._hub.clients),
+            "commands_under_way": self._commands.under_way,
+            "feed_connected": int(self._feed.is_connected),
+            "stale": int(bool(self._reads.stale)),
+            "data_version": self._hub.mirror.version,
+        }
+        stats: dict[str, float] = {}
+        try:
+            stats = dict(self._calls.run(self._cache.stats, timeout=1.0))
+        except TeleclaudeError as error:
+            log.info("no numbers of the cache: %s", error)
+        return found | {f"cache_{name}": value for name, value in stats.items()}
+
+    def _counters(self) -> dict[str, float]:
+        return {
+            "fast_answers": self._reads.fast_answers,
+            "refused_requests": self._local.refused + (self._tcp.refused if self._tcp else 0),
+            "events_told": self._hub.events,
+            "clients_behind": self._parts.conversations.times_behind,
+            "failed_conversations": self._parts.conversations.failures,
+            "feed_reconnects": max(0, self._feed.reconnects),
+        }
+
+
+def main() -> None:
+    """Run the web process until SIGTERM, or until the supervisor is gone."""
+    os.umask(0o077)
+    lifeline = Lifeline.from_environment()
+    place = places()
+    settings = load(place.settings_file)
+    logs.set_up("web", settings.log.level)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all; the supervisor ends us in order
+    process = WebProcess(place, settings, lifeline)
+    gevent.signal_handler(signal.SIGTERM, process.stop)
+    gevent.signal_handler(signal.SIGHUP, process.reload)
+    process.run()
+    logging.shutdown()
+    os._exit(0)  # threads that wait for a stopped cache would hold us for ever

@@ -1,0 +1,183 @@
+"""A cache process and a web process, really running, with the test in the place of the sync process."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from teleclaude.cache import wire
+from teleclaude.cache.client import CacheClient
+from teleclaude.core.errors import TeleclaudeError
+from teleclaude.core.lifeline import WorkerState
+from teleclaude.core.paths import Places, places
+from teleclaude.core.records import Computer, Record, Session, Tmux
+from teleclaude.core.requests import Args, Outcome, Request, failed
+from tests.wait import until
+from tests.web.http import Answer, ask
+
+LOCAL = "here"
+
+Answerer = Callable[[Args], dict[str, Any]]
+
+
+def session(number: int, *, computer: str = LOCAL, **fields: Any) -> Session:
+    """Make a session record."""
+    values: dict[str, Any] = {
+        "session_id": f"s{number:05d}",
+        "computer": computer,
+        "project": "/p",
+        "title": f"session {number}",
+        "status": "idle",
+        "tmux": Tmux(name=f"t{number}", session=f"${number}", window=f"@{number}", pane=f"%{number}"),
+    }
+    return Session(**(values | fields))
+
+
+class Daemon:
+    """The two processes. `sync` is the door that the sync process would use."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environment = os.environ | {
+            "TELECLAUDE_CONFIG_DIR": str(folder / "config"),
+            "TELECLAUDE_STATE_DIR": str(folder / "state"),
+            "TELECLAUDE_RUNTIME_DIR": str(folder / "run"),
+            "TELECLAUDE_TMUX_SOCKET": "unused",
+        }
+        self.place: Places = places(self.environment)
+        for made in (self.place.config, self.place.state, self.place.runtime):
+            made.mkdir(mode=0o700)
+        self.place.key_file.write_bytes(secrets.token_bytes(32))
+        self.settings(f'[computer]\nname = "{LOCAL}"\n')
+        self.sync = CacheClient(self.place)
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.requests: list[Request] = []
+        self.answer: Answerer = lambda _: {}
+        self._done = threading.Event()
+        self._runner: threading.Thread | None = None
+
+    def settings(self, text: str) -> None:
+        """Write the settings."""
+        self.place.settings_file.write_text(text, encoding="utf-8")
+
+    @property
+    def api(self) -> Path:
+        """The unix socket of the web process."""
+        return self.place.api_socket
+
+    # Processes.
+
+    def start(self, *names: str) -> None:
+        """Start workers, and wait until they serve."""
+        for name in names or ("cache", "web"):
+            with (self.folder / f"{name}.log").open("ab") as out:
+                argv = [sys.executable, "-m", f"teleclaude.{name}"]
+                self.processes[name] = subprocess.Popen(argv, env=self.environment, stderr=out)  # noqa: S603
+            until(self._serves_cache if name == "cache" else self._serves_web)
+
+    def _serves_cache(self) -> bool:
+        try:
+            return bool(self.sync.stats())
+        except TeleclaudeError:
+            return False
+
+    def _serves_web(self) -> bool:
+        return self.get("/openapi.json").status == 200
+
+    def kill(self, name: str, number: int = signal.SIGKILL) -> int:
+        """End a worker; gives how it ended."""
+        process = self.processes.pop(name)
+        process.send_signal(number)
+        return process.wait(10)
+
+    def log(self, name: str = "web") -> str:
+        """What a worker logged."""
+        return (self.folder / f"{name}.log").read_text(encoding="utf-8")
+
+    def workers(self, **states: str) -> None:
+        """Write what the supervisor would."""
+        found = {name: WorkerState(state=state, pid=1) for name, state in states.items()}
+        temporary = self.place.runtime / "workers.new"
+        temporary.write_bytes(msgspec.json.encode(found))
+        temporary.rename(self.place.workers_file)
+
+    def close(self) -> None:
+        """End all."""
+        self._done.set()
+        for process in self.processes.values():
+            process.send_signal(signal.SIGCONT)
+            process.kill()
+            process.wait(10)
+        if self._runner:
+            self._runner.join(10)
+
+    # In the place of the sync process.
+
+    def fill(self, *records: Record) -> tuple[str, int]:
+        """Do the first look: this computer and what it has."""
+        local = Computer(name=LOCAL, is_local=True)
+        return self.put(local, *records, filled=True)
+
+    def put(self, *records: Record, filled: bool = False) -> tuple[str, int]:
+        """Put records, visible when this returns."""
+        ops = wire.put(list(records)) + ([wire.Filled()] if filled else [])
+        return self.sync.write(ops, flush=True)
+
+    def run_commands(self, answer: Answerer | None = None) -> None:
+        """Take requests and finish them, from a thread."""
+        self.answer = answer or self.answer
+        if self._runner is None:
+            self._runner = threading.Thread(target=self._run, daemon=True)
+            self._runner.start()
+
+    def _run(self) -> None:
+        while not self._done.is_set():
+            try:
+                work = self.sync.work(0, 0.2)
+            except TeleclaudeError:
+                self._done.wait(0.05)
+                continue
+            for request in work.requests:
+                self.requests.append(request)
+                self.sync.finish(self._outcome(request))
+
+    def _outcome(self, request: Request) -> Outcome:
+        try:
+            return Outcome(id=request.id, status="ok", data=self.answer(request.args))
+        except TeleclaudeError as error:
+            return failed(request.id, error)
+
+    # As a client.
+
+    def get(self, path: str, **headers: str) -> Answer:
+        """GET over the unix socket."""
+        return ask(self.api, "GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+
+    def send(self, method: str, path: str, body: Any = None) -> Answer:
+        """Send a JSON body over the unix socket."""
+        data = b"" if body is None else msgspec.json.encode(body)
+        return ask(self.api, method, path, data, {"Content-Type": "application/json"} if data else {})
+
+
+@contextlib.contextmanager
+def daemon() -> Iterator[Daemon]:
+    """A daemon in a folder of its own; nothing is left of it."""
+    folder = Path(tempfile.mkdtemp(prefix="tc", dir="/tmp"))
+    found = Daemon(folder)
+    try:
+        yield found
+    finally:
+        found.close()
+        shutil.rmtree(folder)

@@ -18,7 +18,7 @@ from teleclaude.core import log as logs
 from teleclaude.core.errors import SettingsError, TeleclaudeError, Unavailable
 from teleclaude.core.lifeline import BEAT_EVERY, Lifeline
 from teleclaude.core.paths import Places, places
-from teleclaude.core.settings import ApiSettings, Settings, load
+from teleclaude.core.settings import ApiSettings, Settings, load_in_force
 from teleclaude.web.app import make_app
 from teleclaude.web.calls import Calls
 from teleclaude.web.commands import Commands
@@ -116,7 +116,7 @@ class WebProcess:
     def reload(self) -> None:
         """Read the settings again; wrong ones are logged, and the old ones stay."""
         try:
-            settings = load(self._place.settings_file)
+            settings = load_in_force(self._place)
         except SettingsError as error:
             log.error("the settings stay as they were: %s", error)  # noqa: TRY400  (what a person is to mend)
             return
@@ -209,7 +209,7 @@ def main() -> None:
     os.umask(0o077)
     lifeline = Lifeline.from_environment()
     place = places()
-    settings = load(place.settings_file)
+    settings = load_in_force(place)
     logs.set_up("web", settings.log.level)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all; the supervisor ends us in order
     process = WebProcess(place, settings, lifeline)

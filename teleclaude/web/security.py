@@ -60,6 +60,10 @@ class Tokens:
             raise NotFound(f"no token is named {name!r}")
         self._write(left)
 
+    def known(self) -> list[Token]:
+        """All tokens, as they are stored."""
+        return list(self._read())
+
     def accept(self, token: str, now: float) -> bool:
         """Tell whether it is one of ours and has not expired; takes as long for any."""
         digest = _hash(token)

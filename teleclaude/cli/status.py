@@ -1,0 +1,82 @@
+"""`teleclaude status`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable
+
+import click
+
+from teleclaude.cli.table import print_json, print_table, say
+from teleclaude.client.api import Api, Health
+from teleclaude.core.errors import Unavailable
+from teleclaude.core.paths import Places, places
+from teleclaude.core.records import utc_seconds
+from teleclaude.daemon.lifecycle import worker_states
+from teleclaude.daemon.lock import holder
+from teleclaude.tui.ages import age_text
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="The daemon's own words, as JSON.")
+def status(as_json: bool) -> None:
+    """How the daemon is, its workers, and what it depends on.
+
+    Exit status: 0 when all is well, 1 when something is not.
+    """
+    place = places()
+    pid = holder(place.lock_file)
+    if pid is None:
+        raise Unavailable("no teleclaude daemon runs: `teleclaude daemon start` starts it")
+    api = Api(place.api_socket)
+    try:
+        health = api.health()
+    except Unavailable as error:
+        if as_json:
+            raise
+        _print_states(place)
+        raise Unavailable(f"the daemon (pid {pid}) runs but does not answer: {error}") from error
+    if as_json:
+        print_json(health)
+    else:
+        _print_health(health, pid)
+        _print_counts(api)
+    sys.exit(0 if health.status == "ok" else 1)
+
+
+def _print_health(health: Health, pid: int) -> None:
+    reason = f": {health.reason}" if health.reason else ""
+    say(f"{health.computer} is {health.status}{reason} (teleclaude {health.version}, pid {pid})")
+    rows = [
+        (name, state.state, str(state.pid or "-"), _since(state.since), str(state.restarts), state.reason)
+        for name, state in health.workers.items()
+    ]
+    print_table(("PROCESS", "STATE", "PID", "SINCE", "RESTARTS", ""), rows)
+    if health.services:
+        services = [(s.name, s.state, _since(s.since), s.reason) for s in health.services]
+        print_table(("SERVICE", "STATE", "SINCE", ""), services)
+
+
+def _print_counts(api: Api) -> None:
+    sessions, todos = api.sessions(), api.todos()
+    say(f"{len(api.computers())} computers, {len(api.projects())} projects")
+    say(f"{len(sessions)} sessions{_by_status(session.status for session in sessions)}")
+    say(f"{len(todos)} todos{_by_status(todo.status for todo in todos)}")
+
+
+def _by_status(statuses: Iterable[str]) -> str:
+    counts = Counter(statuses)
+    return ": " + ", ".join(f"{number} {name}" for name, number in counts.most_common()) if counts else ""
+
+
+def _print_states(place: Places) -> None:
+    rows = [(name, state.state, str(state.pid or "-"), state.reason) for name, state in worker_states(place).items()]
+    if rows:
+        print_table(("PROCESS", "STATE", "PID", ""), rows)
+
+
+def _since(text: str) -> str:
+    seconds = utc_seconds(text)
+    return "" if seconds is None else age_text(time.time() - seconds)

@@ -1,0 +1,36 @@
+"""What the commands print: aligned columns, one visible line a row, and JSON that any terminal may show."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import click
+import msgspec
+from wcwidth import wcswidth
+
+from teleclaude.core.text import visible
+
+
+def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print columns, aligned by display width. Cells come from anywhere and are made safe here."""
+    lines = [list(head), *([visible(" ".join(cell.split())) for cell in row] for row in rows)]
+    widths = [max(_width(line[column]) for line in lines) for column in range(len(head))]
+    for line in lines:
+        padded = [cell + " " * (width - _width(cell)) for cell, width in zip(line, widths, strict=True)]
+        click.echo("  ".join(padded).rstrip())
+
+
+def print_json(value: Any) -> None:
+    """Print as JSON in ASCII: no character of it can act on a terminal, and none is lost."""
+    click.echo(json.dumps(msgspec.to_builtins(value), indent=2))
+
+
+def say(text: str) -> None:
+    """Print one line that may hold anything."""
+    click.echo(visible(text))
+
+
+def _width(cell: str) -> int:
+    return max(0, wcswidth(cell))

@@ -42,6 +42,7 @@ class OwnRecords:
         self._seq: dict[Kind, int] = dict.fromkeys(OWN_KINDS, 0)
         self._me: Computer | None = None
         self._filled = False
+        self._found: set[Kind] = set()  # kinds of which at least one look told something
         self._listeners: list[Listener] = []
 
     def listen(self, listener: Listener) -> None:
@@ -56,6 +57,7 @@ class OwnRecords:
             if kind_of(record) != kind or owner_of(record) != self.computer:
                 raise ValueError(f"{record!r} is not one of the {kind} of {self.computer}")
         with self._lock:
+            self._found.add(kind)
             here = self._records[kind]
             puts = [r for key, r in wanted.items() if (old := here.get(key)) is not r and old != r]
             removed = [key for key in here if key not in wanted]
@@ -86,13 +88,15 @@ class OwnRecords:
     def everything(self) -> list[wire.Op]:
         """All of it, as writes for a new cache; nothing before the first look is done.
 
-        Until then a cache that outlived another sync process keeps what that one found: no view goes blank.
+        Until then, and for kinds whose source does not answer, a cache that outlived another sync process keeps what
+        that one found: no view goes blank.
         """
         with self._lock:
             if not self._filled:
                 return []
             ops: list[wire.Op] = [] if self._me is None else wire.put([self._me])
-            ops += [wire.replace(kind, self.computer, list(self._records[kind].values())) for kind in OWN_KINDS]
+            found = [kind for kind in OWN_KINDS if kind in self._found]
+            ops += [wire.replace(kind, self.computer, list(self._records[kind].values())) for kind in found]
             return [*ops, wire.Filled()]
 
     def snapshot(self, kind: Kind) -> tuple[int, list[Record]]:

@@ -57,7 +57,8 @@ class LocalHalf:
         self._panes: dict[str, str] = {}  # by terminal
         self._writes: list[Query] = []
         self._judge_at: float | None = None
-        self._publish_due = True
+        self._publish_due = False
+        self._was_answered = False  # tmux was asked, and said what there is, or is verified not to run
         self._tmux_since = utc_text(time.time())
         self._turns: list[Callable[[], None]] = []  # what other threads want done in this one
         self._looked = threading.Condition()
@@ -181,6 +182,7 @@ class LocalHalf:
     # What was seen.
 
     def _on_look(self, look: Look | None) -> None:
+        self._was_answered = True
         server = look.server.pid if look else 0
         if server != self._server:
             self._server = server
@@ -210,9 +212,11 @@ class LocalHalf:
             self._own.update("todos", self._plans.todos)
         sessions, expires = self._book.records(self._plans.project_of, time.time())
         self._judge_at = None if expires is None else now + max(expires, 0.01)
-        self._own.update("sessions", sessions)
+        if self._was_answered:
+            self._own.update("sessions", sessions)
         self._update_computer(sessions)
-        self._own.filled()
+        if self._was_answered or self._watch.state != "off":
+            self._own.filled()
 
     def _update_computer(self, sessions: list[Session]) -> None:
         tmux = Service(name="tmux", state=self._watch.state, reason=self._watch.reason, since=self._tmux_since)

@@ -148,8 +148,7 @@ class Commands:
     # Verbs.
 
     def _start(self, args: Start, request: Request) -> dict[str, Any]:
-        if self._local.state[0] == "hung":
-            raise Unavailable(f"nothing was started: {self._local.state[1]}")
+        self._refuse_if_hung()
         argv = starting.command_of(self.settings, args.agent, args.thinking_mode)
         projects = [record for record in self._own.snapshot("projects")[1] if isinstance(record, Project)]
         folder = starting.folder_of(args.project, projects, self.settings, request.origin)
@@ -279,6 +278,7 @@ class Commands:
 
     def _refresh(self, deadline: float) -> dict[str, Any]:
         self._local.look_at_plans()
+        self._refuse_if_hung()
         if not self._show(deadline) and self._local.state[0] in {"hung", "down"}:
             raise Unavailable(f"tmux could not be looked at: {self._local.state[1]}")
         return {}
@@ -309,15 +309,18 @@ class Commands:
         return session, server
 
     def _tmux(self, *args: str, server: int, deadline: float, data: bytes = b"") -> bytes:
-        state, reason = self._local.state
-        if state == "hung":
-            raise Unavailable(f"the command did not run: {reason}")
+        self._refuse_if_hung()
         try:
             return self._local.tmux.run(*args, timeout=min(STEP_TIMEOUT, _left(deadline)), data=data, server=server)
         except CommandFailed as error:
             if "can't find" in error.message:
                 raise NotFound("the session has ended", field="session_id") from error
             raise
+
+    def _refuse_if_hung(self) -> None:
+        state, reason = self._local.state
+        if state == "hung":
+            raise Unavailable(f"the command did not run: {reason}")
 
     def _show(self, deadline: float) -> bool:
         """See what was done, and put it where clients read. False when that could not be done in time."""

@@ -1,0 +1,208 @@
+"""What computers say to each other: the bodies, and the envelope around each. msgpack, sealed by seal.py.
+
+Shapes only. Rows travel as raw msgpack and are read by their kind, so an event is encoded once for all who get it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, TypeAlias
+
+import msgspec
+
+from teleclaude.core.records import Computer, Kind, Project, Record, Session, Todo, owner_of
+from teleclaude.core.requests import (
+    End,
+    Keys,
+    Message,
+    Outcome,
+    Output,
+    Refresh,
+    Rename,
+    Start,
+    Watch,
+)
+
+VERSION = 1
+REQUEST_LIFE = 60.0  # seconds, at most
+
+AnyArgs: TypeAlias = Start | Message | Keys | Rename | End | Output | Watch | Refresh
+
+
+class _Body(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=True):
+    """One message."""
+
+
+class Fresh(msgspec.Struct, frozen=True, array_like=True):
+    """For whom a request is: the recipient's epoch, and from when to when on the recipient's own clock."""
+
+    epoch: str
+    issued: float
+    expires: float
+
+
+class Heartbeat(_Body, frozen=True, kw_only=True, tag="heartbeat"):
+    """A computer lives. `heads`: its last change of each kind. `home` tells machines and folders apart."""
+
+    beat: int
+    home: str
+    heads: dict[Kind, int]
+    interested_in: dict[str, list[Kind]] = {}
+    info: Computer
+
+
+class Hello(_Body, frozen=True, kw_only=True, tag="hello"):
+    """A computer is new here, or back: its heartbeat, at once."""
+
+    heartbeat: Heartbeat
+
+
+class Goodbye(_Body, frozen=True, kw_only=True, tag="goodbye"):
+    """A computer ends in order."""
+
+
+class Clash(_Body, frozen=True, kw_only=True, tag="clash"):
+    """Another computer has the recipient's name too; it keeps silent, and says so."""
+
+    fresh: Fresh
+    host: str
+
+
+class Interest(_Body, frozen=True, kw_only=True, tag="interest"):
+    """The kinds that the sender looks at here, from its beat `beat` on; none ends its interest."""
+
+    fresh: Fresh
+    kinds: list[Kind]
+    beat: int
+
+
+class Pull(_Body, frozen=True, kw_only=True, tag="pull"):
+    """A request for snapshots of `kinds`; `have` tells the (epoch, seq) the sender has of a kind.
+
+    It carries the sender's interest, so that no change falls between the snapshot and the first push. Without
+    kinds it asks only for the time. `look`: look again at the sources first.
+    """
+
+    fresh: Fresh
+    kinds: list[Kind]
+    have: dict[Kind, tuple[str, int]] = {}
+    interest: list[Kind] = []
+    beat: int = 0
+    look: bool = False
+
+
+class Command(_Body, frozen=True, kw_only=True, tag="command"):
+    """A command for the recipient."""
+
+    fresh: Fresh
+    args: AnyArgs
+
+
+class Part(msgspec.Struct, frozen=True, array_like=True):
+    """All rows of a kind at `seq`; `is_same`: what the asker has is that, and no rows are sent."""
+
+    kind: Kind
+    seq: int
+    is_same: bool
+    rows: msgspec.Raw
+
+
+class Snapshot(_Body, frozen=True, kw_only=True, tag="snapshot"):
+    """The answer to a pull. `refused`: why there is none."""
+
+    request: str
+    parts: list[Part] = []
+    refused: str = ""
+
+
+class Answer(_Body, frozen=True, kw_only=True, tag="answer"):
+    """The answer to a command."""
+
+    outcome: Outcome
+
+
+class Event(_Body, frozen=True, kw_only=True, tag="event"):
+    """Changes `after` + 1 to `seq` of a kind, as whole rows, and the keys that are gone."""
+
+    kind: Kind
+    seq: int
+    after: int
+    rows: msgspec.Raw
+    removed: list[str] = []
+
+
+class Heads(_Body, frozen=True, kw_only=True, tag="heads"):
+    """The sender's last changes; behind its events, so who has less has lost something."""
+
+    heads: dict[Kind, int]
+
+
+class Screen(_Body, frozen=True, kw_only=True, tag="screen"):
+    """The screen of a session that the recipient watches."""
+
+    session_id: str
+    text: str
+
+
+Body: TypeAlias = (
+    Heartbeat | Hello | Goodbye | Clash | Interest | Pull | Command | Snapshot | Answer | Event | Heads | Screen
+)
+
+
+class Envelope(msgspec.Struct, frozen=True, array_like=True):
+    """Around each body. `generation` counts a computer's starts, `clock` is the sender's own (clocks.py)."""
+
+    version: int
+    sender: str
+    recipient: str  # "*" in a heartbeat
+    id: str
+    epoch: str
+    generation: int
+    clock: float
+    body: msgspec.Raw
+
+
+_encoder = msgspec.msgpack.Encoder()
+_body: msgspec.msgpack.Decoder[Body] = msgspec.msgpack.Decoder(Body)
+_envelope = msgspec.msgpack.Decoder(Envelope)
+_ROWS: dict[Kind, msgspec.msgpack.Decoder[Any]] = {
+    "projects": msgspec.msgpack.Decoder(list[Project]),
+    "sessions": msgspec.msgpack.Decoder(list[Session]),
+    "todos": msgspec.msgpack.Decoder(list[Todo]),
+}
+
+
+def encode(value: Body | Envelope) -> bytes:
+    """Encode a body or an envelope."""
+    return _encoder.encode(value)
+
+
+def raw(value: Body) -> msgspec.Raw:
+    """Encode a body for any number of envelopes."""
+    return msgspec.Raw(_encoder.encode(value))
+
+
+def read_envelope(data: bytes) -> Envelope:
+    """Read an envelope. Raises msgspec.DecodeError."""
+    return _envelope.decode(data)
+
+
+def read_body(envelope: Envelope) -> Body:
+    """Read what is in an envelope. Raises msgspec.DecodeError."""
+    return _body.decode(envelope.body)
+
+
+def rows_of(records: Iterable[Record]) -> msgspec.Raw:
+    """Encode rows of one kind."""
+    return msgspec.Raw(_encoder.encode(list(records)))
+
+
+def read_rows(kind: Kind, owner: str, data: msgspec.Raw) -> list[Record]:
+    """Read rows of a kind. Raises ValueError (msgspec's included) when they are not `owner`'s rows of that kind."""
+    if kind not in _ROWS:
+        raise ValueError(f"{kind} do not travel as rows")
+    records: list[Record] = _ROWS[kind].decode(data)
+    for record in records:
+        if owner_of(record) != owner:
+            raise ValueError(f"a row of {owner_of(record)!r} from {owner!r}")
+    return records

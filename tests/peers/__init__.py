@@ -1,0 +1,1 @@
+"""Tests of the peers half, against real redis-server processes."""

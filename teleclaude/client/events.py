@@ -136,12 +136,15 @@ class _Hello(msgspec.Struct):
     server: str = ""
 
 
+_NOTHING = msgspec.Raw()
+
+
 class _Scope(msgspec.Struct):
     computer: str = EVERY
-    computers: msgspec.Raw | None = None
-    sessions: msgspec.Raw | None = None
-    projects: msgspec.Raw | None = None
-    todos: msgspec.Raw | None = None
+    computers: msgspec.Raw = _NOTHING
+    sessions: msgspec.Raw = _NOTHING
+    projects: msgspec.Raw = _NOTHING
+    todos: msgspec.Raw = _NOTHING
     project: str = ""
 
 
@@ -206,7 +209,7 @@ def _hello(data: msgspec.Raw, version: int, _epoch: str) -> list[Message]:
 
 def _initial(data: msgspec.Raw, version: int, epoch: str) -> list[Message]:
     scope = msgspec.json.decode(data, type=_Scope)
-    parts: list[tuple[Kind, msgspec.Raw | None]] = [
+    parts: list[tuple[Kind, msgspec.Raw]] = [
         ("computers", scope.computers),
         ("sessions", scope.sessions),
         ("projects", scope.projects),
@@ -214,7 +217,7 @@ def _initial(data: msgspec.Raw, version: int, epoch: str) -> list[Message]:
     ]
     messages: list[Message] = []
     for kind, raw in parts:
-        if raw is not None:
+        if bytes(raw):
             records, bad = read_records(kind, raw)
             messages.append(Replaced(epoch=epoch, version=version, kind=kind, computer=scope.computer, records=records))
             messages += bad
@@ -242,7 +245,7 @@ def _session_removed(data: msgspec.Raw, version: int, epoch: str) -> list[Messag
 
 def _todos_updated(data: msgspec.Raw, version: int, epoch: str) -> list[Message]:
     scope = msgspec.json.decode(data, type=_Scope)
-    puts, bad = read_records("todos", scope.todos if scope.todos is not None else b"[]")
+    puts, bad = read_records("todos", bytes(scope.todos) or b"[]")
     changed = Changed(
         epoch=epoch, version=version, kind="todos", computer=scope.computer, puts=puts, project=scope.project
     )

@@ -1,0 +1,106 @@
+"""Carrying out what the state asks for: each call in a thread of its own, its end told as a message.
+
+The drawing loop waits for none of this. Threads are daemons: leaving never waits for a daemon that hangs.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from teleclaude.client.api import Api
+from teleclaude.core.errors import TeleclaudeError, Unavailable
+from teleclaude.core.paths import Places
+from teleclaude.tui import saved
+from teleclaude.tui.log_file import append_log
+from teleclaude.tui.state import (
+    Call,
+    Done,
+    EndSession,
+    LoadAgents,
+    LogError,
+    Refresh,
+    Save,
+    SendMessage,
+    StartDaemon,
+    StartSession,
+)
+
+_START_TIMEOUT = 60.0  # seconds
+
+
+class Calls:
+    """Runs calls. `tell` is called from their threads with how each ended, and must not block."""
+
+    def __init__(self, place: Places, tell: Callable[[Done], None]) -> None:
+        self._place = place
+        self._api = Api(place.api_socket)
+        self._tell = tell
+        self._saving = threading.Lock()
+        self._newest: saved.Saved | None = None
+        self._is_starting = threading.Lock()
+
+    def begin(self, call: Call) -> None:
+        """Begin a call, and return at once."""
+        if isinstance(call, Save):
+            self._newest = call.saved
+        threading.Thread(target=self._run, args=(call,), name=type(call).__name__, daemon=True).start()
+
+    def _run(self, call: Call) -> None:
+        try:
+            done = Done(call, self._do(call))
+        except TeleclaudeError as error:
+            done = Done(call, code=error.code, reason=error.message)
+        except OSError as error:
+            done = Done(call, code="internal", reason=error.strerror or str(error))
+        except Exception as error:  # noqa: BLE001  (whatever it is, it must be told, not die with the thread)
+            done = Done(call, code="internal", reason=f"internal error: {error!r}")
+        self._tell(done)
+
+    def _do(self, call: Call) -> Any:
+        api = self._api
+        match call:
+            case StartSession():
+                return api.start(call.computer, call.project, call.agent, title=call.title, message=call.message)
+            case SendMessage():
+                return api.message(call.session_id, call.text)
+            case EndSession():
+                return api.end(call.session_id)
+            case Refresh():
+                return api.refresh(call.computer)
+            case LoadAgents():
+                return api.agents()
+            case StartDaemon():
+                return self._start_daemon()
+            case Save():
+                return self.save_newest()
+            case LogError():
+                return append_log(self._place.state, call.text)
+
+    def save_newest(self) -> None:
+        """Write the newest view that was asked to be kept. Of several threads, the last one leaves the newest."""
+        with self._saving:
+            if self._newest is not None:
+                saved.save(self._place.state, self._newest)
+
+    def keep(self, newest: saved.Saved) -> None:
+        """Keep this one, now."""
+        self._newest = newest
+        self.save_newest()
+
+    def _start_daemon(self) -> None:
+        with self._is_starting:  # asked twice: the second time it runs already
+            done = subprocess.run(
+                [sys.executable, "-m", "teleclaude.daemon", "start"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                timeout=_START_TIMEOUT,
+                check=False,
+            )
+        if done.returncode:
+            words = done.stderr.decode(errors="replace").strip().splitlines()
+            raise Unavailable(words[-1] if words else f"it ended with status {done.returncode}")

@@ -1,0 +1,151 @@
+"""Moving in the tree. Pure.
+
+Rules of this module: the selection is a key, and stays on the row with that key wherever it moves. When that row has
+gone, the row that took its place below the same parent is selected, else the one above.
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from teleclaude.tui import tree
+from teleclaude.tui.state import State
+from teleclaude.tui.tree import Key, Row
+
+
+def rebuilt(state: State) -> State:
+    """Give the state with the tree that its model and expansion make, the selection on its row."""
+    signature = tree.signature(state.model, state.view, state.expansion)
+    if signature != state.signature:
+        rows = tree.build(state.model, state.view, state.expansion, state.outlines)
+        state = _reselected(state, rows, signature)
+    return _scrolled(state)
+
+
+def move(state: State, step: int) -> State:
+    """Move the selection by `step` rows, over those that cannot be selected."""
+    place, last = state.cursor, len(state.tree) - 1
+    target = max(0, min(last, place + step))
+    direction = 1 if step > 0 else -1
+    while 0 <= target <= last and state.tree[target].kind == "note":
+        target += direction
+    if not 0 <= target <= last:  # nothing but words in that direction: as far as there is
+        target = place
+    return _at(state, target)
+
+
+def move_to(state: State, place: int) -> State:
+    """Select the row at `place`, or the nearest before it that can be selected."""
+    place = max(0, min(len(state.tree) - 1, place))
+    while place > 0 and state.tree[place].kind == "note":
+        place -= 1
+    return _at(state, place)
+
+
+def select(state: State, key: Key) -> State:
+    """Select the row with `key`, opening what it is in; nothing happens when there is none."""
+    place = _place(state.tree, key)
+    if place is None:
+        state = _unfolded(state, key)
+        place = _place(state.tree, key)
+    return state if place is None else _scrolled(_at(state, place))
+
+
+def expand(state: State) -> State:
+    """Open the selected row; on an open one, go to its first child."""
+    row = state.row
+    if row is None or row.is_open is None:
+        return state
+    if not row.is_open:
+        return _with_open(state, row, True)
+    below = state.tree[state.cursor + 1 : state.cursor + 2]
+    return move(state, 1) if below and below[0].depth > row.depth else state
+
+
+def collapse(state: State) -> State:
+    """Close the selected row; on a closed one or a leaf, go to its parent."""
+    row = state.row
+    if row is None:
+        return state
+    if row.is_open:
+        return _with_open(state, row, False)
+    place = state.cursor
+    while place > 0 and state.tree[place].depth >= row.depth:
+        place -= 1
+    return _at(state, place)
+
+
+def toggle(state: State) -> State:
+    """Open a closed row, close an open one."""
+    row = state.row
+    return state if row is None or row.is_open is None else _with_open(state, row, not row.is_open)
+
+
+def _with_open(state: State, row: Row, opened: bool) -> State:
+    key = (state.view, *row.key)
+    expansion = {other: value for other, value in state.expansion.items() if other != key}
+    return replace(state, expansion=expansion | {key: opened})
+
+
+def _unfolded(state: State, key: Key) -> State:
+    """Open the computer and the project in which a session's row is."""
+    computer, session_id = key[1], key[2]
+    machine = state.model.machines.get(computer)
+    session = machine.sessions.get(session_id) if machine else None
+    if machine is None or session is None:
+        return state
+    above = (tree.computer_key(computer), tree.project_key(computer, tree.home_of(session, machine.projects)))
+    opened = {(state.view, *each): True for each in above}
+    return rebuilt(replace(state, expansion=dict(state.expansion) | opened))
+
+
+def _reselected(state: State, rows: list[Row], signature: tuple[object, ...]) -> State:
+    wanted = state.selected.get(state.view)
+    here = state.cursor
+    found = replace(state, tree=rows, signature=signature)
+    if wanted is None:
+        return _at(found, _first(rows))
+    if here < len(rows) and rows[here].key == wanted:
+        return found
+    place = _place(rows, wanted)
+    if place is not None:
+        return _at(found, place)
+    if here < len(state.tree) and state.tree[here].key == wanted:
+        return _at(found, _neighbour(state.tree, rows, here))
+    return replace(found, cursor=_first(rows))  # it may still come: what was selected is not forgotten
+
+
+def _neighbour(old: list[Row], rows: list[Row], here: int) -> int:
+    """Where the selection goes when its row has gone."""
+    depth = old[here].depth if here < len(old) else 0
+    place = max(0, min(here, len(rows) - 1))
+    while place > 0 and (rows[place].kind == "note" or rows[place].depth < depth):
+        place -= 1
+        if rows[place].kind != "note":
+            break
+    return place
+
+
+def _place(rows: list[Row], key: Key) -> int | None:
+    return next((place for place, row in enumerate(rows) if row.key == key), None)
+
+
+def _first(rows: list[Row]) -> int:
+    """The first session or todo, else the first row."""
+    return next((place for place, row in enumerate(rows) if row.kind in {"session", "todo"}), 0)
+
+
+def _at(state: State, place: int) -> State:
+    if not 0 <= place < len(state.tree):
+        return state
+    return replace(state, cursor=place, selected={**state.selected, state.view: state.tree[place].key})
+
+
+def _scrolled(state: State) -> State:
+    """Keep the selection on the screen, with a row above and below it where there are any."""
+    page, count = state.page, len(state.tree)
+    margin = min(2, (page - 1) // 2)
+    top = min(state.top, max(0, count - page))
+    top = min(top, max(0, state.cursor - margin))
+    top = max(top, min(state.cursor + margin, count - 1) - page + 1)
+    return state if top == state.top else replace(state, top=max(0, top))

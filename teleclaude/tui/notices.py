@@ -1,0 +1,33 @@
+"""Words for the line above the keys. Pure."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from teleclaude.tui.state import Done, EndSession, Notice, Refresh, State
+
+SHOWN = 6.0  # seconds
+_ADVICE = {
+    "unavailable": "Try again when the daemon answers.",
+    "unknown": "Look at the tree before you try again.",
+    "refused": "",
+    "not_found": "It has gone.",
+}
+
+
+def noticed(state: State, text: str, style: str = "text", *, seconds: float = SHOWN) -> State:
+    """Give the state with words shown for `seconds`; 0: until others replace them."""
+    return replace(state, notice=Notice(text, style, state.mono + seconds if seconds else 0.0))
+
+
+def failure(done: Done) -> str:
+    """Say what failed, why, and what to do."""
+    match done.call:
+        case EndSession():
+            what = f"{done.call.title} was not ended: "
+        case Refresh():
+            what = "Not refreshed: "
+        case _:
+            what = ""
+    reason = done.reason.rstrip(".")
+    return f"{what}{reason}. {_ADVICE.get(done.code, '')}".strip()

@@ -1,0 +1,252 @@
+"""The state of the terminal client, what it is told, and what it asks to be done. Data only.
+
+The channel in: keys, pastes, sizes, ticks, what the reader thread pushed, and how effects ended. The channel out:
+effects, which tui/runner.py and tui/app.py carry out; none of them is waited for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from teleclaude.client.api import AgentInfo
+from teleclaude.client.events import Health, Message
+from teleclaude.client.model import Machine, Model
+from teleclaude.core.records import Computer, Kind, Session
+from teleclaude.tui.form import Form
+from teleclaude.tui.keys import Key, Paste
+from teleclaude.tui.saved import Saved
+from teleclaude.tui.tree import Outlines, Row, View
+
+
+class Link(msgspec.Struct, frozen=True):
+    """The connection to the daemon. `retry_at`: time.monotonic()."""
+
+    phase: Literal["starting", "connecting", "up", "down"] = "connecting"
+    reason: str = ""
+    retry_at: float = 0.0
+
+
+class Notice(msgspec.Struct, frozen=True):
+    """Words for the line above the keys, until `until` (time.monotonic(); 0: until something replaces them)."""
+
+    text: str
+    style: str = "text"
+    until: float = 0.0
+
+
+class Help(msgspec.Struct, frozen=True):
+    """The keys. `top`: first line shown."""
+
+    top: int = 0
+
+
+class ConfirmEnd(msgspec.Struct, frozen=True):
+    """Asks whether to end a session."""
+
+    session_id: str
+    title: str
+
+
+class NewSession(msgspec.Struct, frozen=True):
+    """Asks for what a session on `computer` needs. `error`: why it was refused."""
+
+    computer: str
+    form: Form
+    error: str = ""
+    is_busy: bool = False
+
+
+class Compose(msgspec.Struct, frozen=True):
+    """Asks for a message to a session."""
+
+    session_id: str
+    title: str
+    form: Form
+    error: str = ""
+    is_busy: bool = False
+
+
+Dialog: TypeAlias = Help | ConfirmEnd | NewSession | Compose
+
+
+class State(msgspec.Struct, frozen=True, eq=False):
+    """Everything the screen is made from. `wall`: seconds since 1970; `mono`: time.monotonic()."""
+
+    model: Model = Model()
+    view: View = "sessions"
+    rows: tuple[int, int] = (24, 80)
+    wall: float = 0.0
+    mono: float = 0.0
+    link: Link = Link()
+    health: Health = Health()
+    expansion: Mapping[tuple[str, ...], bool] = MappingProxyType({})
+    tree: list[Row] = msgspec.field(default_factory=list)
+    signature: tuple[object, ...] = ()
+    outlines: Outlines = msgspec.field(default_factory=dict)
+    selected: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    cursor: int = 0
+    top: int = 0
+    dialog: Dialog | None = None
+    notice: Notice | None = None
+    agents: tuple[AgentInfo, ...] = ()
+    follow: str = ""
+    home: str = ""
+    scopes: frozenset[tuple[str, Kind]] = frozenset()
+    is_over: bool = False
+
+    @property
+    def row(self) -> Row | None:
+        """The selected row."""
+        if 0 <= self.cursor < len(self.tree):
+            return self.tree[self.cursor]
+        return None
+
+    @property
+    def machine(self) -> Machine | None:
+        """The machine of the selected row."""
+        row = self.row
+        return self.model.machines.get(row.computer) if row else None
+
+    @property
+    def session(self) -> Session | None:
+        """The selected session."""
+        row, machine = self.row, self.machine
+        return machine.sessions.get(row.ref) if row and machine and row.kind == "session" else None
+
+    @property
+    def page(self) -> int:
+        """Rows of the tree that fit on the screen."""
+        return max(1, self.rows[0] - 4)
+
+
+# What it is told
+
+
+class Resized(msgspec.Struct, frozen=True):
+    """The terminal's size."""
+
+    lines: int
+    columns: int
+
+
+class Tick(msgspec.Struct, frozen=True):
+    """The time. Comes before anything else that happened, and when an age on the screen must change."""
+
+    wall: float
+    mono: float
+
+
+class Pushed(msgspec.Struct, frozen=True):
+    """What the reader told since the last time."""
+
+    messages: list[Message]
+
+
+class Looked(msgspec.Struct, frozen=True):
+    """The first look at the daemon, before the reader runs: messages as from it; or none, for `reason`."""
+
+    messages: list[Message]
+    reason: str = ""
+
+
+# What it asks for
+
+
+class Quit(msgspec.Struct, frozen=True):
+    """End the client."""
+
+
+class Suspend(msgspec.Struct, frozen=True):
+    """Stop the client as the shell's ^Z does."""
+
+
+class Redraw(msgspec.Struct, frozen=True):
+    """Paint everything anew."""
+
+
+class Follow(msgspec.Struct, frozen=True):
+    """Follow these (computer, kind) and no others."""
+
+    scopes: frozenset[tuple[str, Kind]]
+
+
+class Retry(msgspec.Struct, frozen=True):
+    """Try to connect now."""
+
+
+class Save(msgspec.Struct, frozen=True):
+    """Keep this over a restart."""
+
+    saved: Saved
+
+
+class StartDaemon(msgspec.Struct, frozen=True):
+    """Start the daemon in the background."""
+
+
+class LoadAgents(msgspec.Struct, frozen=True):
+    """Ask which agents there are."""
+
+
+class StartSession(msgspec.Struct, frozen=True):
+    """Start a session."""
+
+    computer: str
+    project: str
+    agent: str
+    title: str
+    message: str
+
+
+class SendMessage(msgspec.Struct, frozen=True):
+    """Give text to a session."""
+
+    session_id: str
+    text: str
+
+
+class EndSession(msgspec.Struct, frozen=True):
+    """End a session."""
+
+    session_id: str
+    title: str
+
+
+class Refresh(msgspec.Struct, frozen=True):
+    """Look again at everything; at one computer's, if named."""
+
+    computer: str = ""
+
+
+class Attach(msgspec.Struct, frozen=True):
+    """Give the terminal to a session until it is detached."""
+
+    session: Session
+    computer: Computer
+
+
+class LogError(msgspec.Struct, frozen=True):
+    """Write a traceback to the log."""
+
+    text: str
+
+
+Call: TypeAlias = StartDaemon | LoadAgents | StartSession | SendMessage | EndSession | Refresh | Save | LogError
+Effect: TypeAlias = Quit | Suspend | Redraw | Follow | Retry | Attach | Call
+
+
+class Done(msgspec.Struct, frozen=True):
+    """How a call ended: `value`, or the `code` and `reason` of an error."""
+
+    call: Call | Attach
+    value: Any = None
+    code: str = ""
+    reason: str = ""
+
+
+Told: TypeAlias = Key | Paste | Resized | Tick | Pushed | Looked | Done
+EFFECTS_OF_CALLS = (StartDaemon, LoadAgents, StartSession, SendMessage, EndSession, Refresh, Save, LogError)

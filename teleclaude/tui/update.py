@@ -1,0 +1,218 @@
+"""`update(state, message) -> (state, effects)`: the only place where the state changes. Pure.
+
+What a key does is in tui/commands.py (the tree) and tui/dialogs.py (what lies over it).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from msgspec.structs import replace
+
+from teleclaude.client.events import (
+    Connected,
+    Disconnected,
+    Health,
+    Malformed,
+    Message,
+    Refreshed,
+    ServerError,
+    Stopped,
+)
+from teleclaude.client.model import fold
+from teleclaude.core.records import Session
+from teleclaude.tui import commands, dialogs
+from teleclaude.tui.keys import Key, Paste
+from teleclaude.tui.navigate import rebuilt, select
+from teleclaude.tui.notices import failure, noticed
+from teleclaude.tui.saved import KEPT, Saved
+from teleclaude.tui.state import (
+    Attach,
+    Done,
+    Effect,
+    EndSession,
+    Follow,
+    Link,
+    LoadAgents,
+    LogError,
+    Looked,
+    Pushed,
+    Redraw,
+    Refresh,
+    Resized,
+    Retry,
+    Save,
+    SendMessage,
+    StartDaemon,
+    StartSession,
+    State,
+    Tick,
+    Told,
+)
+from teleclaude.tui.tree import VIEWS, session_key, wanted_scopes
+
+Step = tuple[State, list[Effect]]
+
+
+def update(state: State, told: Told) -> Step:
+    """Give the state after something happened, and what is to be done about it."""
+    after, effects = _step(state, told)
+    if isinstance(told, Tick):
+        return after, effects
+    after = _followed(rebuilt(after))
+    scopes = wanted_scopes(after.model, after.view, after.expansion)
+    if scopes != after.scopes:
+        after = replace(after, scopes=scopes)
+        effects = [*effects, Follow(scopes)]
+    if (after.view, after.expansion) != (state.view, state.expansion):
+        effects = [*effects, Save(to_save(after))]
+    return after, effects
+
+
+def first_state(saved: Saved, home: str, note: str = "") -> State:
+    """Give the state to begin with."""
+    expansion = dict.fromkeys(saved.opened, True) | dict.fromkeys(saved.closed, False)
+    view = next((view for view in VIEWS if view == saved.view), VIEWS[0])
+    state = State(view=view, expansion=expansion, selected=dict(saved.selected), home=home)
+    return noticed(state, note, "warning") if note else state
+
+
+def to_save(state: State) -> Saved:
+    """Give what is to be kept over a restart."""
+    recent = list(state.expansion.items())[-KEPT:]
+    return Saved(
+        view=state.view,
+        opened=tuple(key for key, is_open in recent if is_open),
+        closed=tuple(key for key, is_open in recent if not is_open),
+        selected=dict(state.selected),
+    )
+
+
+def _step(state: State, told: Told) -> Step:
+    match told:
+        case Tick():
+            return _tick(state, told), []
+        case Key() | Paste():
+            return _input(state, told)
+        case Resized():
+            return replace(state, rows=(told.lines, told.columns)), [Redraw()]
+        case Pushed():
+            return _pushed(state, told.messages)
+        case Looked():
+            return _looked(state, told)
+        case Done():
+            return _done(state, told)
+
+
+def _tick(state: State, tick: Tick) -> State:
+    notice = state.notice
+    if notice and notice.until and tick.mono >= notice.until:
+        notice = None
+    return replace(state, wall=tick.wall, mono=tick.mono, notice=notice)
+
+
+def _input(state: State, told: Key | Paste) -> Step:
+    if state.dialog is not None:
+        return dialogs.press(state, told)
+    if isinstance(told, Key):
+        return commands.press(state, told.name)
+    return state, []
+
+
+def _looked(state: State, looked: Looked) -> Step:
+    if looked.reason:
+        return replace(state, link=Link("starting", looked.reason)), [StartDaemon()]
+    return replace(state, model=fold(state.model, looked.messages)), []
+
+
+def _pushed(state: State, messages: Iterable[Message]) -> Step:
+    state = replace(state, model=fold(state.model, messages))
+    effects: list[Effect] = []
+    for message in messages:
+        match message:
+            case Connected():
+                state = replace(state, link=Link("up"), health=Health())
+                effects = [LoadAgents()]
+            case Disconnected() if state.link.phase != "starting":
+                state = replace(state, link=Link("down", message.reason, message.retry_at))
+            case Stopped():
+                state = replace(state, link=Link("down", "stopped", state.mono))
+            case Health():
+                state = replace(state, health=message)
+            case Refreshed():
+                state = _refreshed(state, message)
+            case ServerError():
+                state = noticed(state, message.message, "error")
+            case Malformed():
+                state = noticed(state, "a record from the daemon cannot be read: see tui.log", "warning")
+            case _:
+                pass
+    return state, effects
+
+
+def _refreshed(state: State, message: Refreshed) -> State:
+    where = message.computer or "everything"
+    if message.status == "ok":
+        return noticed(state, f"Looked again at {where}.", "soft")
+    return noticed(state, f"{where} was not refreshed: {message.message or message.status}", "warning")
+
+
+def _done(state: State, done: Done) -> Step:
+    if done.reason:
+        return _failed(state, done)
+    match done.call:
+        case StartDaemon():
+            return replace(state, link=Link("connecting")), [Retry()]
+        case LoadAgents():
+            return dialogs.agents_known(replace(state, agents=tuple(done.value))), []
+        case StartSession():
+            return _started(state, done.value), []
+        case SendMessage():
+            return noticed(replace(state, dialog=None), "Sent.", "soft"), []
+        case EndSession():
+            return noticed(state, f"Ended {done.call.title}.", "soft"), []
+        case Refresh():
+            return noticed(state, f"Looked again at {done.call.computer or 'everything'}.", "soft"), []
+        case Attach():
+            return state, [Redraw()]
+        case _:
+            return state, []
+
+
+def _failed(state: State, done: Done) -> Step:
+    match done.call:
+        case StartDaemon():
+            down = replace(state, link=Link("down", done.reason, state.mono))
+            return noticed(down, f"The daemon did not start: {done.reason}", "error", seconds=0), [Retry()]
+        case StartSession() | SendMessage():
+            return dialogs.refused(state, done), []
+        case LoadAgents():
+            return dialogs.agents_known(state, done.reason), []
+        case Save():
+            return noticed(state, f"The view cannot be kept: {done.reason}", "warning"), []
+        case LogError():
+            return state, []
+        case _:
+            effects: list[Effect] = [Redraw()] if isinstance(done.call, Attach) else []
+            return noticed(state, failure(done), "error"), effects
+
+
+def _started(state: State, session: Any) -> State:
+    """The new session is selected as soon as it is in the tree, wherever the selection is then."""
+    state = replace(state, dialog=None)
+    if not isinstance(session, Session):
+        return state
+    state = noticed(state, f"Started {session.title or session.agent}.", "soft")
+    expansion = dict(state.expansion) | {("sessions", "computer", session.computer): True}
+    return replace(state, view="sessions", follow=session.session_id, expansion=expansion)
+
+
+def _followed(state: State) -> State:
+    """Select the session that was started here, once it is there."""
+    if not state.follow:
+        return state
+    machine = next((m for m in state.model.machines.values() if state.follow in m.sessions), None)
+    if machine is None:
+        return state
+    return select(replace(state, follow=""), session_key(machine.name, state.follow))

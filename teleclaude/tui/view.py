@@ -1,0 +1,219 @@
+"""`view(state) -> Frame`: the whole screen as lines of styled cells. Pure.
+
+From top to bottom: header; a rule, or what is wrong; the tree; words (what was done, or what is selected); keys.
+Each line has exactly the screen's width. A row that cannot be shown is a mark, and a traceback for the log.
+"""
+
+from __future__ import annotations
+
+import math
+import traceback
+from collections.abc import Iterator
+
+import msgspec
+
+from teleclaude.core.records import Computer, utc_seconds
+from teleclaude.tui import boxes, rows
+from teleclaude.tui.ages import next_change
+from teleclaude.tui.cells import Line, Span, clipped, clipped_left, cut, line_width, safe, spread, width
+from teleclaude.tui.state import State
+from teleclaude.tui.style import SELECTED, SELECTED_GONE
+from teleclaude.tui.tree import Row
+
+LEAST = (8, 24)  # rows and columns below which there is nothing to show
+_TABS = (("sessions", "1 Sessions"), ("preparation", "2 Preparation"))
+
+
+class Frame(msgspec.Struct, frozen=True):
+    """Lines, the place of the cursor if one is shown, and tracebacks of rows that could not be drawn."""
+
+    lines: list[Line]
+    cursor: tuple[int, int] | None = None
+    problems: tuple[str, ...] = ()
+
+
+def view(state: State) -> Frame:
+    """Draw the state."""
+    lines_high, cells = state.rows
+    if lines_high < LEAST[0] or cells < LEAST[1]:
+        small = cut([(clipped("too small", cells), "soft")], cells)
+        return Frame([small] + [cut((), cells)] * (lines_high - 1))
+    problems: list[str] = []
+    body = [_row(row, place, state, problems) for place, row in _visible(state)]
+    if not state.tree:
+        body = _empty(state)
+    body += [cut((), cells)] * (state.page - len(body))
+    lines = [_header(state), _second(state), *body[: state.page], _words(state), _keys(state)]
+    cursor = None
+    if state.dialog is not None:
+        lines, cursor = boxes.laid_over(lines, state)
+    return Frame(lines, cursor, tuple(problems))
+
+
+def next_tick(state: State) -> float | None:
+    """Seconds until something on the screen changes by the clock alone; None for never."""
+    waits = [next_change(state.wall - since) - (state.wall - since) for since in _shown_times(state)]
+    if state.link.phase == "down":
+        left = state.link.retry_at - state.mono
+        waits.append(left - math.floor(left) if left > 0 else 1.0)
+    if state.notice and state.notice.until:
+        waits.append(state.notice.until - state.mono)
+    return max(0.02, min(waits) + 0.005) if waits else None
+
+
+def _visible(state: State) -> Iterator[tuple[int, Row]]:
+    return enumerate(state.tree[state.top : state.top + state.page], state.top)
+
+
+def _shown_times(state: State) -> Iterator[float]:
+    for _, row in _visible(state):
+        machine = state.model.machines.get(row.computer)
+        if machine is None:
+            continue
+        since = None
+        if row.kind == "session" and row.ref in machine.sessions:
+            since = rows.age_of(machine.sessions[row.ref])
+        elif row.kind == "computer" and not machine.is_online and machine.computer:
+            since = utc_seconds(machine.computer.last_seen)
+        if since is not None:
+            yield since
+
+
+def _row(row: Row, place: int, state: State, problems: list[str]) -> Line:
+    try:
+        line = rows.line_of(row, state)
+    except Exception:  # noqa: BLE001  (one bad row must not take the screen with it)
+        problems.append(f"row {row.key}:\n{traceback.format_exc()}")
+        line = cut([(" " * (1 + 2 * row.depth) + "⚠ this row cannot be shown: see tui.log", "error")], state.rows[1])
+    machine = state.model.machines.get(row.computer)
+    is_gone = state.link.phase == "down" or (machine is not None and not machine.is_online and row.kind != "computer")
+    if place == state.cursor:
+        suffix = SELECTED_GONE if is_gone else SELECTED
+        return tuple((text, ("" if is_gone else style) + suffix) for text, style in line)
+    return tuple((text, "gone") for text, _ in line) if is_gone else line
+
+
+def _header(state: State) -> Line:
+    left: list[Span] = [(" teleclaude ", "brand")]
+    for name, label in _TABS:
+        left += [("  ", ""), (label, "tab-on" if name == state.view else "tab")]
+    right: list[Span] = []
+    waiting, working = (_total(state, status) for status in ("waiting", "working"))
+    if waiting:
+        right += [(f" ◆ {waiting} waiting ", "badge-waiting"), ("  ", "")]
+    if working:
+        right += [(f"● {working} working", "working"), ("  ", "")]
+    cells = state.rows[1]
+    room = cells - line_width(left) - line_width(right) - 3
+    if room >= 4 and state.model.local:
+        right.append((clipped(state.model.local, min(room, 40)), "soft"))
+    return spread(left, [*right, (" ", "")], cells)
+
+
+def _total(state: State, status: str) -> int:
+    found = [m.computer.counts.get(status, 0) for m in state.model.machines.values() if m.computer and m.is_online]
+    return sum(found)
+
+
+def _second(state: State) -> Line:
+    cells = state.rows[1]
+    banner = banner_of(state)
+    if banner:
+        return cut([(" " + clipped(banner, cells - 2), "banner")], cells, "banner")
+    return (("─" * cells, "rule"),)
+
+
+def banner_of(state: State) -> str:
+    """What is wrong with the connection or the daemon, in words; empty when all is well."""
+    link = state.link
+    if link.phase == "starting":
+        return "starting the daemon…"
+    if link.phase == "connecting" and not state.model.has_computers:
+        return "connecting to the daemon…"
+    if link.phase == "down":
+        left = math.ceil(link.retry_at - state.mono)
+        when = f"reconnecting in {left} s" if left > 0 else "reconnecting…"
+        return f"daemon not reachable · {when} · {link.reason} · r tries now"
+    if state.health.stale:
+        return f"showing the last known state: {state.health.reason or 'the daemon is catching up'}"
+    return ""
+
+
+def _empty(state: State) -> list[Line]:
+    words = {
+        "starting": "The daemon is starting. This takes a few seconds.",
+        "connecting": "Connecting…",
+        "down": "Nothing is known yet: the daemon does not answer. Press r to start it.",
+        "up": "No computer is known yet.",
+    }[state.link.phase]
+    cells = state.rows[1]
+    text = clipped(words, cells - 4)
+    left = (cells - width(text)) // 2
+    return [cut((), cells)] * (state.page // 2 - 1) + [cut([(" " * left, ""), (text, "hint")], cells)]
+
+
+def _words(state: State) -> Line:
+    cells = state.rows[1]
+    if state.notice:
+        return cut([(" " + clipped(state.notice.text, cells - 2), state.notice.style)], cells)
+    return cut([(" ", ""), (_about(state, cells - 2), "soft")], cells)
+
+
+def _about(state: State, cells: int) -> str:
+    """What is to say of the selected row, and is not in it."""
+    row, machine = state.row, state.machine
+    if row is None or machine is None:
+        return ""
+    computer = machine.computer or Computer(name=machine.name)
+    session = state.session
+    if session is not None:
+        place = rows.short_path(session.cwd, state, machine)
+        # An id is shown whole or not at all: a cut one would be copied.
+        return _joined([place, f"tmux {session.tmux.name}", f"id {session.session_id}"], cells)
+    if row.kind == "project" and row.ref in machine.projects:
+        return _joined([rows.short_path(row.ref, state, machine), machine.projects[row.ref].description], cells)
+    if row.kind == "todo" and row.ref in machine.todos:
+        return _joined([machine.todos[row.ref].slug, machine.todos[row.ref].description], cells, may_cut=True)
+    if row.kind == "computer":
+        where = f"{computer.user}@{computer.host}" if computer.user and computer.host else computer.host
+        problem = rows.problem_of(computer)
+        return clipped(problem, cells) if problem else _joined([where, computer.platform, computer.role], cells)
+    return ""
+
+
+def _joined(parts: list[str], cells: int, *, may_cut: bool = False) -> str:
+    """Join what fits; the first part is cut at its beginning if it must be, what comes after is whole or left out."""
+    text = clipped_left(parts[0], cells)
+    for part in parts[1:]:
+        shown = safe(part)
+        if not shown:
+            continue
+        if width(text) + 3 + width(shown) <= cells:
+            text += f" · {shown}" if text else shown
+        elif may_cut and width(text) + 12 < cells:
+            return f"{text} · {clipped(shown, cells - width(text) - 3)}"
+    return text
+
+
+def _keys(state: State) -> Line:
+    cells = state.rows[1]
+    place = f"{state.cursor + 1}/{len(state.tree)} " if len(state.tree) > state.page else ""
+    spans: list[Span] = [(" ", "")]
+    for key, words in _keys_now(state):
+        item: list[Span] = [(key, "key"), (f" {words}   ", "hint")]
+        if line_width(spans) + line_width(item) - 3 > cells - len(place) - 1:
+            break
+        spans += item
+    return spread(spans, [(place, "soft")], cells)
+
+
+def _keys_now(state: State) -> list[tuple[str, str]]:
+    row = state.row
+    always = [("Tab", "view"), ("?", "help"), ("q", "quit")]
+    if state.link.phase == "down":
+        return [("r", "reconnect"), *always]
+    if row is not None and row.kind == "session":
+        return [("Enter", "attach"), ("m", "message"), ("x", "end"), ("n", "new"), *always, ("r", "refresh")]
+    if row is not None and row.is_open is not None:
+        return [("→←", "open, close"), ("n", "new session"), *always, ("r", "refresh")]
+    return [("↑↓", "move"), ("n", "new session"), *always, ("r", "refresh")]

@@ -38,9 +38,11 @@ class Door(Protocol):
 
 
 class Lane:
-    """Asks for work and deals it out. `run` runs a request for this computer; the rest is assigned."""
+    """Asks for work and deals it out. `run` runs a request for this computer, and gives None when somebody else
+    will tell how it ended; the rest is assigned.
+    """
 
-    def __init__(self, door: Door, run: Callable[[Request], Outcome]) -> None:
+    def __init__(self, door: Door, run: Callable[[Request], Outcome | None]) -> None:
         self._door, self._run_request = door, run
         self._stopped = threading.Event()
         self._waiting: queue.SimpleQueue[Request] = queue.SimpleQueue()
@@ -87,10 +89,7 @@ class Lane:
         except Exception:  # commands must go on, whatever interest brought about
             log.exception("a change of interest failed")
         for request in work.requests:
-            if self.is_ours(request):
-                self._waiting.put(request)
-            else:
-                self.hand_on(request)
+            (self._waiting.put if self.is_ours(request) else self.hand_on)(request)
 
     def finish(self, outcome: Outcome) -> None:
         """Tell the cache how a request ended. When it is away, so is whoever asked through it."""
@@ -101,4 +100,6 @@ class Lane:
 
     def _serve(self) -> None:
         while True:
-            self.finish(self._run_request(self._waiting.get()))
+            outcome = self._run_request(self._waiting.get())
+            if outcome:
+                self.finish(outcome)

@@ -57,15 +57,18 @@ class OwnRecords:
             if kind_of(record) != kind or owner_of(record) != self.computer:
                 raise ValueError(f"{record!r} is not one of the {kind} of {self.computer}")
         with self._lock:
+            is_first = kind not in self._found
             self._found.add(kind)
             here = self._records[kind]
             puts = [r for key, r in wanted.items() if (old := here.get(key)) is not r and old != r]
             removed = [key for key in here if key not in wanted]
+            self._records[kind] = wanted
+            if self._filled and is_first:  # a cache that outlived another sync process may have what is gone since
+                self._submit([wire.replace(kind, self.computer, list(wanted.values()))])
             if not puts and not removed:
                 return False
-            self._records[kind] = wanted
             self._seq[kind] += 1
-            if self._filled:
+            if self._filled and not is_first:
                 self._submit(_ops(kind, self.computer, puts, removed))
             for listener in self._listeners:
                 listener(OwnChange(kind, self._seq[kind], puts, removed))

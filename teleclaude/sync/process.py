@@ -6,21 +6,20 @@ view goes on; without Redis in the settings nothing of it is imported.
 
 from __future__ import annotations
 
-import importlib
 import logging
 import os
 import signal
 import threading
-from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from teleclaude.cache.client import CacheClient
+from teleclaude.cache.wire import OutputFrame
 from teleclaude.core import log as logs
 from teleclaude.core.errors import NotFound, SettingsError
 from teleclaude.core.lifeline import Lifeline
 from teleclaude.core.paths import Places, places
 from teleclaude.core.records import Kind, Service
-from teleclaude.core.requests import Request, failed
+from teleclaude.core.requests import Outcome, Refresh, Request, failed
 from teleclaude.core.settings import Settings, load_in_force
 from teleclaude.sync.commands import Commands
 from teleclaude.sync.lane import Lane
@@ -29,37 +28,10 @@ from teleclaude.sync.owned import OwnRecords
 from teleclaude.sync.watching import Watches
 from teleclaude.sync.writer import CacheWriter
 
+if TYPE_CHECKING:
+    from teleclaude.sync.peers.half import PeersHalf
+
 log = logging.getLogger(__name__)
-
-
-class Peers(Protocol):
-    """What this process needs of the peers half (peers/half.py)."""
-
-    on_change: Callable[[], None]  # called when `services` has something new
-
-    def start(self) -> None:
-        """Begin, in threads of its own."""
-        ...
-
-    def stop(self) -> None:
-        """End, within a second."""
-        ...
-
-    def reload(self, settings: Settings) -> None:
-        """Take other settings."""
-        ...
-
-    def submit(self, request: Request) -> None:
-        """Take a request for another computer; it tells the cache how it ended."""
-        ...
-
-    def interest(self, wants: dict[str, list[Kind]]) -> None:
-        """Take what clients here look at."""
-        ...
-
-    def services(self) -> list[Service]:
-        """How what it depends on is."""
-        ...
 
 
 class SyncProcess:
@@ -72,10 +44,10 @@ class SyncProcess:
         self.own = OwnRecords(settings.computer.name, self.writer.submit)
         self.writer.add_provider(self.own.everything)
         self.local = LocalHalf(settings, self._tmux_socket(), self.own)
-        self.watches = Watches(self.own.computer, self.client.emit)
+        self.watches = Watches(self.own.computer, self._emit)
         self.commands = Commands(self.local, self.own, self.writer, self.watches, settings)
-        self.lane = Lane(self.client, self.commands.run)
-        self._peers: Peers | None = None
+        self.lane = Lane(self.client, self._run_here)
+        self._peers: PeersHalf | None = None
         self._broken: list[Service] = []
         self._interest: dict[str, list[Kind]] = {}
         self._connect_parts()
@@ -117,6 +89,18 @@ class SyncProcess:
 
     # Requests and interest.
 
+    def _run_here(self, request: Request) -> Outcome | None:
+        outcome = self.commands.run(request)
+        if self._peers and outcome.status == "ok" and isinstance(request.args, Refresh):
+            self._peers.submit(request)  # it tells how that ended, once what clients look at is there
+            return None
+        return outcome
+
+    def _emit(self, screen: OutputFrame) -> None:
+        if self._peers:
+            self._peers.output(screen)
+        self.client.emit(screen)
+
     def _hand_on(self, request: Request) -> None:
         if self._peers:
             self._peers.submit(request)
@@ -137,9 +121,6 @@ class SyncProcess:
             self._broken = []
             if self._settings.redis.url and self._peers is None:
                 self._peers = self._new_peers()
-            elif not self._settings.redis.url and self._peers:
-                peers, self._peers = self._peers, None
-                peers.stop()
             elif self._peers:
                 self._peers.reload(self._settings)
         except Exception as error:  # this computer's own view goes on without its peers
@@ -147,12 +128,11 @@ class SyncProcess:
             self._broken = [Service(name="redis", state="down", reason=str(error))]
         self.local.changed()
 
-    def _new_peers(self) -> Peers:
+    def _new_peers(self) -> PeersHalf:
         # Imported only here: Redis costs 20 MB and 100 ms, and who has no fleet has no use for it.
-        half = importlib.import_module("teleclaude.sync.peers.half")
-        peers: Peers = half.PeersHalf(
-            self._place, self._settings, self.own, self.writer, self.client, self.commands.run
-        )
+        from teleclaude.sync.peers.half import PeersHalf
+
+        peers = PeersHalf(self._place, self._settings, self.own, self.writer, self.client, self.commands.run)
         peers.on_change = self.local.changed
         peers.start()
         peers.interest(self._interest)

@@ -18,7 +18,7 @@ _SEQUENCES = re.compile(
     r"|\x1b[P\]X^_][^\x07\x1b]*(?:\x07|\x1b\\|$)"  # strings: DCS, OSC, SOS, PM, APC
     r"|\x1b\[[0-?]*[ -/]*[@-~]"  # other control sequences
     r"|\x1b[ -/]*[0-~]?"  # other escapes
-    r"|\x0e(?P<lines>[^\x0f\x1b\n]*)\x0f?"  # the line-drawing set, which capture-pane shifts into
+    r"|\x0e(?P<lines>[^\x00-\x1f\x7f-\x9f]*)\x0f?"  # the line-drawing set, which capture-pane shifts into
     r"|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
 )
 _DRAWN = str.maketrans("jklmnqtuvwxafgopsyz{|}~`", "┘┐┌└┼─├┤┴┬│▒°±⎺⎻⎽≤≥π≠£·◆")

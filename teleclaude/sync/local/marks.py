@@ -47,7 +47,7 @@ def read_mark(text: str) -> Mark | None:
     """Read an option's value; None for one that is empty or not ours."""
     try:
         mark = _decode(text) if text else None
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeEncodeError):
         return None
     return mark if mark and _ID.fullmatch(mark.id) else None
 

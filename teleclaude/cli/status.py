@@ -61,9 +61,13 @@ def _print_health(health: Health, pid: int) -> None:
 
 def _print_counts(api: Api) -> None:
     sessions, todos = api.sessions(), api.todos()
-    say(f"{len(api.computers())} computers, {len(api.projects())} projects")
-    say(f"{len(sessions)} sessions{_by_status(session.status for session in sessions)}")
-    say(f"{len(todos)} todos{_by_status(todo.status for todo in todos)}")
+    say(f"{_counted(len(api.computers()), 'computer')}, {_counted(len(api.projects()), 'project')}")
+    say(_counted(len(sessions), "session") + _by_status(session.status for session in sessions))
+    say(_counted(len(todos), "todo") + _by_status(todo.status for todo in todos))
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _by_status(statuses: Iterable[str]) -> str:

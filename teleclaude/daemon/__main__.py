@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Mapping, Sequence
 
 from teleclaude import __version__
 from teleclaude.core import log as logs
@@ -65,8 +66,11 @@ def _do(word: str) -> int:
     return 0
 
 
-def run(place: Places, *, background: bool = False) -> None:
-    """Be the daemon, until told to stop. Raises AlreadyRuns, Refused, SettingsError."""
+def run(place: Places, *, background: bool = False, how: Mapping[str, Sequence[str]] | None = None) -> None:
+    """Be the daemon, until told to stop. `how`: command lines of the workers, by name, in place of the usual.
+
+    Raises AlreadyRuns, Refused, SettingsError.
+    """
     from teleclaude.daemon.relay import Relay  # noqa: PLC0415  (not for `start`)
     from teleclaude.daemon.rules import Rules  # noqa: PLC0415
     from teleclaude.daemon.supervisor import Supervisor  # noqa: PLC0415
@@ -80,7 +84,7 @@ def run(place: Places, *, background: bool = False) -> None:
         logs.set_up("supervisor", rules.settings.log.level, relay)
         write_atomic(place.key_file, os.urandom(_KEY_SIZE), durable=False)
         logging.getLogger("teleclaude").info("teleclaude %s, pid %d", __version__, os.getpid())
-        Supervisor(place, rules, relay).run()
+        Supervisor(place, rules, relay, how).run()
         logging.getLogger("teleclaude").info("stopped")
     finally:
         folders.clear(place)

@@ -6,8 +6,6 @@ one request and one answer on a unix socket. It knows no socket and no clock.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from teleclaude.core.errors import PeerError
 
 HEAD_LIMIT = 64 * 1024
@@ -22,15 +20,15 @@ def request_to_send(method: str, target: str, body: bytes | None = None) -> byte
     return "\r\n".join([*lines, "", ""]).encode("ascii") + (body or b"")
 
 
-@dataclass
 class Response:
     """An answer that grows as bytes are received. Header names are in lower case."""
 
-    status: int = 0
-    headers: dict[str, str] = field(default_factory=dict)
-    is_complete: bool = False
-    _buffer: bytearray = field(default_factory=bytearray)
-    _length: int | None = None
+    def __init__(self) -> None:
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        self.is_complete = False
+        self._buffer = bytearray()
+        self._length: int | None = None
 
     @property
     def body(self) -> bytes:

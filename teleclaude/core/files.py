@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-import tempfile
 from pathlib import Path
 
 from teleclaude.core.errors import Refused
@@ -16,6 +15,8 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o600, durable: bool = 
 
     `durable` waits for the disk. Raises OSError; the old file is then untouched.
     """
+    import tempfile  # 10 ms, and not needed to start anything
+
     fd, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(fd, "wb") as file:

@@ -10,7 +10,6 @@ Who beats proves that it works: call `beat` from the loop that does the work, ne
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import signal
 import socket
@@ -91,6 +90,8 @@ class Lifeline:
 
 def _die_with_parent() -> None:
     """Ask Linux to kill this process when its parent dies, so that a stopped worker does not outlive it."""
+    import ctypes  # not needed by those who only read what a worker's state is
+
     parent = os.getppid()
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from teleclaude.core.errors import InvalidField
 
 SOCKET_PATH_LIMIT = 100  # bytes; the kernel takes 107, and a temporary name needs a few
 
 
-@dataclass(frozen=True)
-class Places:
+class Places(NamedTuple):
     """The folders of one daemon, and the names in them."""
 
     config: Path

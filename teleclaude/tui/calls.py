@@ -5,7 +5,6 @@ The drawing loop waits for none of this. Threads are daemons: leaving never wait
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -92,6 +91,8 @@ class Calls:
         self.save_newest()
 
     def _start_daemon(self) -> None:
+        import subprocess  # 5 ms, and seldom needed
+
         with self._is_starting:  # asked twice: the second time it runs already
             done = subprocess.run(
                 [sys.executable, "-m", "teleclaude.daemon", "start"],

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import codecs
 import re
-from dataclasses import dataclass
 from typing import TypeAlias
+
+import msgspec
 
 ESC_DELAY = 0.035  # seconds
 PASTE_LIMIT = 1024 * 1024  # bytes
@@ -30,15 +31,13 @@ _STRING = re.compile(rb"\x1b[P\]X^_](?:[^\x07\x1b]|\x1b(?!\\))*(?:\x07|\x1b\\)",
 _PASTE_START, _PASTE_END = b"\x1b[200~", b"\x1b[201~"
 
 
-@dataclass(frozen=True)
-class Key:
+class Key(msgspec.Struct, frozen=True):
     """A key. `name` is a character, or such as up, enter, esc, tab, shift+tab, ctrl+s, alt+x."""
 
     name: str
 
 
-@dataclass(frozen=True)
-class Paste:
+class Paste(msgspec.Struct, frozen=True):
     """Pasted text, line ends as newlines."""
 
     text: str

@@ -171,6 +171,9 @@ def main() -> None:
     signal.signal(signal.SIGHUP, process.ask_reload)
     lifeline.watch(process.stop)
     process.run()
+    logging.shutdown()
+    # Not by returning: what multiprocessing does at exit (each proxy says goodbye) waits for a cache that is stopped.
+    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,333 @@
+"""The sync process with a real cache process and a real tmux, from outside."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from teleclaude.cache import wire
+from teleclaude.cache.client import CacheClient, open_feed
+from teleclaude.cache.snapshot import SnapshotReader
+from teleclaude.core.lifeline import VARIABLE
+from teleclaude.core.paths import Places
+from teleclaude.core.records import Computer, Project, Session
+from teleclaude.core.requests import Args, End, Outcome, Refresh, Request, Start, Watch, new_id
+from tests.sync.conftest import TmuxServer
+from tests.wait import until
+
+
+class Workers:
+    """A cache and a sync process in folders of their own."""
+
+    def __init__(self, folder: Path, tmux: TmuxServer) -> None:
+        self.tmux = tmux
+        self.place = Places(config=folder, state=folder, runtime=folder, tmux_socket=tmux.name)
+        self.place.key_file.write_bytes(secrets.token_bytes(32))
+        self.write_settings("")
+        self.client = CacheClient(self.place)
+        self.running: dict[str, subprocess.Popen[bytes]] = {}
+        self.frames: list[wire.Frame] = []
+        self.said = b""
+
+    def write_settings(self, more: str) -> None:
+        """Write the settings file."""
+        self.place.settings_file.write_text(f'[computer]\nname = "here"\n{more}')
+
+    def start(self, worker: str) -> subprocess.Popen[bytes]:
+        """Start a worker with a lifeline."""
+        ours, theirs = socket.socketpair()
+        folder = str(self.place.runtime)
+        environ = {
+            **self.tmux.environ,
+            "TELECLAUDE_CONFIG_DIR": folder,
+            "TELECLAUDE_STATE_DIR": folder,
+            "TELECLAUDE_RUNTIME_DIR": folder,
+            "TELECLAUDE_TMUX_SOCKET": self.tmux.name,
+            VARIABLE: str(theirs.fileno()),
+        }
+        with theirs, self.place.runtime.joinpath("log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", f"teleclaude.{worker}"], env=environ, pass_fds=[theirs.fileno()], stderr=log
+            )
+        self.running[worker] = process
+        threading.Thread(target=self._hear, args=(worker, ours), daemon=True).start()
+        return process
+
+    def _hear(self, worker: str, line: socket.socket) -> None:
+        with line:
+            while data := line.recv(4096):
+                if worker == "sync":
+                    self.said += data
+
+    def start_both(self) -> Workers:
+        """Start both, and wait for data."""
+        self.start("cache")
+        self.start("sync")
+        until(self.computer, 20)
+        return self
+
+    def kill(self, worker: str) -> None:
+        """SIGKILL a worker."""
+        process = self.running.pop(worker)
+        process.kill()
+        process.wait()
+
+    def close(self) -> None:
+        """End both."""
+        for process in self.running.values():
+            process.kill()
+            process.wait()
+
+    def array(self, kind: str) -> bytes:
+        """JSON of a kind in the snapshot, opened anew."""
+        with contextlib.closing(SnapshotReader(self.place.snapshot_file)) as reader:
+            found = reader.read()
+            return found.array(kind) if found else b"[]"
+
+    def sessions(self) -> list[Session]:
+        """Sessions in the snapshot."""
+        return msgspec.json.decode(self.array("sessions"), type=list[Session])
+
+    def projects(self) -> list[str]:
+        """Paths of the projects in the snapshot."""
+        return [project.path for project in msgspec.json.decode(self.array("projects"), type=list[Project])]
+
+    def computer(self) -> Computer | None:
+        """This computer in the snapshot."""
+        return next(iter(msgspec.json.decode(self.array("computers"), type=list[Computer])), None)
+
+    def listen(self) -> str:
+        """Follow the feed; this subscriber's name."""
+        connection = open_feed(self.place)
+        reader = wire.FrameReader()
+
+        def follow() -> None:
+            with connection, contextlib.suppress(OSError):
+                while data := connection.recv(65536):
+                    self.frames += map(wire.decode_frame, reader.receive_data(data))
+
+        threading.Thread(target=follow, daemon=True).start()
+        welcome = until(lambda: next((f for f in self.frames if isinstance(f, wire.WelcomeFrame)), None))
+        assert welcome
+        return welcome.subscriber
+
+    def run(self, subscriber: str, args: Args, computer: str = "here") -> Outcome:
+        """Run a command through the lane."""
+        request = Request(id=new_id(), computer=computer, args=args, deadline=time.monotonic() + 10)
+        self.client.submit(subscriber, request)
+
+        def answer() -> Outcome | None:
+            outcomes = [f.outcome for f in self.frames if isinstance(f, wire.OutcomeFrame)]
+            return next((outcome for outcome in outcomes if outcome.id == request.id), None)
+
+        found = until(answer, 15)
+        assert found
+        return found
+
+
+@pytest.fixture
+def workers(folder: Path, tmux: TmuxServer) -> Iterator[Workers]:
+    """A cache and a sync process, not started."""
+    found = Workers(folder, tmux)
+    yield found
+    found.close()
+
+
+def test_from_tmux_to_the_snapshot(workers: Workers) -> None:
+    """A session in tmux is a row in the snapshot, and the computer's record tells of it; its end likewise."""
+    workers.start_both()
+    workers.tmux.new("a", cwd="/usr")
+    session = until(lambda: next(iter(workers.sessions()), None))
+    assert session
+    assert (session.tmux.name, session.cwd, session.computer) == ("a", "/usr", "here")
+    me = until(lambda: (found := workers.computer()) and found.counts and found)
+    assert me
+    assert (me.name, me.is_local, me.status, sum(me.counts.values())) == ("here", True, "online", 1)
+    assert [(service.name, service.state) for service in me.services] == [("tmux", "ok")]
+    workers.tmux("kill-session", "-t", "=a")
+    until(lambda: not workers.sessions())
+
+
+def test_commands_through_the_lane(workers: Workers) -> None:
+    """A command's outcome comes back, and what it did is in the snapshot when it comes."""
+    subscriber = workers.start_both().listen()
+    outcome = workers.run(subscriber, Start(project="/tmp", agent="shell", title="new"))
+    session = msgspec.convert(outcome.data["session"], Session)
+    assert session in workers.sessions()
+    workers.run(subscriber, Watch(session_id=session.session_id, seconds=20))
+    workers.tmux("send-keys", "-t", session.tmux.pane, "echo liv''e", "Enter")
+    until(lambda: any(isinstance(f, wire.OutputFrame) and "live" in f.text for f in list(workers.frames)))
+    assert workers.run(subscriber, Refresh()).status == "ok"
+    assert workers.run(subscriber, End(session_id=session.session_id)).status == "ok"
+    assert workers.sessions() == []
+    elsewhere = workers.run(subscriber, Refresh(), "elsewhere")
+    assert (elsewhere.code, elsewhere.field) == ("not_found", "computer")
+
+
+def test_without_a_cache_it_works_on(workers: Workers) -> None:
+    """With no cache at the start it is ready and beats; the cache that comes is told everything."""
+    workers.tmux.new("a")
+    workers.start("sync")
+    until(lambda: workers.said.startswith(b"ready\n"))
+    until(lambda: workers.said.count(b"beat\n") >= 3)
+    workers.start("cache")
+    until(workers.sessions, 20)
+
+
+def test_cache_killed_and_back(workers: Workers) -> None:
+    """A new cache is told everything, what happened meanwhile included, and commands work again."""
+    workers.tmux.new("a")
+    workers.start_both()
+    until(workers.sessions)
+    for name in ("b", "c"):
+        workers.kill("cache")
+        workers.tmux.new(name)
+        workers.start("cache")
+        until(lambda name=name: name in {s.tmux.name for s in workers.sessions()}, 20)  # type: ignore[misc]
+    workers.frames.clear()
+    assert workers.run(workers.listen(), Refresh()).status == "ok"
+    assert len(workers.sessions()) == 3
+
+
+def test_stopped_cache_does_not_stop_it(workers: Workers) -> None:
+    """While the cache is stopped the loop beats on; all is told when it goes on."""
+    workers.start_both()
+    cache = workers.running["cache"]
+    cache.send_signal(signal.SIGSTOP)
+    workers.tmux.new("a")
+    beats = workers.said.count(b"beat\n")
+    until(lambda: workers.said.count(b"beat\n") >= beats + 3)
+    cache.send_signal(signal.SIGCONT)
+    until(workers.sessions)
+
+
+def test_killed_and_back(workers: Workers) -> None:
+    """Killed, it harms no session and leaves no process; the view is never blank, and ids stay when it is back."""
+    workers.tmux.new("a")
+    workers.tmux.new("b")
+    workers.start_both()
+    before = until(lambda: len(found := workers.sessions()) == 2 and found)
+    until(lambda: all(workers.tmux("list-panes", "-a", "-F", "#{@teleclaude}").splitlines()))
+    pid = workers.running["sync"].pid
+    children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    workers.kill("sync")
+    until(lambda: not any(_is_alive(child) for child in children))
+    workers.tmux("kill-session", "-t", "=b")
+    workers.start("sync")
+    counts: list[int] = []
+
+    def count() -> bool:
+        counts.append(len(workers.sessions()))
+        return counts[-1] == 1
+
+    until(count, 20)
+    assert set(counts) == {1, 2}
+    assert before
+    assert [s.session_id for s in workers.sessions()] == [s.session_id for s in before if s.tmux.name == "a"]
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+
+
+def test_hung_tmux_is_told(workers: Workers) -> None:
+    """While tmux hangs the rows stay, the reason is in the computer's record, and the loop beats."""
+    workers.tmux.new("a")
+    workers.start_both()
+    until(workers.sessions)
+    pid = workers.tmux.stop()
+
+    def service() -> tuple[str, str]:
+        me = workers.computer()
+        assert me
+        return me.services[0].state, me.services[0].reason
+
+    until(lambda: service()[0] == "hung", 15)
+    assert "not answered" in service()[1]
+    assert len(workers.sessions()) == 1
+    beats = workers.said.count(b"beat\n")
+    until(lambda: workers.said.count(b"beat\n") >= beats + 3)
+    workers.tmux.go_on(pid)
+    until(lambda: service()[0] == "ok")
+
+
+def test_sigterm(workers: Workers) -> None:
+    """SIGTERM ends it in order, whatever the cache does, and nothing of it is left; tmux goes on."""
+    workers.tmux.new("a")
+    workers.start_both()
+    until(workers.sessions)
+    workers.running["cache"].send_signal(signal.SIGSTOP)
+    sync = workers.running["sync"]
+    pids = [int(pid) for pid in Path(f"/proc/{sync.pid}/task/{sync.pid}/children").read_text().split()]
+    sync.send_signal(signal.SIGINT)  # the terminal's, and not for a worker
+    sync.send_signal(signal.SIGTERM)
+    assert sync.wait(5) == 0
+    until(lambda: not any(_is_alive(pid) for pid in pids))
+    assert workers.tmux("list-sessions", "-F", "#{session_name}") == "a"
+
+
+def test_sighup(workers: Workers) -> None:
+    """SIGHUP takes the settings anew, in place; wrong ones change nothing."""
+    workers.start_both()
+    folder = workers.place.runtime / "mine"
+    folder.mkdir()
+    sync = workers.running["sync"]
+    workers.write_settings("[projects]\nrooots = []\n")
+    sync.send_signal(signal.SIGHUP)
+    until(lambda: "stay as they were" in workers.place.runtime.joinpath("log").read_text())
+    workers.write_settings(f'role = "x"\n[projects]\nlist = [{{path = "{folder}"}}]\n')
+    sync.send_signal(signal.SIGHUP)
+    until(lambda: workers.projects() == [str(folder)])
+    until(lambda: (me := workers.computer()) and me.role == "x")
+    assert sync.poll() is None
+
+
+def test_supervisor_gone(workers: Workers) -> None:
+    """When its supervisor is gone it ends by itself."""
+    script = (
+        "import os, socket, subprocess, sys\n"
+        "ours, theirs = socket.socketpair()\n"
+        f"os.environ[{VARIABLE!r}] = str(theirs.fileno())\n"
+        "process = subprocess.Popen([sys.executable, '-m', 'teleclaude.sync'], pass_fds=[theirs.fileno()])\n"
+        "theirs.close()\n"
+        "ours.recv(100)\n"
+        "print(process.pid, flush=True)\n"
+        "os._exit(0)\n"
+    )
+    folder = str(workers.place.runtime)
+    names = ("TELECLAUDE_CONFIG_DIR", "TELECLAUDE_STATE_DIR", "TELECLAUDE_RUNTIME_DIR")
+    environ = {**workers.tmux.environ, **dict.fromkeys(names, folder), "TELECLAUDE_TMUX_SOCKET": workers.tmux.name}
+    done = subprocess.run([sys.executable, "-c", script], env=environ, capture_output=True, check=True, timeout=30)
+    until(lambda: not _is_alive(int(done.stdout)))
+
+
+def test_local_use_has_nothing_of_redis(workers: Workers) -> None:
+    """Without a fleet in the settings neither Redis' nor NaCl's code is in the process, and no connection is open."""
+    workers.start_both()
+    workers.tmux.new("a")
+    until(workers.sessions)
+    pid = workers.running["sync"].pid
+    maps = Path(f"/proc/{pid}/maps").read_text()
+    assert "hiredis" not in maps
+    assert "sodium" not in maps
+    assert "nacl" not in maps
+    links = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+    inodes = {link[8:-1] for link in links if link.startswith("socket:")}
+    for table in ("tcp", "tcp6", "udp", "udp6"):
+        rows = [line.split() for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]]
+        assert not {row[9] for row in rows} & inodes

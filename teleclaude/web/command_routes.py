@@ -9,6 +9,7 @@ from flask import Blueprint, Response, request
 
 from teleclaude.core.errors import InvalidField
 from teleclaude.core.requests import Args, End, Keys, Message, Rename, Start
+from teleclaude.web.bodies import KeysBody, MessageBody, RefreshBody, StartBody, TitleBody
 from teleclaude.web.errors import WrongMedia
 from teleclaude.web.head import BODY_LIMIT, TEXT_BODY_LIMIT
 from teleclaude.web.incoming import read
@@ -17,45 +18,6 @@ from teleclaude.web.rest import answer, parameters
 from teleclaude.web.socket import known, refresh
 
 T = TypeVar("T")
-
-
-class _Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The body of a request."""
-
-
-class StartBody(_Body, frozen=True, kw_only=True):
-    """POST /sessions: `project` is a path on that computer."""
-
-    computer: str
-    project: str
-    agent: str
-    title: str = ""
-    message: str = ""
-    thinking_mode: str = ""
-
-
-class MessageBody(_Body, frozen=True, kw_only=True):
-    """POST /sessions/{id}/message."""
-
-    text: str
-
-
-class KeysBody(_Body, frozen=True, kw_only=True):
-    """POST /sessions/{id}/keys: tmux' names of keys."""
-
-    keys: list[str]
-
-
-class TitleBody(_Body, frozen=True, kw_only=True):
-    """PATCH /sessions/{id}."""
-
-    title: str
-
-
-class RefreshBody(_Body, frozen=True, kw_only=True):
-    """POST /refresh: one computer, or this one and all that are looked at."""
-
-    computer: str | None = None
 
 
 _start = msgspec.json.Decoder(StartBody)

@@ -60,7 +60,7 @@ class Hub:
         self.clients: dict[str, Client] = {}
         self.on_wants: Callable[[Client], None] = lambda _: None
         self.events = 0
-        self._health = b""
+        self._health = frames.encode({"stale": True, "reason": "starting", "workers": {}})
         self._audiences: dict[frozenset[Want], dict[str, Client]] = {}
         self._initials: dict[tuple[str, tuple[Kind, ...]], bytes] = {}
         self._initials_at = ("", -1)

@@ -19,6 +19,7 @@ COMMANDS = {
     "message": ("teleclaude.cli.sessions:message", "Give text to a session."),
     "output": ("teleclaude.cli.sessions:output", "Show the last lines of a session."),
     "end": ("teleclaude.cli.sessions:end", "End a session."),
+    "fleet": ("teleclaude.cli.fleet:fleet", "One view of several computers."),
     "daemon": ("teleclaude.cli.daemon:daemon", "Start, stop, restart or reload the daemon."),
     "service": ("teleclaude.cli.service:service", "Run the daemon as a service of your systemd."),
     "token": ("teleclaude.cli.token:token", "Tokens for the API over TCP."),

@@ -1,4 +1,4 @@
-"""One computer of a fleet, in this process: real own records, writer, cache and peers half; no tmux, no sockets but Redis'.
+"""One computer of a fleet, in this process: real own records, writer, cache and peers half; no tmux.
 
 `run_local` is the test's own: it notes each command that runs here.
 """

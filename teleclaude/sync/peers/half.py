@@ -131,7 +131,7 @@ class PeersHalf:
         if self._settings.fleet.embedded:
             from teleclaude.sync.peers.embedded import EmbeddedServer  # noqa: PLC0415
 
-            self._embedded = EmbeddedServer(self._place, self._settings, self._board)
+            self._embedded = EmbeddedServer(self._place.state, self._settings, self._board)
             self._embedded.start()
         self._engine = build_engine(
             self._place, self._settings, keys, self._own, self._writer, self._clerk, self._run_local, self._board

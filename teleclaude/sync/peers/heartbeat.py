@@ -56,6 +56,7 @@ class Pulse:
         self._enter_at = 0.0
         self._last_beat = 0.0
         self._greeted = False
+        self._is_bare = False
         self.anxious_until = 0.0
 
     # Out.
@@ -76,6 +77,8 @@ class Pulse:
 
     def due(self, now: float, *, clients: bool, watched: bool) -> float:
         """Put into the outbox what is due; give the seconds until the next is."""
+        if self._is_bare and self._ground.own.me is not None:
+            self.soon()
         if now >= self._beat_at:
             self._write_beat(now, clients=clients)
         if now >= self._enter_at:
@@ -101,6 +104,7 @@ class Pulse:
     def heartbeat(self) -> Heartbeat:
         """Make the beat of now."""
         own = self._ground.own
+        self._is_bare = own.me is None  # not looked at itself yet
         info = own.me or Computer(name=own.computer)
         return Heartbeat(
             beat=self.beat, home=self._home, heads=own.heads(), interested_in=self.interested_in, info=info
@@ -137,7 +141,10 @@ class Pulse:
     def farewell(self) -> None:
         """Tell others that this computer ends in order, and give the name back."""
         ground = self._ground
-        ground.outbox.put("DEL", ground.keys.heartbeat(ground.me))
+        own = (ground.keys.heartbeat(ground.me), ground.keys.messages(ground.me), ground.keys.inbox(ground.me))
+        for key in own:  # requests that still lie there are for this run, and would not run in the next
+            ground.outbox.put("DEL", key)
+        ground.outbox.put("ZREM", ground.keys.computers, ground.me)
         for peer in ground.roster.peers.values():
             if peer.online:
                 ground.request(peer.name, Goodbye())

@@ -59,6 +59,7 @@ class Serving:
         self._watchers = Watchers()
         self._screens: dict[str, wire.OutputFrame] = {}
         self._running: set[bytes] = set()
+        self._early: list[tuple[str, str, Pull]] = []  # pulls that came before this computer has looked at itself
         self.runner = Runner()
         self.greeted: Callable[[Envelope, Hello], None] = lambda _envelope, _hello: None
         self.left: Callable[[Envelope], None] = lambda _envelope: None
@@ -77,6 +78,10 @@ class Serving:
     def due(self, now: float) -> None:
         """Put the pushes that are due into the outbox."""
         self.subscribers.expire(now)
+        if self._early and self._ground.own.is_filled:
+            early, self._early = self._early, []
+            for sender, request, body in early:
+                self._answer_pull(sender, request, body)
         self._push_changes(now)
         screens, self._screens = self._screens, {}
         for screen in screens.values():
@@ -175,6 +180,9 @@ class Serving:
         self.runner.run("look", look)
 
     def _answer_pull(self, sender: str, request: str, body: Pull) -> None:
+        if not self._ground.own.is_filled:
+            self._early = [*self._early[-100:], (sender, request, body)]
+            return
         now = clock()
         self._push_changes(now)  # what comes before the snapshot lies before it in the inbox too
         parts = [self._part(kind, body.have.get(kind)) for kind in body.kinds if kind in OWN_KINDS]

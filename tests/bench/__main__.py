@@ -1,0 +1,34 @@
+"""`python -m tests.bench`: measures the budgets, each beside its peer in the same run, and prints them."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+import time
+
+from tests.bench.report import HEADER, Figure, machine
+
+BENCHES = ("gets", "push")
+
+
+def main() -> int:
+    """Run what is asked for; 1 when a budget is missed without a reason that is known."""
+    parser = argparse.ArgumentParser(prog="bin/bench", description=__doc__)
+    parser.add_argument("--only", choices=BENCHES, action="append", metavar="NAME", help=f"of: {', '.join(BENCHES)}")
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
+    args = parser.parse_args()
+    print(machine(), HEADER, sep="\n", flush=True)
+    found: list[Figure] = []
+    begin = time.monotonic()
+    for name in args.only or BENCHES:
+        for figure in importlib.import_module(f"tests.bench.{name}").run(quick=args.quick):
+            print(figure.line(), flush=True)
+            found.append(figure)
+    missed = [figure for figure in found if figure.ok is False]
+    print(f"{len(found)} figures in {time.monotonic() - begin:.0f} s, {len(missed)} budgets missed")
+    return int(any(not figure.reason for figure in missed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

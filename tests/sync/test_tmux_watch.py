@@ -242,7 +242,7 @@ def test_hostile_folders_titles_and_names(tmux: TmuxServer, local: Start, folder
         path = os.fsencode(folder) + b"/" + name
         os.mkdir(path)
         pane = tmux.new(f"s{number}", "sleep", "1000", cwd=path)
-        subprocess.run(["tmux", "-L", tmux.name, "rename-window", "-t", pane, name], check=True)
+        subprocess.run(["tmux", "-L", tmux.name, "rename-window", "-t", pane, name.replace(b"#", b"##")], check=True)
         here.wait(lambda s, path=path: s.cwd == path.decode("utf-8", "replace"))  # type: ignore[misc]
     tmux("select-pane", "-t", pane, "-T", "title ##(touch x) ; 'q\" \u202e ✳")
     here.wait(lambda s: s.title == "title #(touch x) ; 'q\" \u202e ✳")
@@ -250,6 +250,7 @@ def test_hostile_folders_titles_and_names(tmux: TmuxServer, local: Start, folder
     here.wait(lambda s: s.tmux.name == 'na\'me "%1" $1')
     assert len(here.sessions()) == len(HOSTILE)
     assert not pwned.exists()
+    assert not Path("pwned").exists()  # the server's folder, where tmux would run it
 
 
 def test_three_hundred_sessions(tmux: TmuxServer, local: Start) -> None:

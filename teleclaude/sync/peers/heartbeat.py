@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+import msgspec
+
 from teleclaude.core.records import Computer, Kind, utc_text
 from teleclaude.core.settings import is_name
 from teleclaude.sync.peers.claim import Name
@@ -106,6 +108,8 @@ class Pulse:
         own = self._ground.own
         self._is_bare = own.me is None  # not looked at itself yet
         info = own.me or Computer(name=own.computer)
+        # Who reads this knows that we reach Redis; what we thought before we did would only confuse.
+        info = msgspec.structs.replace(info, services=tuple(s for s in info.services if s.name != "redis"))
         return Heartbeat(
             beat=self.beat, home=self._home, heads=own.heads(), interested_in=self.interested_in, info=info
         )

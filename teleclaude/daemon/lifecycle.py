@@ -30,7 +30,7 @@ def start(place: Places) -> str:
 
     Raises Unavailable with the reason. A daemon that runs but is slow to answer is waited for, never replaced.
     """
-    if answers(place):
+    if _serves(place):
         return f"teleclaude runs already (pid {holder(place.lock_file) or 'unknown'})"
     from teleclaude.daemon.service import start_if_installed  # noqa: PLC0415  (it knows us too)
 
@@ -42,8 +42,9 @@ def start(place: Places) -> str:
         if ours is None and holder(place.lock_file) is None and not by_systemd:
             by_systemd = start_if_installed(os.environ)
             ours = None if by_systemd else _spawn(place)
-        if answers(place):
-            return f"teleclaude runs now (pid {holder(place.lock_file) or 'unknown'})"
+        if _serves(place):
+            how = "now" if ours is not None or by_systemd else "already"
+            return f"teleclaude runs {how} (pid {holder(place.lock_file) or 'unknown'})"
         if ours is not None and (code := ours.poll()) is not None:
             if code != HELD:
                 raise Unavailable(f"the daemon did not start: {_last_words(place.log_file) or f'status {code}'}")
@@ -129,6 +130,12 @@ def _signal(place: Places, number: int) -> int | None:
     finally:
         os.close(fd)
     return pid
+
+
+def _serves(place: Places) -> bool:
+    """Whether the daemon answers, and is not about to end."""
+    own = worker_states(place).get("supervisor")
+    return (own is None or own.state != "stopping") and answers(place)
 
 
 def _raise_if_hopeless(place: Places) -> None:

@@ -57,7 +57,7 @@ class Lock:
 def holder(path: Path) -> int | None:
     """Pid of the daemon that holds the lock (0: not written yet), or None when nobody does."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError:
         return None
     try:

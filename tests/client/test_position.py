@@ -1,0 +1,101 @@
+"""Where a reader stands, and what it asks for after a reconnect."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from teleclaude.client.events import Changed, Connected, Replaced, Resumed
+from teleclaude.client.position import Position, Scope
+from teleclaude.core.records import Kind
+
+SESSIONS: Scope = ("here", "sessions")
+TODOS: Scope = ("here", "todos")
+
+
+def hello(epoch: str = "e1", version: int = 1) -> Connected:
+    """A hello."""
+    return Connected(epoch=epoch, version=version, computer="here")
+
+
+def initial(kind: Kind, version: int, computer: str = "here") -> Replaced:
+    """A snapshot."""
+    return Replaced(epoch="e1", version=version, kind=kind, computer=computer, records=[])
+
+
+def changed(version: int) -> Changed:
+    """A change of a session."""
+    return Changed(epoch="e1", version=version, kind="sessions", computer="here")
+
+
+def standing(*messages: Any) -> Position:
+    """A position that received these."""
+    position = Position()
+    for message in messages:
+        position.receive(message)
+    return position
+
+
+def test_the_first_time_everything_is_subscribed_to() -> None:
+    """Without a snapshot there is nothing to resume."""
+    position = standing(hello(), initial("computers", 1, "*"))
+    assert position.opening_to_send([SESSIONS, TODOS]) == [
+        {"subscribe": [{"computer": "here", "types": ["sessions", "todos"]}]}
+    ]
+
+
+def test_a_reconnect_resumes_from_the_last_change() -> None:
+    """What was followed is resumed from the version of the last change, in one message."""
+    position = standing(hello(), initial("computers", 1, "*"), initial("sessions", 3), changed(9), hello(version=12))
+    assert position.opening_to_send([SESSIONS]) == [
+        {
+            "resume": {"epoch": "e1", "version": 9},
+            "subscribe": [{"computer": "here", "types": ["sessions"]}],
+        }
+    ]
+
+
+def test_a_new_epoch_is_subscribed_to_afresh() -> None:
+    """Another epoch has other numbers: nothing is resumed."""
+    position = standing(hello(), initial("computers", 1, "*"), initial("sessions", 3), hello("e2"))
+    assert "resume" not in position.opening_to_send([SESSIONS])[0]
+
+
+def test_a_kind_without_its_snapshot_is_not_resumed() -> None:
+    """A connection that broke before a snapshot came asks for that snapshot, and resumes the rest."""
+    position = standing(hello(), initial("computers", 1, "*"), initial("sessions", 3), hello())
+    first, second = position.opening_to_send([SESSIONS, TODOS])
+    assert first["subscribe"] == [{"computer": "here", "types": ["sessions"]}]
+    assert second == {"subscribe": [{"computer": "here", "types": ["todos"]}]}
+
+
+def test_a_connection_that_breaks_amid_a_resume_resumes_from_the_same_place() -> None:
+    """The events of a resume all carry the present version; having some of them is not having all."""
+    position = standing(hello(), initial("computers", 1, "*"), initial("sessions", 3), hello())
+    position.opening_to_send([SESSIONS])
+    position.receive(changed(50))
+    position.receive(hello())
+    position.receive(initial("computers", 50, "*"))
+    assert position.opening_to_send([SESSIONS])[0]["resume"]["version"] == 1
+    position.receive(changed(50))
+    position.receive(Resumed(epoch="e1", version=50))
+    position.receive(hello())
+    assert position.opening_to_send([SESSIONS])[0]["resume"]["version"] == 50
+
+
+def test_a_snapshot_moves_only_its_own_scope() -> None:
+    """A connection that breaks between two fresh snapshots resumes from the older of both."""
+    position = standing(hello(), initial("computers", 1, "*"), initial("sessions", 3), initial("todos", 3), changed(5))
+    position.receive(initial("sessions", 40))
+    position.receive(hello())
+    assert position.opening_to_send([SESSIONS, TODOS])[0]["resume"]["version"] == 5
+
+
+def test_what_is_not_wanted_any_more_holds_nothing_back() -> None:
+    """A scope that was dropped is forgotten, and is asked for afresh when it is wanted again."""
+    position = standing(hello(), initial("computers", 1, "*"), initial("sessions", 3), initial("todos", 3))
+    position.forget([TODOS])
+    position.receive(changed(9))
+    position.receive(hello())
+    first, second = position.opening_to_send([SESSIONS, TODOS])
+    assert first["resume"]["version"] == 9
+    assert second == {"subscribe": [{"computer": "here", "types": ["todos"]}]}

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -56,23 +59,22 @@ def start(place: Places) -> str:
 
 def stop(place: Places) -> str:
     """End the daemon and wait until it is gone: one sentence. Raises Unavailable when it does not end."""
-    pid = _signal(place, signal.SIGTERM)
-    if pid is None:
-        return "no teleclaude daemon runs"
-    deadline = time.monotonic() + STOP_WITHIN
-    while time.monotonic() < deadline:
-        if holder(place.lock_file) != pid:
-            return f"teleclaude (pid {pid}) is stopped"
-        time.sleep(0.03)
-    raise Unavailable(f"the daemon (pid {pid}) did not end within {STOP_WITHIN:.0f} s: kill -9 {pid} ends it")
+    with _running(place) as found:
+        if found is None or not _signal(found.fd, signal.SIGTERM):
+            return "no teleclaude daemon runs"
+        if not select.select([found.fd], [], [], STOP_WITHIN)[0]:  # a pidfd is readable once its process ended
+            raise Unavailable(
+                f"the daemon (pid {found.pid}) did not end within {STOP_WITHIN:.0f} s: kill -9 {found.pid} ends it"
+            )
+        return f"teleclaude (pid {found.pid}) is stopped"
 
 
 def reload(place: Places) -> str:
     """Have the daemon read its settings again: one sentence. Raises Unavailable when none runs."""
-    pid = _signal(place, signal.SIGHUP)
-    if pid is None:
-        raise Unavailable("no teleclaude daemon runs")
-    return f"teleclaude (pid {pid}) reads its settings again"
+    with _running(place) as found:
+        if found is None or not _signal(found.fd, signal.SIGHUP):
+            raise Unavailable("no teleclaude daemon runs")
+        return f"teleclaude (pid {found.pid}) reads its settings again"
 
 
 def answers(place: Places, timeout: float = 5.0) -> bool:
@@ -112,24 +114,38 @@ def _spawn(place: Places) -> subprocess.Popen[bytes]:
         os.close(log)
 
 
-def _signal(place: Places, number: int) -> int | None:
-    """Send a signal to the daemon; its pid, or None when none runs."""
+class _Running(NamedTuple):
+    """A daemon: its pid, and a pidfd of it, which means nobody else."""
+
+    pid: int
+    fd: int
+
+
+@contextlib.contextmanager
+def _running(place: Places) -> Iterator[_Running | None]:
+    """Get hold of the daemon, or of None when none runs."""
     pid = holder(place.lock_file)
-    if not pid:
-        return None
     try:
-        fd = os.pidfd_open(pid)
+        fd = os.pidfd_open(pid) if pid else None
     except ProcessLookupError:
-        return None
+        fd = None
+    if not pid or fd is None:
+        yield None
+        return
     try:
-        if holder(place.lock_file) != pid:  # it ended meanwhile, and the number may be somebody else's
-            return None
-        signal.pidfd_send_signal(fd, number)
-    except ProcessLookupError:
-        return None
+        # Once more: the holder may have ended before we got hold of it, and the number be somebody else's.
+        yield _Running(pid, fd) if holder(place.lock_file) == pid else None
     finally:
         os.close(fd)
-    return pid
+
+
+def _signal(fd: int, number: int) -> bool:
+    """Send a signal; False when the process is gone."""
+    try:
+        signal.pidfd_send_signal(fd, number)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _serves(place: Places) -> bool:

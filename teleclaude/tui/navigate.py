@@ -59,7 +59,8 @@ def expand(state: State) -> State:
     if not row.is_open:
         return _with_open(state, row, True)
     below = state.tree[state.cursor + 1 : state.cursor + 2]
-    return move(state, 1) if below and below[0].depth > row.depth else state
+    has_child = bool(below) and below[0].depth > row.depth and below[0].kind != "note"
+    return move(state, 1) if has_child else state
 
 
 def collapse(state: State) -> State:

@@ -189,7 +189,7 @@ class PeersHalf:
         """Show the screen of a session here to the computers that watch it. Never waits."""
         engine = self._engine
         if engine:
-            engine.post(lambda: engine.serving.show(screen))
+            engine.post(lambda: engine.fleet.serving.show(screen))
 
     @property
     def counters(self) -> dict[str, int]:
@@ -203,16 +203,11 @@ class PeersHalf:
     def _own_changed(self, change: OwnChange) -> None:
         engine = self._engine
         if engine:
-            engine.serving.own_changed(change)
-            engine.post(_nothing)
+            engine.own_changed(change)
 
     def _everything(self) -> list[wire.Op]:
         engine = self._engine
         return engine.everything() if engine else []
-
-
-def _nothing() -> None:
-    """Wake the engine."""
 
 
 def home_of(state: Path) -> str:

@@ -80,8 +80,8 @@ class Serving:
         self.subscribers.expire(now)
         if self._early and self._ground.own.is_filled:
             early, self._early = self._early, []
-            for sender, request, body in early:
-                self._answer_pull(sender, request, body)
+            for sender, request, pull in early:
+                self._answer_pull(sender, request, pull)
         self._push_changes(now)
         screens, self._screens = self._screens, {}
         for screen in screens.values():

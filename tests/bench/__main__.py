@@ -9,7 +9,7 @@ import time
 
 from tests.bench.report import HEADER, Figure, machine
 
-BENCHES = ("gets", "push")
+BENCHES = ("gets", "push", "tmux", "client", "idle")
 
 
 def main() -> int:

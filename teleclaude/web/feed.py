@@ -21,6 +21,7 @@ from teleclaude.web.hub import CHANGES_A_TURN, Hub
 log = logging.getLogger(__name__)
 
 _CHUNK = 256 * 1024
+_READ = 1  # what libev calls EV_READ
 
 
 class Feed:
@@ -71,12 +72,30 @@ class Feed:
             connection.connect(str(self._path))
             if not is_same_user(connection):
                 raise PermissionError("the feed is another user's")
-            reader = wire.FrameReader()
-            while data := connection.recv(_CHUNK):
-                for payload in reader.receive_data(data):
-                    self._receive(wire.decode_frame(payload))
+            self._read(connection)
         finally:
             connection.close()
+
+    def _read(self, connection: socket) -> None:
+        """Receive until the other end is gone.
+
+        Waiting comes first: it lets everybody else in between two chunks, and a read that finds nothing costs an
+        exception. One buffer serves all: a new one for each change costs as much as telling it.
+        """
+        reader = wire.FrameReader()
+        buffer = memoryview(bytearray(_CHUNK))
+        hub = gevent.get_hub()
+        readable = hub.loop.io(connection.fileno(), _READ)
+        try:
+            while True:
+                hub.wait(readable)
+                size = connection.recv_into(buffer)
+                if not size:
+                    return
+                for payload in reader.receive_data(buffer[:size]):
+                    self._receive(wire.decode_frame(payload))
+        finally:
+            readable.close()
 
     def _receive(self, frame: wire.Frame) -> None:
         match frame:
@@ -91,9 +110,10 @@ class Feed:
                 while self._hub.bring_in_step():
                     gevent.sleep(0)
             case wire.ChangesFrame():
-                for start in range(0, len(frame.changes), CHANGES_A_TURN):
-                    self._hub.receive_changes(frame.changes[start : start + CHANGES_A_TURN])
+                self._hub.receive_changes(frame.changes[:CHANGES_A_TURN])
+                for start in range(CHANGES_A_TURN, len(frame.changes), CHANGES_A_TURN):
                     gevent.sleep(0)
+                    self._hub.receive_changes(frame.changes[start : start + CHANGES_A_TURN])
             case wire.OutcomeFrame():
                 self._early.append((self._shown(), frame.outcome))
             case wire.OutputFrame():

@@ -1,4 +1,4 @@
-"""The web process beside a real cache, for each test that asks."""
+"""The web process beside a real cache: one that tests share, or one of their own where they break it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,24 @@ def idle() -> Iterator[Daemon]:
 
 
 @pytest.fixture
-def web(idle: Daemon) -> Daemon:
-    """Cache and web run; three sessions are there; every command is answered with nothing."""
+def own(idle: Daemon) -> Daemon:
+    """Cache and web run, for this test alone; three sessions are there; commands are answered with nothing."""
     idle.start()
     idle.fill(*(session(number) for number in range(3)))
     idle.run_commands()
     return idle
+
+
+@pytest.fixture(scope="session")
+def _shared() -> Iterator[Daemon]:
+    with daemon() as found:
+        found.start()
+        found.run_commands()
+        yield found
+
+
+@pytest.fixture
+def web(_shared: Daemon) -> Daemon:
+    """The same, shared: as it was, for each test."""
+    _shared.reset()
+    return _shared

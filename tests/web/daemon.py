@@ -28,6 +28,7 @@ from tests.wait import until
 from tests.web.http import Answer, ask
 
 LOCAL = "here"
+STARTED_WITHIN = 60.0  # seconds; the machine may be busy
 
 Answerer = Callable[[Args], dict[str, Any]]
 
@@ -85,7 +86,7 @@ class Daemon:
             with (self.folder / f"{name}.log").open("ab") as out:
                 argv = [sys.executable, "-m", f"teleclaude.{name}"]
                 self.processes[name] = subprocess.Popen(argv, env=self.environment, stderr=out)  # noqa: S603
-            until(self._serves_cache if name == "cache" else self._serves_web)
+            until(self._serves_cache if name == "cache" else self._serves_web, STARTED_WITHIN)
 
     def _serves_cache(self) -> bool:
         try:
@@ -135,6 +136,14 @@ class Daemon:
         ops = wire.put(list(records)) + ([wire.Filled()] if filled else [])
         return self.sync.write(ops, flush=True)
 
+    def reset(self) -> None:
+        """Make what is cached as it was: three sessions, and no command was run."""
+        ops: list[wire.Op] = [wire.Forget(name) for name in ("other", LOCAL)]
+        self.sync.write(ops)
+        self.fill(*(session(number) for number in range(3)))
+        self.answer = lambda _: {}
+        self.requests.clear()
+
     def run_commands(self, answer: Answerer | None = None) -> None:
         """Take requests and finish them, from a thread."""
         self.answer = answer or self.answer
@@ -145,13 +154,11 @@ class Daemon:
     def _run(self) -> None:
         while not self._done.is_set():
             try:
-                work = self.sync.work(0, 0.2)
-            except TeleclaudeError:
+                for request in self.sync.work(0, 0.2).requests:
+                    self.requests.append(request)
+                    self.sync.finish(self._outcome(request))
+            except TeleclaudeError:  # the cache is away
                 self._done.wait(0.05)
-                continue
-            for request in work.requests:
-                self.requests.append(request)
-                self.sync.finish(self._outcome(request))
 
     def _outcome(self, request: Request) -> Outcome:
         try:

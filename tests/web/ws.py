@@ -16,7 +16,7 @@ class Peer:
     """Says messages, and gives events one by one; notes all versions it saw."""
 
     def __init__(self, path: Path, *, greeted: bool = True) -> None:
-        self.connection: ClientConnection = unix_connect(str(path), "ws://localhost/ws", max_size=None)
+        self.connection: ClientConnection = unix_connect(str(path), "ws://localhost/ws", max_size=None, legacy=True)
         self.versions: list[int] = []
         self.hello: dict[str, Any] = {}
         if greeted:

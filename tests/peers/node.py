@@ -21,10 +21,12 @@ from teleclaude.core.records import Computer, Kind, Record, Session
 from teleclaude.core.requests import Outcome, Request
 from teleclaude.core.settings import FleetSettings, RedisSettings, Settings, parse
 from teleclaude.sync.owned import OwnRecords
+from teleclaude.sync.peers.engine import Engine
 from teleclaude.sync.peers.half import PeersHalf
 from teleclaude.sync.peers.membership import KeyRing, save_ring
 from teleclaude.sync.writer import CacheWriter
 from tests import make
+from tests.wait import until
 
 KEY = b"k" * 32
 
@@ -129,6 +131,13 @@ class Node:
         found = self.computer(name)
         return found.status if found else "absent"
 
+    @property
+    def engine(self) -> Engine:
+        """The engine of the peers half, to look into and to hinder."""
+        engine = self.half._engine
+        assert engine is not None
+        return engine
+
     def redis(self) -> tuple[str, str]:
         """State and reason of the service `redis`."""
         found = next((service for service in self.half.services() if service.name == "redis"), None)
@@ -138,10 +147,15 @@ class Node:
         """Tell whether Redis is reached."""
         return self.redis()[0] == "ok"
 
-    def outcome(self, request: Request) -> Outcome | None:
-        """How a request of a client here ended."""
-        found = self.lane.outcomes.get(request.id)
-        return found[0] if found else None
+    def awaited(self, name: str) -> tuple[Kind, ...] | None:
+        """Kinds of a computer that are still awaited, as the cache here has it."""
+        found = self.computer(name)
+        return found.awaited if found else None
+
+    def ended(self, request: Request, timeout: float = 15.0) -> Outcome:
+        """Wait for the outcome of a request of a client here, the only one."""
+        [outcome] = until(lambda: self.lane.outcomes.get(request.id), timeout) or []
+        return outcome
 
     def change_settings(self, *, redis: RedisSettings | None = None, fleet: FleetSettings | None = None) -> None:
         """Reload with other settings."""

@@ -1,19 +1,210 @@
-"""Rows of one computer on another: pulled on interest, pushed while somebody looks."""
+"""Rows of one computer on another over a real Redis: pulled on interest, pushed while somebody looks."""
 
 from __future__ import annotations
 
+import time
+
+from teleclaude.core.requests import Refresh, Request, new_id
+from teleclaude.core.settings import FleetSettings
+from tests import make
 from tests.peers.conftest import MakeNode
+from tests.peers.node import Node
+from tests.redis_process import RedisProcess
 from tests.wait import until
+
+
+def looking(node: MakeNode, *names: str) -> list[Node]:
+    """Computers of these names; the first looks at all others' sessions and has them."""
+    nodes = [node(name) for name in names]
+    near = nodes[0]
+    until(lambda: all(near.status(other) == "online" for other in names[1:]))
+    near.look("*")
+    until(lambda: all(near.titles(other) == ["one"] for other in names[1:]))
+    return nodes
+
+
+def pushed(node: Node) -> int:
+    """How many events a computer pushed."""
+    return node.half.counters.get("events_pushed", 0)
 
 
 def test_rows_come_on_interest_and_follow(node: MakeNode) -> None:
     """Who looks at a computer has its rows, then each change; who does not look has none."""
-    near, far = node("near"), node("far")
-    until(lambda: near.status("far") == "online")
-    near.look("far")
-    until(lambda: near.titles("far") == ["one"])
+    near, far = looking(node, "near", "far")
     far.sessions("one", "two")
     until(lambda: near.titles("far") == ["one", "two"])
     far.sessions("two")
     until(lambda: near.titles("far") == ["two"])
     assert far.titles("near") == []
+
+
+def test_a_computer_is_told_of_with_all_that_it_says_of_itself(node: MakeNode) -> None:
+    """Host and user come with the first heartbeat, so that attaching works; the reader says that it is not local."""
+    near, _ = node("near"), node("far")
+    until(lambda: near.status("far") == "online")
+    found = near.computer("far")
+    assert found is not None
+    assert (found.host, found.user, found.status, found.is_local) == ("far.lan", "u", "online", False)
+
+
+def test_only_the_one_that_is_looked_at_pushes(node: MakeNode) -> None:
+    """Interest is per computer and per kind: a computer or a kind that nobody expanded sends nothing."""
+    near, far, third = node("near"), node("far"), node("third")
+    until(lambda: near.status("far") == near.status("third") == "online")
+    near.look("far", "sessions")
+    until(lambda: near.titles("far") == ["one"])
+    third.sessions("changed")
+    far.own.update("todos", [make.todo(owner="far")])
+    far.sessions("changed")
+    until(lambda: near.titles("far") == ["changed"])
+    assert (pushed(far), pushed(third)) == (1, 0)
+    assert near.records("todos", "far") == {}
+    assert near.titles("third") == []
+
+
+def test_silence_when_nobody_looks(node: MakeNode) -> None:
+    """Collapsing ends the pushes at once, not with the next heartbeat; looking again brings what changed meanwhile."""
+    near, far = looking(node, "near", "far")
+    near.look_away()
+    until(lambda: not far.engine.fleet.serving.subscribers)
+    far.sessions("changed")
+    far.sessions("changed again")
+    near.look("far", "projects")
+    until(lambda: near.records("projects", "far"))
+    assert pushed(far) == 0
+    near.look("far", "sessions")
+    until(lambda: near.titles("far") == ["changed again"])
+
+
+def test_one_of_two_clients_leaves(node: MakeNode) -> None:
+    """Interest shrinks with the client that had it, also when another stays."""
+    near, far = node("near"), node("far")
+    near.half.interest({"far": ["projects", "sessions"]})
+    until(lambda: near.titles("far") == ["one"] and near.records("projects", "far"))
+    near.half.interest({"far": ["projects"]})
+    subscribers = far.engine.fleet.serving.subscribers
+    until(lambda: subscribers.of("sessions") == [] and subscribers.of("projects") == ["near"])
+
+
+def test_a_trimmed_inbox_is_noticed(node: MakeNode, server: RedisProcess) -> None:
+    """Events that were trimmed away before they were read lead to a snapshot."""
+    near, far = looking(node, "near", "far")
+    inbox = near.engine._inbox
+    inbox.want(False)
+    far.sessions("two")
+    until(lambda: pushed(far) == 1)
+    server.run("XTRIM", "teleclaude:session_events:{near}", "MAXLEN", 0)
+    far.sessions("three")
+    until(lambda: near.titles("far") == ["three"])
+
+
+def test_a_lost_last_event_is_noticed(node: MakeNode, server: RedisProcess) -> None:
+    """Also when nothing comes after it: the next heartbeat tells that there was one."""
+    near, far = looking(node, "near", "far")
+    near.engine._inbox.want(False)
+    far.sessions("two")
+    until(lambda: pushed(far) == 1)
+    server.run("DEL", "teleclaude:session_events:{near}")
+    near.engine._inbox.want(True)
+    far.engine.post(far.engine.fleet.pulse.soon)
+    until(lambda: near.titles("far") == ["two"])
+
+
+def test_an_owner_that_starts_anew(node: MakeNode) -> None:
+    """A new run of the owner is a new epoch: its rows replace what was there, within moments of its start."""
+    near, far = looking(node, "near", "far")
+    far.sessions("one", "gone")
+    until(lambda: near.titles("far") == ["gone", "one"])
+    far.close(keep=True)
+    until(lambda: near.status("far") == "offline")
+    assert near.titles("far") == ["gone", "one"], "rows stay, dimmed"
+    node("far", folder=far.folder)
+    until(lambda: near.status("far") == "online" and near.titles("far") == ["one"])
+
+
+def test_an_owner_that_crashed_and_is_back(node: MakeNode, server: RedisProcess) -> None:
+    """After a crash without a goodbye the same folder takes its name back at once."""
+    near, far = looking(node, "near", "far")
+    engine = far.engine
+    engine.fleet.pulse.farewell = lambda: None  # type: ignore[method-assign]
+    far.close(keep=True)
+    assert server.run("EXISTS", "teleclaude:computer:{far}:heartbeat") == 1
+    node("far", folder=far.folder).sessions("after the crash")
+    until(lambda: near.titles("far") == ["after the crash"])
+
+
+def test_rows_are_not_asked_of_a_computer_that_has_not_looked_yet(node: MakeNode) -> None:
+    """An owner that has just started answers once it knows its own sessions: nothing goes blank in between."""
+    near, far = looking(node, "near", "far")
+    far.close(keep=True)
+    again = Node("far", far.settings.redis.url, folder=far.folder)
+    try:
+        again.half.start()
+        until(lambda: near.status("far") == "online")
+        until(lambda: again.engine.fleet.serving._early)
+        assert near.titles("far") == ["one"]
+        again.sessions("one", "two")
+        again.own.filled()
+        until(lambda: near.titles("far") == ["one", "two"])
+    finally:
+        again.close()
+
+
+def test_a_new_cache_gets_all_again(node: MakeNode) -> None:
+    """A cache that starts anew has every computer and row again, without a question to anybody."""
+    near, _ = looking(node, "near", "far")
+    pulls = near.half.counters["pulls"]
+    near.new_cache()
+    until(lambda: near.titles("far") == ["one"] and near.status("far") == "online")
+    assert near.half.counters["pulls"] == pulls
+
+
+def test_refresh_pulls_now_and_keeps_what_is_there(node: MakeNode) -> None:
+    """A refresh has the owner look again, ends when its rows are there, and never blanks."""
+    near, far = looking(node, "near", "far")
+    request = Request(id=new_id(), computer="far", args=Refresh(), deadline=time.monotonic() + 10)
+    near.half.submit(request)
+    assert near.ended(request).status == "ok"
+    assert [type(ran.args) for ran in far.ran] == [Refresh]
+    everywhere = Request(id=new_id(), computer="", args=Refresh(), deadline=time.monotonic() + 10)
+    near.half.submit(everywhere)
+    assert near.ended(everywhere).status == "ok"
+
+
+def test_who_may_not_look_sees_nothing(node: MakeNode) -> None:
+    """An owner that allows no view answers no pull and pushes nothing; the computer itself is still listed."""
+    near, far = node("near"), node("far")
+    far.change_settings(fleet=FleetSettings(allow={"*": ("view",), "near": ("message",)}))
+    until(lambda: near.status("far") == "online")
+    near.look("far")
+    until(lambda: near.half.counters.get("pulls", 0) > 0)
+    far.sessions("secret")
+    third = node("third")
+    third.look("far")
+    until(lambda: third.titles("far") == ["secret"])
+    assert near.titles("far") == []
+    assert near.half.counters.get("events_applied", 0) == 0
+
+
+def test_awaited_is_shown_while_an_owner_is_slow(node: MakeNode) -> None:
+    """The view tells which computer it still waits for, and the others' rows come meanwhile."""
+    near, far, third = node("near"), node("far"), node("third")
+    until(lambda: near.status("far") == near.status("third") == "online")
+    engine = far.engine
+    with engine._lock:  # it hangs
+        near.look("*")
+        until(lambda: near.titles("third") == ["one"])
+        assert (near.awaited("far"), near.awaited("third")) == (("sessions",), ())
+    until(lambda: near.titles("far") == ["one"])
+    until(lambda: near.awaited("far") == ())
+    assert third.is_ok()
+
+
+def test_gone_for_good_is_forgotten(node: MakeNode) -> None:
+    """A computer that is gone longer than the setting says leaves the view, its rows too."""
+    near, far = looking(node, "near", "far")
+    far.close(keep=True)
+    until(lambda: near.status("far") == "offline")
+    near.change_settings(fleet=FleetSettings(forget_after=0.1 / 3600))
+    until(lambda: near.status("far") == "absent", 20)
+    assert near.titles("far") == []

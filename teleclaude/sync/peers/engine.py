@@ -219,7 +219,7 @@ class Engine:
         with self._lock:
             self._is_up, self._connected_at = True, clock()
             self.ground.numbers["connects"] += 1
-            self.fleet.connection_is_new()
+            self.fleet.connection_is_new(found or b"")
             self.fleet.due(self._connected_at)
             self.fleet.greet()
         self._send()  # the first beat is written: only now is Redis known to take writes

@@ -48,9 +48,12 @@ class Fleet:
 
     # What the connection does.
 
-    def connection_is_new(self) -> None:
-        """There is a new connection, or Redis was emptied: what may be lost is asked for and told again."""
-        self.pulse.connected(clock())
+    def connection_is_new(self, found: bytes = b"") -> None:
+        """There is a new connection, or Redis was emptied: what may be lost is asked for and told again.
+
+        `found`: the heartbeat under this computer's name, which was judged and may be replaced.
+        """
+        self.pulse.connected(clock(), found)
         self.asking.connection_is_new()
         self.commanding.connection_is_new()
         self.serving.connection_is_new()

@@ -63,10 +63,10 @@ class Pulse:
 
     # Out.
 
-    def connected(self, now: float) -> None:
-        """The connection is new: beat, enter the list, and look, at once."""
+    def connected(self, now: float, found: bytes = b"") -> None:
+        """The connection is new: beat, enter the list, and look, at once. `found`: the beat that is to be replaced."""
         self._beat_at = self._look_at = self._enter_at = 0.0
-        self._last_blob = b""
+        self._last_blob = found
         self.anxious_until = now + 15.0
 
     def soon(self) -> None:

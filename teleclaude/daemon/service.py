@@ -103,7 +103,7 @@ def render(root: Path, environ: Mapping[str, str]) -> str:
     lines = [f"Environment={_quoted(f'{name}={value}')}" for name, value in kept.items()]
     return _MARK + (
         template.replace("@ENVIRONMENT@", "\n".join(lines))
-        .replace("@DAEMON@", _quoted(str(root / "bin" / "teleclaude-daemon")))
+        .replace("@DAEMON@", _quoted(str(root / "bin" / "teleclaude-daemon")).replace("$", "$$"))
         .replace("@ROOT@", _uri_path(root))
     )
 

@@ -138,11 +138,13 @@ class Daemon:
 
     def reset(self) -> None:
         """Make what is cached as it was: three sessions, and no command was run."""
-        ops: list[wire.Op] = [wire.Forget(name) for name in ("other", LOCAL)]
+        ops: list[wire.Op] = [wire.Forget("other"), wire.ReplaceProjects(LOCAL, []), wire.ReplaceTodos(LOCAL, [])]
+        ops.append(wire.ReplaceSessions(LOCAL, [session(number) for number in range(3)]))
         self.sync.write(ops)
-        self.fill(*(session(number) for number in range(3)))
+        _, version = self.fill()
         self.answer = lambda _: {}
         self.requests.clear()
+        until(lambda: f"data_version {version}.0".encode() in self.get("/metrics").body)  # the hub has seen it
 
     def run_commands(self, answer: Answerer | None = None) -> None:
         """Take requests and finish them, from a thread."""

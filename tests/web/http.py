@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import socket
 from dataclasses import dataclass
@@ -68,7 +69,8 @@ def connected(path: Path, timeout: float = 20.0) -> socket.socket:
 def raw(path: Path, data: bytes) -> bytes:
     """Send bytes, and read until the server closes."""
     with connected(path) as sock:
-        sock.sendall(data)
+        with contextlib.suppress(BrokenPipeError):  # it may be closed before it is read to the end
+            sock.sendall(data)
         return until_closed(sock)
 
 

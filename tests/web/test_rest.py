@@ -10,7 +10,7 @@ from teleclaude.cache import wire
 from teleclaude.core.records import Computer, Project, Service, Todo
 from tests.wait import until
 from tests.web.daemon import LOCAL, Daemon, session
-from tests.web.http import Connection
+from tests.web.http import Connection, raw
 
 
 def test_lists_are_arrays_of_records(web: Daemon) -> None:
@@ -206,8 +206,6 @@ def test_other_paths_and_methods_are_refused_in_json(web: Daemon) -> None:
 
 def test_pipelined_requests_are_answered_in_order(web: Daemon) -> None:
     """Short and long ways mixed on one connection."""
-    from tests.web.http import raw  # noqa: PLC0415
-
     one = b"GET /sessions HTTP/1.1\r\nHost: a\r\n\r\n"
     two = b"GET /agents HTTP/1.1\r\nHost: a\r\n\r\n"
     last = b"GET /nothing HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"

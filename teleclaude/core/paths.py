@@ -123,4 +123,8 @@ def _default_runtime(env: Mapping[str, str]) -> Path:
     base = env.get("XDG_RUNTIME_DIR", "")
     if base and Path(base).is_absolute():
         return Path(base) / "teleclaude"
+    # Where the variable is missing (su, cron), the daemon that systemd runs must be found all the same.
+    usual = Path(f"/run/user/{os.geteuid()}")
+    if usual.is_dir() and usual.stat().st_uid == os.geteuid():
+        return usual / "teleclaude"
     return Path(f"/tmp/teleclaude-{os.geteuid()}")  # noqa: S108  (private_folder checks owner, mode and type)

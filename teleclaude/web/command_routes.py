@@ -14,7 +14,7 @@ from teleclaude.web.errors import WrongMedia
 from teleclaude.web.head import BODY_LIMIT, TEXT_BODY_LIMIT
 from teleclaude.web.incoming import read
 from teleclaude.web.parts import Parts
-from teleclaude.web.rest import answer, parameters
+from teleclaude.web.rest import TARGET, answer, parameters, target
 from teleclaude.web.socket import known, refresh
 
 T = TypeVar("T")
@@ -33,8 +33,8 @@ def routes(parts: Parts) -> Blueprint:
 
     def on_session(prefix: str, make: type[Args], **fields: object) -> dict[str, object]:
         """Run a command on the session with that id or prefix."""
-        row, _ = parts.reads.session(prefix)
-        return parts.commands.run(row.computer, make(session_id=row.session_id, **fields))  # type: ignore[arg-type, call-arg]
+        computer, session_id = target(parts, prefix)
+        return parts.commands.run(computer, make(session_id=session_id, **fields))  # type: ignore[arg-type, call-arg]
 
     @found.post("/sessions")
     def start() -> Response:
@@ -48,21 +48,21 @@ def routes(parts: Parts) -> Blueprint:
 
     @found.post("/sessions/<session_id>/message")
     def message(session_id: str) -> Response:
-        on_session(session_id, Message, text=_body(_message, TEXT_BODY_LIMIT).text)
+        on_session(session_id, Message, text=_body(_message, TEXT_BODY_LIMIT, TARGET).text)
         return _done()
 
     @found.post("/sessions/<session_id>/keys")
     def keys(session_id: str) -> Response:
-        on_session(session_id, Keys, keys=_body(_keys).keys)
+        on_session(session_id, Keys, keys=_body(_keys, BODY_LIMIT, TARGET).keys)
         return _done()
 
     @found.patch("/sessions/<session_id>")
     def rename(session_id: str) -> Response:
-        return answer(on_session(session_id, Rename, title=_body(_title).title)["session"])
+        return answer(on_session(session_id, Rename, title=_body(_title, BODY_LIMIT, TARGET).title)["session"])
 
     @found.delete("/sessions/<session_id>")
     def end(session_id: str) -> Response:
-        parameters()
+        parameters(*TARGET)
         on_session(session_id, End)
         return _done()
 
@@ -79,9 +79,12 @@ def _done() -> Response:
     return answer({"status": "ok"})
 
 
-def _body(decoder: msgspec.json.Decoder[T], limit: int = BODY_LIMIT) -> T:
-    """Read the body. Raises WrongMedia, InvalidField, BadRequest; Flask answers 413 over the limit."""
-    parameters()
+def _body(decoder: msgspec.json.Decoder[T], limit: int = BODY_LIMIT, allowed: tuple[str, ...] = ()) -> T:
+    """Read the body; `allowed` names the query's parameters.
+
+    Raises WrongMedia, InvalidField, BadRequest; Flask answers 413 over the limit.
+    """
+    parameters(*allowed)
     if request.mimetype != "application/json":
         raise WrongMedia("the body must be JSON: Content-Type: application/json", field="content-type")
     request.max_content_length = limit

@@ -146,17 +146,23 @@ def _schemas() -> dict[str, Schema]:
 
 def _paths() -> dict[str, Schema]:
     found: dict[str, Schema] = {f"/{what}": {"get": _listing(what)} for what in FILTERS}
+    at_computer = {"parameters": [_at_computer()]}
     found["/sessions"]["post"] = _act("startSession", "Start an agent in a project", StartBody, Session, "201")
     found["/sessions/{session_id}"] = {
         "parameters": [_session_id()],
         "get": _get("getSession", "One session, by its id or a unique prefix of it", _ref(Session), _FIND, read=True),
-        "patch": _act("renameSession", "Give a session another title", TitleBody, Session),
-        "delete": _act("endSession", "End a session", None, DoneAnswer),
+        "patch": _act("renameSession", "Give a session another title", TitleBody, Session) | at_computer,
+        "delete": _act("endSession", "End a session", None, DoneAnswer) | at_computer,
     }
     found["/sessions/{session_id}/output"] = {
         "parameters": [_session_id()],
         "get": _get("getOutput", "The last lines of a session", _ref(OutputAnswer), (*_FIND, "504"))
-        | {"parameters": [_query("lines", {"type": "integer", "minimum": 1, "maximum": OUTPUT_LINES_LIMIT})]},
+        | {
+            "parameters": [
+                _at_computer(),
+                _query("lines", {"type": "integer", "minimum": 1, "maximum": OUTPUT_LINES_LIMIT}),
+            ]
+        },
     }
     for name, body, what in (
         ("message", MessageBody, "Paste a text and press Enter"),
@@ -164,7 +170,7 @@ def _paths() -> dict[str, Schema]:
     ):
         found[f"/sessions/{{session_id}}/{name}"] = {
             "parameters": [_session_id()],
-            "post": _act(f"{name}Session", what, body, DoneAnswer),
+            "post": _act(f"{name}Session", what, body, DoneAnswer) | at_computer,
         }
     found["/refresh"] = {"post": _act("refresh", "Look again at everything, now", RefreshBody, DoneAnswer)}
     found["/refresh"]["post"]["requestBody"]["required"] = False
@@ -175,6 +181,11 @@ def _paths() -> dict[str, Schema]:
     answers = found["/metrics"]["get"]["responses"]
     answers["200"]["content"] = {"text/plain": {"schema": {"type": "string"}}}
     return found
+
+
+def _at_computer() -> Schema:
+    """Give the parameter that sends a command to a computer whose sessions nobody here looks at."""
+    return _query("computer", {"type": "string"})
 
 
 def _listing(what: str) -> Schema:

@@ -14,6 +14,9 @@ from teleclaude.web.frames import encode
 from teleclaude.web.openapi import document
 from teleclaude.web.parts import Parts
 from teleclaude.web.reads import FILTERS
+from teleclaude.web.socket import known
+
+TARGET = ("computer",)  # the parameter of commands for a session
 
 JSON = "application/json"
 _NUMBER = re.compile(r"[0-9]{1,9}")
@@ -32,9 +35,10 @@ def routes(parts: Parts) -> Blueprint:
 
     @found.get("/sessions/<session_id>/output")
     def output(session_id: str) -> Response:
-        row, _ = parts.reads.session(session_id)
-        data = parts.commands.run(row.computer, Output(session_id=row.session_id, lines=_lines()))
-        return answer({"session_id": row.session_id, "text": data.get("text", "")})
+        lines = _lines()
+        computer, wanted = target(parts, session_id)
+        data = parts.commands.run(computer, Output(session_id=wanted, lines=lines))
+        return answer({"session_id": wanted, "text": data.get("text", "")})
 
     @found.get("/agents")
     def agents() -> Response:
@@ -84,6 +88,19 @@ def parameters(*allowed: str) -> dict[str, str]:
     return request.args.to_dict()
 
 
+def target(parts: Parts, prefix: str) -> tuple[str, str]:
+    """Give (computer, id) of the session that a command is for.
+
+    A session in the view is found by its id or a prefix. With `?computer=` that computer is asked, whether anybody
+    here looks at it or not. Raises NotFound, Ambiguous.
+    """
+    computer = request.args.get("computer")
+    if computer:
+        return known(parts.reads, parts.hub.computer, computer), prefix
+    row, _ = parts.reads.session(prefix)
+    return row.computer, row.session_id
+
+
 def _listing(parts: Parts, what: str) -> Any:
     def listing() -> Response:
         return _read(parts, parts.reads.listing(what, parameters(*FILTERS[what])))
@@ -106,7 +123,7 @@ def _read(parts: Parts, body: bytes) -> Response:
 
 
 def _lines() -> int:
-    text = parameters("lines").get("lines", "200")
+    text = parameters("lines", *TARGET).get("lines", "200")
     if not _NUMBER.fullmatch(text):
         raise InvalidField("lines", "must be a number")
     return int(text)

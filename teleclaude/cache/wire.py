@@ -244,23 +244,31 @@ class FrameReader:
     """Cuts a stream of bytes into payloads. Pure: feed it bytes, take payloads."""
 
     def __init__(self, limit: int = FRAME_LIMIT) -> None:
-        self._buffer = bytearray()
         self._limit = limit
+        self._rest = bytearray()  # the beginning of a frame
+        self._needed = 0  # bytes of it that must be there before another look is worth it
 
-    def receive_data(self, data: bytes) -> list[bytes]:
+    def receive_data(self, data: bytes | memoryview) -> list[bytes]:
         """Take bytes, give the payloads that are whole now. Raises ValueError for a frame over the limit."""
-        self._buffer += data
+        if self._rest:
+            self._rest += data
+            if len(self._rest) < self._needed:
+                return []
+            data, self._rest = memoryview(self._rest), bytearray()
         payloads: list[bytes] = []
-        start = 0
-        while len(self._buffer) - start >= _LENGTH.size:
-            (length,) = _LENGTH.unpack_from(self._buffer, start)
+        start, size = 0, len(data)
+        end = _LENGTH.size
+        while end <= size:
+            (length,) = _LENGTH.unpack_from(data, start)
             if length > self._limit:
                 raise ValueError(f"a frame of {length} bytes is over the limit of {self._limit}")
             end = start + _LENGTH.size + length
-            if len(self._buffer) < end:
+            if end > size:
                 break
-            payloads.append(bytes(self._buffer[start + _LENGTH.size : end]))
+            payloads.append(bytes(data[start + _LENGTH.size : end]))
             start = end
-        if start:
-            del self._buffer[:start]
+            end += _LENGTH.size
+        if start < size:
+            self._rest += data[start:]
+            self._needed = end - start
         return payloads

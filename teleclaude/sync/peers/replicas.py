@@ -147,10 +147,10 @@ class Replicas:
 
     def apply(self, owner: str, epoch: str, event: Event) -> Verdict:
         """Take an event. Raises ValueError when its rows are not the owner's."""
+        rows = read_rows(event.kind, owner, event.rows)
         shelf = self._shelf(owner, event.kind)
         if shelf is None:
             return Verdict.REPEATED  # never asked for
-        rows = read_rows(event.kind, owner, event.rows)
         replica = shelf.replica
         # Rows are whole, so a change that reaches back behind the position is as good as one that follows it.
         after = max(replica.seq, event.after)

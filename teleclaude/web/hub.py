@@ -61,7 +61,8 @@ class Hub:
         self.on_wants: Callable[[Client], None] = lambda _: None
         self.events = 0
         self._health = frames.encode({"stale": True, "reason": "starting", "workers": {}})
-        self._audiences: dict[frozenset[Want], dict[str, Client]] = {}
+        # How to push to those who are in step, by what they look at. This is walked at each change, so it is short.
+        self._audiences: dict[frozenset[Want], dict[str, Callable[[bytes], None]]] = {}
         self._initials: dict[tuple[str, tuple[Kind, ...]], bytes] = {}
         self._initials_at = ("", -1)
 
@@ -70,7 +71,9 @@ class Hub:
     def receive_snapshot(self, snapshot: SnapshotFrame) -> None:
         """Take a snapshot; in a new epoch `bring_in_step` is to be called until it is done."""
         marks = self.mirror.replace(snapshot)
-        if marks is not None:
+        if marks is None:
+            self._audiences.clear()  # nobody is in step
+        else:
             self._tell(marks)
 
     def receive_changes(self, changes: list[Change]) -> None:
@@ -124,7 +127,7 @@ class Hub:
             state.insert(0, frames.event_of("hello", self.mirror.version, data))
         state += [self._initial(s.computer, tuple(s.types)) for s in selections_of(client.wants)]
         client.box.push_state(b"".join(state))
-        self._audiences.setdefault(client.wants, {})[client.name] = client
+        self._audiences.setdefault(client.wants, {})[client.name] = client.box.push
 
     def choose(self, client: Client, wants: frozenset[Want]) -> None:
         """Change what a client looks at."""
@@ -172,7 +175,7 @@ class Hub:
         self._leave_audience(client)
         client.wants = wants
         if client.name in self.clients:
-            self._audiences.setdefault(wants, {})[client.name] = client
+            self._audiences.setdefault(wants, {})[client.name] = client.box.push
         self.on_wants(client)
 
     def _leave_audience(self, client: Client) -> None:
@@ -201,13 +204,11 @@ class Hub:
     def _tell(self, marks: list[Mark]) -> None:
         told = self._told(marks)
         self.events += len(told)
-        epoch = self.mirror.epoch
         for wants, audience in self._audiences.items():
             data = b"".join(_for_wants(wants, told))
             if data:
-                for client in audience.values():
-                    if client.epoch == epoch:
-                        client.box.push(data)
+                for push in audience.values():
+                    push(data)
 
 
 def _for_wants(wants: frozenset[Want], told: list[tuple[Want, bytes]]) -> list[bytes]:

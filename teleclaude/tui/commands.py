@@ -54,7 +54,7 @@ def end(state: State) -> Step:
 
 def new(state: State) -> Step:
     """Ask for a new session's project, agent, title and message."""
-    if state.link.phase != "up":
+    if state.link.phase in {"starting", "down"}:
         return noticed(state, "A session can be started when the daemon is connected.", "warning"), []
     return dialogs.open_new(state)
 

@@ -117,14 +117,15 @@ def _reselected(state: State, rows: list[Row], signature: tuple[object, ...]) ->
 
 
 def _neighbour(old: list[Row], rows: list[Row], here: int) -> int:
-    """Where the selection goes when its row has gone."""
-    depth = old[here].depth if here < len(old) else 0
-    place = max(0, min(here, len(rows) - 1))
-    while place > 0 and (rows[place].kind == "note" or rows[place].depth < depth):
-        place -= 1
-        if rows[place].kind != "note":
+    """Where the selection goes when its row has gone: the next of the same parent, else the nearest above."""
+    places = {row.key: place for place, row in enumerate(rows) if row.kind != "note"}
+    depth = old[here].depth
+    for row in old[here + 1 :]:
+        if row.depth < depth:
             break
-    return place
+        if row.depth == depth and row.key in places:
+            return places[row.key]
+    return next((places[row.key] for row in reversed(old[:here]) if row.key in places), 0)
 
 
 def _place(rows: list[Row], key: Key) -> int | None:

@@ -170,7 +170,8 @@ def _session(row: Row, session: Session, state: State, cells: int) -> Line:
     if columns.status:
         right.append((fit(_status_words(session, columns), columns.status), _status_style(session, columns)))
     if columns.command:
-        right.append((fit(session.command, columns.command), "soft"))
+        command = "" if session.command == session.agent else session.command
+        right.append((fit(command, columns.command), "soft"))
     if columns.attached:
         right.append((fit("◉" if session.attached else "", columns.attached), "attached"))
     if columns.age:

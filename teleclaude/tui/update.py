@@ -75,7 +75,7 @@ def first_state(saved: Saved, home: str, note: str = "") -> State:
     expansion = dict.fromkeys(saved.opened, True) | dict.fromkeys(saved.closed, False)
     view = next((view for view in VIEWS if view == saved.view), VIEWS[0])
     state = State(view=view, expansion=expansion, selected=dict(saved.selected), home=home)
-    return noticed(state, note, "warning") if note else state
+    return noticed(state, note, "warning", seconds=0) if note else state
 
 
 def to_save(state: State) -> Saved:

@@ -7,7 +7,6 @@ Each line has exactly the screen's width. A row that cannot be shown is a mark, 
 from __future__ import annotations
 
 import math
-import traceback
 from collections.abc import Iterator
 
 import msgspec
@@ -83,6 +82,8 @@ def _row(row: Row, place: int, state: State, problems: list[str]) -> Line:
     try:
         line = rows.line_of(row, state)
     except Exception:  # noqa: BLE001  (one bad row must not take the screen with it)
+        import traceback  # 3 ms, and seldom needed
+
         problems.append(f"row {row.key}:\n{traceback.format_exc()}")
         line = cut([(" " * (1 + 2 * row.depth) + "⚠ this row cannot be shown: see tui.log", "error")], state.rows[1])
     machine = state.model.machines.get(row.computer)

@@ -1,0 +1,229 @@
+"""Attaching: the right command line, by ids, never through a shell; and the real thing in real tmux."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from teleclaude.core.errors import Conflict
+from teleclaude.core.records import Computer, Session, Tmux
+from teleclaude.tui.attach import Plan, plan
+from teleclaude.tui.attaching import socket_path
+from tests.machine import Machine
+from tests.terminal import Terminal
+from tests.wait import until
+
+HERE = Computer(name="here", is_local=True, user="me", host="ws.lan")
+THERE = Computer(name="raspi", user="pi", host="raspi.lan")
+SELECT = [";", "select-window", "-t", "@2", ";", "select-pane", "-t", "%3"]
+
+
+def at(computer: str = "here", **ids: str) -> Session:
+    """A session in tmux."""
+    found = {"name": "x; touch pwned #(id)", "session": "$1", "window": "@2", "pane": "%3"} | ids
+    return Session(session_id="s", computer=computer, tmux=Tmux(**found))
+
+
+def planned(session: Session, computer: Computer, tmux: str = "", socket: str = "") -> Plan:
+    """A plan with the daemon's tmux at /tmp/tmux-0/default."""
+    return plan(session, computer, {"TMUX": tmux} if tmux else {}, socket, "/tmp/tmux-0/default")
+
+
+def test_outside_of_tmux_the_terminal_is_given_to_tmux() -> None:
+    """The session is attached by its id, the window and pane selected, on the daemon's socket."""
+    found = planned(at(), HERE)
+    assert found == Plan(["tmux", "-u", "attach-session", "-t", "$1", *SELECT], True)
+    assert planned(at(), HERE, socket="own").argv[:4] == ["tmux", "-u", "-L", "own"]
+
+
+def test_inside_of_the_same_server_the_client_switches() -> None:
+    """No tmux in tmux: the client that is there shows the other session."""
+    found = planned(at(), HERE, tmux="/tmp/tmux-0/default,123,0")
+    assert found == Plan(["tmux", "-u", "switch-client", "-t", "$1", *SELECT], False)
+
+
+def test_inside_of_another_server_a_window_is_opened() -> None:
+    """The words go to tmux one by one; a semicolon in them does not end its command."""
+    found = planned(at(), HERE, tmux="/tmp/tmux-0/mine,123,0", socket="theirs")
+    head = ["tmux", "-u", "new-window", "-n", "teleclaude", "--", "env", "-u", "TMUX"]
+    assert found.argv[:9] == head
+    assert ";" not in found.argv
+    assert found.argv.count("\\;") == 2
+    assert not found.takes_terminal
+
+
+def test_a_local_session_is_never_opened_by_ssh() -> None:
+    """Though its record has user and host."""
+    for tmux in ("", "/tmp/tmux-0/default,1,0", "/tmp/tmux-0/other,1,0"):
+        assert "ssh" not in planned(at(), HERE, tmux=tmux).argv
+
+
+def test_a_remote_session_goes_through_ssh_word_by_word() -> None:
+    """The remote shell gets quoted words; host and user come from the computer's record."""
+    found = planned(at("raspi"), THERE)
+    assert found.takes_terminal
+    assert found.argv[:4] == ["ssh", "-t", "--", "pi@raspi.lan"]
+    assert len(found.argv) == 5
+    assert shlex.split(found.argv[4]) == ["tmux", "-u", "attach-session", "-t", "$1", *SELECT]
+    assert "'$1'" in found.argv[4]
+    assert "';'" in found.argv[4]
+    assert planned(at("raspi"), Computer(name="raspi", host="h")).argv[3] == "h"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("session", "main"),
+        ("session", "$1;x"),
+        ("session", "-R"),
+        ("window", "1"),
+        ("pane", "%1 "),
+        ("pane", "%\u0661"),
+    ],
+)
+def test_only_ids_are_targets(field: str, value: str) -> None:
+    """A name, an option or anything behind an id is refused."""
+    with pytest.raises(Conflict):
+        planned(at(**{field: value}), HERE)
+
+
+@pytest.mark.parametrize("host", ["", "-oProxyCommand=touch x", "a b", "a;b", "$(x)", "None@", "a\nb"])
+def test_a_host_that_is_none_is_refused_with_advice(host: str) -> None:
+    """Never `ssh None@None`, never an option in place of a host."""
+    with pytest.raises(Conflict, match="under .computer."):
+        planned(at("raspi"), Computer(name="raspi", user="pi", host=host))
+    with pytest.raises(Conflict, match="user"):
+        planned(at("raspi"), Computer(name="raspi", user="-l root", host="raspi"))
+
+
+def test_the_socket_of_a_name_is_where_tmux_puts_it() -> None:
+    """The path that tmux tells of itself is the one that is compared with."""
+    machine = Machine("solo")
+    try:
+        machine.tmux("new-session", "-d")
+        assert machine.tmux("display-message", "-p", "#{socket_path}") == socket_path(machine.tmux_socket)
+    finally:
+        machine.close()
+
+
+# The real thing
+
+
+@pytest.fixture
+def machine() -> Iterator[Machine]:
+    """Start a computer with two sessions, the second with two windows of two panes."""
+    found = Machine("solo")
+    try:
+        found.tmux("new-session", "-d", "-s", "one", "-x", "80", "-y", "24", "sh -c 'echo I-AM-ONE; exec cat'")
+        found.tmux("new-session", "-d", "-s", "two", "-x", "80", "-y", "24", "sh -c 'echo I-AM-TWO; exec cat'")
+        found.tmux("split-window", "-d", "-t", "two:", "sh -c 'echo OTHER-PANE; exec cat'")
+        found.start()
+        until(lambda: len(found.sessions()) == 2)
+        yield found
+    finally:
+        found.close()
+
+
+def client(machine: Machine, rows: int = 24, columns: int = 80) -> Terminal:
+    """The client on a terminal, with both sessions on its screen and the first selected."""
+    terminal = Terminal([sys.executable, "-m", "teleclaude.tui"], machine.environ, rows, columns)
+    terminal.wait_for("two")
+    terminal.send("gjj")
+    return terminal
+
+
+def clients(machine: Machine) -> str:
+    """Names of the sessions that have clients."""
+    return machine.tmux("list-clients", "-F", "#{session_name}")
+
+
+def test_attach_and_detach_outside_of_tmux(machine: Machine) -> None:
+    """Enter gives the terminal to the session; detached, the tree is back, with what changed meanwhile."""
+    terminal = client(machine)
+    try:
+        terminal.wait_for("id ")
+        terminal.send("\r")
+        terminal.wait_for("I-AM-ONE")
+        until(lambda: clients(machine) == "one")
+        terminal.send("typed into it\r")
+        terminal.wait_for("typed into it")
+        machine.tmux("new-session", "-d", "-s", "meanwhile")
+        machine.tmux("detach-client", "-s", "one")
+        terminal.wait_for("meanwhile")
+        terminal.wait_for("Tab view")
+        assert "I-AM-ONE" not in terminal.text()
+        terminal.send("\x1b[B\r")
+        terminal.wait_for("I-AM-TWO")
+        assert clients(machine) == "two"
+        machine.tmux("detach-client", "-s", "two")
+        terminal.wait_for("Tab view")
+        terminal.send("q")
+        assert terminal.process.wait(10) == 0
+    finally:
+        terminal.close()
+
+
+def test_a_session_that_has_gone_is_told(machine: Machine) -> None:
+    """When there is nothing to attach to any more, the client comes back and says why."""
+    os.kill(machine.worker_pid("sync"), 19)  # SIGSTOP: the row stays though the session goes
+    terminal = client(machine)
+    try:
+        machine.tmux("kill-session", "-t", "=one")
+        terminal.send("\r")
+        terminal.wait_for("can't find session")
+        terminal.wait_for("Tab view")
+    finally:
+        os.kill(machine.worker_pid("sync"), 18)
+        terminal.close()
+
+
+def outer(machine: Machine, socket: str) -> Any:
+    """Run tmux on a socket of the test's choice; gives a function."""
+
+    def run(*args: str) -> str:
+        command = ["tmux", "-u", "-L", socket, "-f", "/dev/null", *args]
+        return subprocess.run(command, env=machine.environ, capture_output=True, text=True, check=True).stdout
+
+    return run
+
+
+def test_inside_of_the_same_server_a_real_client_switches(machine: Machine) -> None:
+    """The client in a pane of the daemon's own tmux switches its terminal to the selected session."""
+    command = shlex.join([sys.executable, "-m", "teleclaude.tui"])
+    machine.tmux("new-session", "-d", "-s", "zz-client", "-x", "100", "-y", "30", command)
+    argv = ["tmux", "-u", "-L", machine.tmux_socket, "attach-session", "-t", "=zz-client"]
+    terminal = Terminal(argv, machine.environ, 30, 100)
+    try:
+        terminal.wait_for("two")
+        terminal.send("gjj")
+        terminal.wait_for("tmux one")
+        terminal.send("\r")
+        terminal.wait_for("I-AM-ONE")
+        until(lambda: clients(machine) == "one")
+    finally:
+        terminal.close()
+
+
+def test_inside_of_another_server_a_real_window_opens(machine: Machine) -> None:
+    """The client in a foreign tmux opens a window there that shows the session, and goes on."""
+    socket = machine.tmux_socket + "-outer"
+    run = outer(machine, socket)
+    try:
+        run("new-session", "-d", "-x", "100", "-y", "30", shlex.join([sys.executable, "-m", "teleclaude.tui"]))
+        until(lambda: "two" in run("capture-pane", "-p"))
+        run("send-keys", "g", "j", "j")
+        until(lambda: "tmux one" in run("capture-pane", "-p"))
+        run("send-keys", "Enter")
+        until(lambda: clients(machine) == "one")
+        until(lambda: "I-AM-ONE" in run("capture-pane", "-p"))
+        assert len(run("list-windows").splitlines()) == 2
+    finally:
+        run("kill-server")
+        folder = os.environ.get("TMUX_TMPDIR", "/tmp")
+        os.unlink(f"{folder}/tmux-{os.geteuid()}/{socket}")

@@ -49,20 +49,26 @@ class Outbox:
 
     def push(self, data: bytes) -> None:
         """Send an event; dropped when the client is behind, because a fresh state comes instead."""
-        if self._drain is None:
-            self._try(data)
-        elif not self._is_behind and not self.closed:
-            self._queue.append((data, len(data)))
-            self._waiting += len(data)
-            if self._waiting > self._limit:
-                self._fall_behind()
+        if self._drain is not None:
+            self._put_behind(data, len(data))
+            return
+        if self.closed:
+            return
+        # All of it at once is how nearly everything goes, to each client at each change: no call more than this one.
+        try:
+            sent = self._send(data)
+        except OSError as error:
+            self._not_sent(data, error)
+            return
+        if sent < len(data):
+            self._write_later(memoryview(data)[sent:])
 
     def push_state(self, data: bytes) -> None:
         """Send a state, which takes nothing of the limit: there is one at a time."""
         if self._drain is None:
-            self._try(data)
-        elif not self._is_behind and not self.closed:
-            self._queue.append((data, 0))
+            self.push(data)
+        else:
+            self._put_behind(data, 0)
 
     def restart(self) -> None:
         """Drop what waits; what is pushed next begins anew."""
@@ -86,19 +92,23 @@ class Outbox:
         if self._drain is not None:
             self._drain.kill()
 
-    def _try(self, data: bytes) -> None:
-        if self.closed:
+    def _put_behind(self, data: bytes, size: int) -> None:
+        if self._is_behind or self.closed:
             return
-        try:
-            sent = self._send(data)
-        except BlockingIOError:
-            sent = 0
-        except OSError:
+        self._queue.append((data, size))
+        self._waiting += size
+        if self._waiting > self._limit:
+            self._fall_behind()
+
+    def _not_sent(self, data: bytes, error: OSError) -> None:
+        if isinstance(error, BlockingIOError):
+            self._write_later(memoryview(data))
+        else:
             self.abort()
-            return
-        if sent < len(data):
-            self.empty.clear()
-            self._drain = gevent.spawn(self._write_out, memoryview(data)[sent:])
+
+    def _write_later(self, rest: memoryview) -> None:
+        self.empty.clear()
+        self._drain = gevent.spawn(self._write_out, rest)
 
     def _fall_behind(self) -> None:
         self._queue.clear()

@@ -9,7 +9,7 @@ import time
 
 from tests.bench.report import HEADER, Figure, machine
 
-BENCHES = ("gets", "push", "tmux", "client", "idle")
+BENCHES = ("gets", "push", "tmux", "client", "idle", "fleet")
 
 
 def main() -> int:

@@ -8,12 +8,15 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 
+from teleclaude.cache import wire
+from teleclaude.core.records import Session
 from teleclaude.web import frames
 from tests.bench import cores, sample, served
 from tests.bench.report import Figure, at_most, middle, milliseconds, percentile
 from tests.bench.ws_load import Readers, readers, upgraded
 
 SESSIONS = 100
+_REASON = "being woken and finding out what changed is 0.1 ms, for any number of clients; a further client is 1.2x"
 
 
 class Numbers:
@@ -34,18 +37,19 @@ def run(*, quick: bool) -> Iterator[Figure]:
     with served.daemon() as here:
         here.fill(SESSIONS)
         for clients in (1, 10, 100):
-            yield _fan_out(here, clients, rounds, changes)
+            yield _fan_out(here, clients, rounds, changes, 1)
+        yield _fan_out(here, 100, rounds, changes // 3, 10)
         yield from _stalled(here, 100, 2 * changes)
 
 
-def _fan_out(here: served.Served, clients: int, rounds: int, changes: int) -> Figure:
-    """CPU of a change, the least of several rounds each."""
+def _fan_out(here: served.Served, clients: int, rounds: int, changes: int, at_once: int) -> Figure:
+    """CPU of a change, or of some at once, the least of several rounds each."""
     ours: list[float] = []
     ready: list[float] = []
     with contextlib.ExitStack() as stack:
         ours_readers = stack.enter_context(readers(here.path, clients, lazy=True))
         file = stack.enter_context(tempfile.NamedTemporaryFile(prefix="tc"))
-        body = b'{"session_id":"0000000000000000","title":"t1",%b}' % (b"x" * 500)
+        body = b'{"session_id":"0000000000000000","title":"t0","rest":"%b"}' % (b"x" * 470)
         file.write(frames.event("session_updated", 1, body))
         file.flush()
         path, pid = stack.enter_context(served.peer("ready_frames", file.name, str(clients)))
@@ -54,13 +58,16 @@ def _fan_out(here: served.Served, clients: int, rounds: int, changes: int) -> Fi
         teller.connect(str(path))
         web = here.pin_web()
         for _ in range(rounds):
-            ours.append(_cpu(web, changes, lambda: _change(here, ours_readers)))
-            ready.append(_cpu(pid, changes, lambda: _tell(teller, plain_readers)))
-    name = f"a change to {clients} /ws clients : ready frames"
+            ours.append(_cpu(web, changes, lambda: _change(here, ours_readers, at_once)))
+            ready.append(_cpu(pid, changes, lambda: _tell(teller, plain_readers, at_once)))
+    what = "a change" if at_once == 1 else f"{at_once} changes at once"
+    name = f"{what} to {clients} /ws clients : ready frames"
     medians = middle(ours) / middle(ready)
-    beside = f"{min(ours) * 1e6:.0f} us : {min(ready) * 1e6:.0f} us CPU a change; medians {medians:.2f}x"
+    beside = f"{min(ours) * 1e6:.0f} us : {min(ready) * 1e6:.0f} us of CPU; medians {medians:.2f}x"
     ratio = min(ours) / min(ready)
-    return at_most(name, ratio, 1.2, beside=beside) if clients == 100 else Figure(name, f"{ratio:.2f}x", beside)
+    if clients == 100:
+        return at_most(name, ratio, 1.2, beside=beside, reason=_REASON if at_once == 1 else "")
+    return Figure(name, f"{ratio:.2f}x", beside)
 
 
 def _cpu(pid: int, changes: int, change: Callable[[], object]) -> float:
@@ -70,17 +77,18 @@ def _cpu(pid: int, changes: int, change: Callable[[], object]) -> float:
     return (cores.cpu_seconds(pid) - before) / changes
 
 
-def _change(here: served.Served, clients: Readers) -> list[float]:
-    """Change a session, and wait until all have it: seconds until each had."""
-    number = Numbers.next()
+def _change(here: served.Served, clients: Readers, at_once: int = 1) -> list[float]:
+    """Change some sessions in one write, and wait until all have the last: seconds until each had."""
+    numbers = [Numbers.next() for _ in range(at_once)]
+    records: list[Session] = [sample.session(number % SESSIONS, f"t{number}") for number in numbers]
     begin = time.monotonic()
-    here.put(sample.session(number % SESSIONS, f"t{number}"))
-    return [at - begin for at in clients.wait(number)]
+    here.door.write([wire.PutSessions(records)])
+    return [at - begin for at in clients.wait(numbers[-1])]
 
 
-def _tell(teller: socket.socket, clients: Readers) -> None:
-    teller.send(b"x")
-    clients.wait(1)
+def _tell(teller: socket.socket, clients: Readers, at_once: int) -> None:
+    teller.send(b"x" * at_once)
+    clients.wait(at_once)
 
 
 def _stalled(here: served.Served, clients: int, changes: int) -> Iterator[Figure]:

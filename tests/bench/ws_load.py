@@ -1,7 +1,8 @@
 """The clients: connections that read events, in a process of their own. It tells when all have read a change.
 
-A change is known by a mark in its bytes: `"title":"tNUMBER"`. The process is spoken to in lines: `wait NUMBER` is
-answered with `seconds...` once every client has had the change, each the monotonic time at which one client had it.
+A change is known by a mark in its bytes, `"title":"tNUMBER"`; ready frames, which are all alike, are counted. The
+process is spoken to in lines: `wait NUMBER` is answered with `SECONDS...` once every client has had the change, each
+the monotonic time at which one client had it.
 """
 
 from __future__ import annotations
@@ -112,7 +113,7 @@ def main() -> None:
             client.setblocking(False)
             poll.register(client.fileno(), select.EPOLLIN)
         print("ready", flush=True)
-        _read(poll, {client.fileno(): client for client in clients}, _LATE if pace == "lazy" else 0)
+        _read(poll, {client.fileno(): client for client in clients}, _LATE if pace == "lazy" else 0, kind == "plain")
 
 
 def _plain(path: Path) -> socket.socket:
@@ -121,7 +122,7 @@ def _plain(path: Path) -> socket.socket:
     return connection
 
 
-def _read(poll: select.epoll, clients: dict[int, socket.socket], late: float) -> None:
+def _read(poll: select.epoll, clients: dict[int, socket.socket], late: float, is_counted: bool) -> None:
     """Read all, and answer the questions on standard input."""
     poll.register(0, select.EPOLLIN)
     had: dict[int, dict[int, float]] = {}
@@ -140,15 +141,21 @@ def _read(poll: select.epoll, clients: dict[int, socket.socket], late: float) ->
                 asked = int(line.split()[-1])
                 continue
             data = clients[fd].recv(1 << 20)
-            at = data.rfind(_MARK)
-            if at >= 0:
-                start = at + len(_MARK)
-                last[fd] = int(data[start : data.index(b'"', start)])
-                had.setdefault(last[fd], {})[fd] = time.monotonic()
+            last[fd] = last[fd] + data.count(_MARK) if is_counted else _marked(data, last[fd])
+            had.setdefault(last[fd], {})[fd] = time.monotonic()
         if asked and len(had.get(asked, ())) == len(clients):
             print(*had[asked].values(), flush=True)
             had.clear()
             asked = 0
+            if is_counted:
+                last = dict.fromkeys(clients, 0)
+
+
+def _marked(data: bytes, before: int) -> int:
+    """Number of the last change in some frames; `before` when there is none."""
+    at = data.rfind(_MARK)
+    start = at + len(_MARK)
+    return before if at < 0 else int(data[start : data.index(b'"', start)])
 
 
 if __name__ == "__main__":

@@ -15,9 +15,10 @@ def main() -> None:
     frame = Path(sys.argv[2]).read_bytes()
     readers = [listener.accept()[0] for _ in range(int(sys.argv[3]))]
     teller, _ = listener.accept()
-    while teller.recv(1):
-        for reader in readers:
-            reader.send(frame)
+    while told := len(teller.recv(4096)):
+        for _ in range(told):
+            for reader in readers:
+                reader.send(frame)
 
 
 main()

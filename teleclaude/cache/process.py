@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import threading
+import time
 from typing import Any
 
 from teleclaude.cache.core import CacheCore
@@ -21,6 +22,7 @@ from teleclaude.core.settings import load_in_force
 log = logging.getLogger(__name__)
 
 PUBLISH_EVERY = 0.010  # seconds, at most
+PUBLISH_SHARE = 0.05  # of the time, at most: a large snapshot under many changes is shown less often
 
 
 class Publisher:
@@ -41,14 +43,17 @@ class Publisher:
                 self._published = found[0]
 
     def run(self, stop: threading.Event) -> None:
-        """Publish for ever, at most every `PUBLISH_EVERY` seconds."""
-        while not stop.wait(PUBLISH_EVERY):
+        """Publish for ever, at most every `PUBLISH_EVERY` seconds and for `PUBLISH_SHARE` of the time."""
+        pause = PUBLISH_EVERY
+        while not stop.wait(pause):
             self._core.wait_for_change(self._published, None)
+            began = time.thread_time()
             try:
                 self.publish()
             except OSError:
                 log.exception("cannot publish the snapshot; readers keep the last one")
                 stop.wait(1.0)
+            pause = max(PUBLISH_EVERY, (time.thread_time() - began) / PUBLISH_SHARE)
 
 
 class CacheProcess:

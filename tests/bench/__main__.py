@@ -17,7 +17,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="bin/bench", description=__doc__)
     parser.add_argument("--only", choices=BENCHES, action="append", metavar="NAME", help=f"of: {', '.join(BENCHES)}")
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
+    parser.add_argument("--soak", type=float, metavar="MINUTES", help="random faults on a fleet instead, for so long")
     args = parser.parse_args()
+    if args.soak:
+        return _soak(args.soak * 60)
     print(machine(), HEADER, sep="\n", flush=True)
     found: list[Figure] = []
     begin = time.monotonic()
@@ -28,6 +31,19 @@ def main() -> int:
     missed = [figure for figure in found if figure.ok is False]
     print(f"{len(found)} figures in {time.monotonic() - begin:.0f} s, {len(missed)} budgets missed")
     return int(any(not figure.reason for figure in missed))
+
+
+def _soak(seconds: float) -> int:
+    """Run fault runs with one seed after the other until the time is over; 1 when a promise was broken."""
+    from tests.chaos.run import run
+
+    end, seed, broken = time.monotonic() + seconds, int(time.time()) % 1_000_000, 0
+    while (left := end - time.monotonic()) > 0:
+        seed += 1
+        found, took = run(seed, 400, seconds=left)
+        print(f"seed {seed}: agreed after {took:.2f} s,", *(found or ["no promise broken"]), flush=True)
+        broken += bool(found)
+    return int(broken > 0)
 
 
 if __name__ == "__main__":

@@ -148,9 +148,9 @@ def _crowd(seconds: int) -> Iterator[Figure]:
             memory = sum(pss(here.worker_pid(name)) for name in ("cache", "sync", "web"))
     name = f"{COMPUTERS} computers x {SESSIONS} sessions"
     beside = ", ".join(f"{worker} {value:.0f}" for worker, value in used.items())
-    yield at_most(f"{name}: CPU of sync at {events:.0f} events/s", used["sync"], 30, " %", beside + " %", digits=0)
+    yield at_most(f"{name}: CPU, {events:.0f} events/s", sum(used.values()), 30, " %", beside + " %", digits=0)
     yield Figure(f"{name}: lag, push to client", milliseconds(lags))
-    yield Figure(f"{name}: GET /sessions/ID meanwhile", milliseconds(busy), f"quiet {milliseconds(quiet)}")
+    yield Figure(f"{name}: GET /computers meanwhile", milliseconds(busy), f"quiet {milliseconds(quiet)}")
     yield Figure(f"{name}: memory of the workers (PSS)", f"{memory:.0f} MB")
 
 

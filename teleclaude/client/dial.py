@@ -12,6 +12,10 @@ from teleclaude.core.peer import is_same_user
 _BUSY_PAUSE = 0.01  # seconds
 
 
+class NotRunning(Unavailable):
+    """Nobody serves the socket: there is no daemon."""
+
+
 def dial(path: Path, deadline: float) -> socket.socket:
     """Connect to a unix socket before `deadline` (time.monotonic()).
 
@@ -24,7 +28,7 @@ def dial(path: Path, deadline: float) -> socket.socket:
             raise Refused(f"{path} is served by another user's process: not spoken to")
     except OSError as error:
         connection.close()
-        raise Unavailable(_reason(path, error)) from error
+        raise _told(path, error) from error
     except BaseException:
         connection.close()
         raise
@@ -49,11 +53,11 @@ def _connect(connection: socket.socket, path: Path, deadline: float) -> None:
             time.sleep(_BUSY_PAUSE)
 
 
-def _reason(path: Path, error: OSError) -> str:
+def _told(path: Path, error: OSError) -> Unavailable:
     if isinstance(error, FileNotFoundError):
-        return "the daemon is not running"
+        return NotRunning("the daemon is not running")
     if isinstance(error, ConnectionRefusedError):
-        return "the daemon has gone"
+        return NotRunning("the daemon has gone")
     if isinstance(error, TimeoutError):
-        return "the daemon did not answer in time"
-    return f"the daemon cannot be reached at {path}: {error.strerror or error}"
+        return Unavailable("the daemon did not answer in time")
+    return Unavailable(f"the daemon cannot be reached at {path}: {error.strerror or error}")

@@ -45,7 +45,6 @@ from teleclaude.tui.update import first_state, to_save, update
 from teleclaude.tui.view import next_tick, view
 
 _END = {signal.SIGTERM, signal.SIGHUP}
-_LOOKED_AGAIN = 0.5  # seconds
 _PROBLEMS = 100  # different tracebacks that are logged
 
 
@@ -92,7 +91,10 @@ class App:
         keys = self._terminal.fileno()
         ready, _, _ = select.select([keys, self._terminal.signals, self._wake_out], [], [], timeout)
         self._tick()
-        self._take_signals({*_END, signal.SIGINT})
+        numbers = self._take_signals({*_END, signal.SIGINT})
+        if signal.SIGCONT in numbers:  # stopped and continued from outside: the shell had the terminal meanwhile
+            self._terminal.enter()
+            self._take(Resized(*self._terminal.size()))
         self._take_pushed()
         self._take_keys(is_typed=keys in ready)
         if not self._state.is_over:
@@ -132,12 +134,13 @@ class App:
         while self._told:
             self._take(self._told.popleft())
 
-    def _take_signals(self, ends: set[signal.Signals]) -> None:
+    def _take_signals(self, ends: set[signal.Signals]) -> bytes:
         numbers = self._terminal.read_signals()
         if ends.intersection(numbers):
             self._take_end()
         if signal.SIGWINCH in numbers:
             self._take(Resized(*self._terminal.size()))
+        return numbers
 
     def _take_end(self) -> None:
         self._state = replace(self._state, is_over=True)
@@ -192,8 +195,11 @@ class App:
         self._take(done)
 
     def _while_away(self) -> None:
-        """Take what comes while a session has the terminal; nothing is drawn, no key is read."""
-        select.select([self._terminal.signals, self._wake_out], [], [], _LOOKED_AGAIN)
+        """Wait, and take what comes while a session has the terminal; nothing is drawn, no key is read.
+
+        The end of the program that has it comes as SIGCHLD.
+        """
+        select.select([self._terminal.signals, self._wake_out], [], [])
         self._tick()
         self._take_signals(_END)  # ^C is for the program that has the terminal
         self._take_pushed()

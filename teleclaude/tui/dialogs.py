@@ -142,7 +142,8 @@ def _confirm(state: State, dialog: ConfirmEnd, told: Key | Paste) -> Step:
 def _form(state: State, dialog: NewSession | Compose, told: Key | Paste) -> Step:
     if isinstance(told, Paste):
         return replace(state, dialog=replace(dialog, form=dialog.form.paste(told.text))), []
-    form, outcome = dialog.form.press(told.name, field_width(state, is_wide=isinstance(dialog, Compose)))
+    columns = field_width(state, is_wide=isinstance(dialog, Compose)) - 1  # the last cell is for the cursor
+    form, outcome = dialog.form.press(told.name, columns)
     if outcome == "cancel":
         return replace(state, dialog=None), []
     if outcome == "submit" and not dialog.is_busy:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from teleclaude.client.api import Answer, Api
+from teleclaude.client.dial import NotRunning
 from teleclaude.client.events import Connected, Message, Replaced, read_records
 from teleclaude.core.errors import TeleclaudeError
 from teleclaude.core.records import Computer, Kind
@@ -12,12 +13,14 @@ PATIENCE = 0.25  # seconds for each answer; what has not come then, the reader b
 
 
 def first_look(api: Api) -> Looked:
-    """Ask for this computer's records. Gives a reason instead when nobody answers at the socket."""
+    """Ask for this computer's records."""
     try:
         answer = api.call("GET", "/computers", timeout=PATIENCE)
         messages = _replaced(answer, "computers", "*")
-    except TeleclaudeError as error:
-        return Looked([], error.message)
+    except NotRunning:
+        return Looked([], is_running=False)
+    except TeleclaudeError:
+        return Looked([])  # it is starting, or hangs: the reader will say
     records = [r for m in messages if isinstance(m, Replaced) for r in m.records if isinstance(r, Computer)]
     local = next((record.name for record in records if record.is_local), "")
     if not local:

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from teleclaude.tui.state import Done, EndSession, Notice, Refresh, State
 
-SHOWN = 6.0  # seconds
+SHOWN = 5.0  # seconds
 _ADVICE = {
     "unavailable": "Try again when the daemon answers.",
     "unknown": "Look at the tree before you try again.",

@@ -147,10 +147,13 @@ class Pushed(msgspec.Struct, frozen=True):
 
 
 class Looked(msgspec.Struct, frozen=True):
-    """The first look at the daemon, before the reader runs: messages as from it; or none, for `reason`."""
+    """The first look at the daemon, before the reader runs: messages as from it, if it answered.
+
+    `is_running`: whether somebody serves its socket.
+    """
 
     messages: list[Message]
-    reason: str = ""
+    is_running: bool = True
 
 
 # What it asks for

@@ -121,8 +121,8 @@ def _input(state: State, told: Key | Paste) -> Step:
 
 
 def _looked(state: State, looked: Looked) -> Step:
-    if looked.reason:
-        return replace(state, link=Link("starting", looked.reason)), [StartDaemon()]
+    if not looked.is_running:
+        return replace(state, link=Link("starting")), [StartDaemon()]
     return replace(state, model=fold(state.model, looked.messages)), []
 
 
@@ -163,7 +163,9 @@ def _done(state: State, done: Done) -> Step:
         return _failed(state, done)
     match done.call:
         case StartDaemon():
-            return replace(state, link=Link("connecting")), [Retry()]
+            # The reader may have been quicker than the command that waits until the daemon is ready.
+            link = Link("connecting") if state.link.phase == "starting" else state.link
+            return replace(state, link=link), [Retry()]
         case LoadAgents():
             return dialogs.agents_known(replace(state, agents=tuple(done.value))), []
         case StartSession():
@@ -183,7 +185,8 @@ def _done(state: State, done: Done) -> Step:
 def _failed(state: State, done: Done) -> Step:
     match done.call:
         case StartDaemon():
-            down = replace(state, link=Link("down", done.reason, state.mono))
+            is_up = state.link.phase == "up"
+            down = state if is_up else replace(state, link=Link("down", done.reason, state.mono))
             return noticed(down, f"The daemon did not start: {done.reason}", "error", seconds=0), [Retry()]
         case StartSession() | SendMessage():
             return dialogs.refused(state, done), []

@@ -96,7 +96,7 @@ def test_only_ids_are_targets(field: str, value: str) -> None:
 @pytest.mark.parametrize("host", ["", "-oProxyCommand=touch x", "a b", "a;b", "$(x)", "None@", "a\nb"])
 def test_a_host_that_is_none_is_refused_with_advice(host: str) -> None:
     """Never `ssh None@None`, never an option in place of a host."""
-    with pytest.raises(Conflict, match="under .computer."):
+    with pytest.raises(Conflict, match=r"under \[computer\]"):
         planned(at("raspi"), Computer(name="raspi", user="pi", host=host))
     with pytest.raises(Conflict, match="user"):
         planned(at("raspi"), Computer(name="raspi", user="-l root", host="raspi"))

@@ -220,13 +220,24 @@ def test_stale_data_is_marked() -> None:
 def test_the_daemon_is_started_when_it_is_not_there() -> None:
     """The screen is there at once and says what happens; a start that fails is told with its reason."""
     driver = Driver()
-    assert driver.tell(Looked([], "the daemon is not running")) == [StartDaemon()]
+    assert driver.tell(Looked([], is_running=False)) == [StartDaemon()]
     assert "starting the daemon…" in driver.text()
     down(driver)
     assert "starting the daemon…" in driver.text()
     driver.tell(Done(StartDaemon(), code="unavailable", reason="tmux is not installed"))
     assert "The daemon did not start: tmux is not installed" in driver.text()
     assert "Press r to start it" in driver.text()
+
+
+def test_a_daemon_that_answers_before_its_start_is_told_is_connected() -> None:
+    """The connection may be there before the command that starts the daemon has ended; it stays "up" then."""
+    driver = Driver()
+    driver.tell(Looked([], is_running=False))
+    driver.connect()
+    driver.tell(Done(StartDaemon()))
+    assert driver.state.link.phase == "up"
+    driver.tell(Done(StartDaemon(), code="unavailable", reason="it runs already"))
+    assert driver.state.link.phase == "up"
 
 
 def test_empty_states_say_what_to_do() -> None:

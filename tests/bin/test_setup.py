@@ -62,11 +62,13 @@ def clone(to: Path) -> Path:
     return to
 
 
-def run(script: Path, *words: str, user: int | None = None, **environ: str) -> subprocess.CompletedProcess[str]:
+def run(
+    script: Path, *words: str, user: int | None = None, environ: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run a script of bin/."""
     return subprocess.run(
         [str(script), *words],
-        env={**os.environ, **environ},
+        env={**os.environ, **(environ or {})},
         cwd="/",
         user=user,
         group=user,
@@ -93,12 +95,12 @@ def test_when_all_is_there_nothing_else_is_started(folder: Path) -> None:
     root = clone(folder / "x")
     ready(root)
     path = programs(folder / "programs", "sh", "cmp", "tmux")
-    assert run(root / "bin/teleclaude", "--version", PATH=path).stdout == VERSION
+    assert run(root / "bin/teleclaude", "--version", environ={"PATH": path}).stdout == VERSION
     path = programs(folder / "more", "sh", "cmp", "tmux", "readlink")
     (folder / "direct").symlink_to(root / "bin/teleclaude")
     (folder / "again").symlink_to("direct")
     for link in ("direct", "again"):
-        done = run(folder / link, "--version", PATH=path)
+        done = run(folder / link, "--version", environ={"PATH": path})
         assert (done.returncode, done.stdout, done.stderr) == (0, VERSION, "")
 
 
@@ -108,7 +110,7 @@ def test_without_rights_it_says_what_to_run(folder: Path) -> None:
     root = clone(folder / "x")
     subprocess.run(["chown", "-R", "65534", str(root)], check=True)
     path = programs(folder / "programs", *TOOLS, "apt-get", "python3")
-    done = run(root / "bin/teleclaude", "--version", user=65534, PATH=path)
+    done = run(root / "bin/teleclaude", "--version", user=65534, environ={"PATH": path})
     assert done.returncode == 1
     # (another user cannot see root's own Python, where this test uses one, so that may be among the needs)
     assert re.fullmatch(
@@ -123,7 +125,7 @@ def test_a_checkout_of_somebody_else(folder: Path) -> None:
     """Where the checkout cannot be written: one sentence that says so."""
     root = clone(folder / "x")
     path = programs(folder / "programs", *TOOLS, "tmux", "python3")
-    done = run(root / "bin/teleclaude", "--version", user=65534, PATH=path)
+    done = run(root / "bin/teleclaude", "--version", user=65534, environ={"PATH": path})
     assert done.returncode == 1
     assert done.stderr.startswith(f"teleclaude: cannot write to {root}: ")
 
@@ -131,7 +133,7 @@ def test_a_checkout_of_somebody_else(folder: Path) -> None:
 def test_without_a_package_manager_and_python(folder: Path) -> None:
     """Where nothing can be installed by us, it names what is missing."""
     root = clone(folder / "x")
-    done = run(root / "bin/teleclaude", "--version", PATH=programs(folder / "programs", *TOOLS))
+    done = run(root / "bin/teleclaude", "--version", environ={"PATH": programs(folder / "programs", *TOOLS)})
     assert done.returncode == 1
     assert done.stderr == "teleclaude: install these, then run this again: tmux python3\n"
 
@@ -141,7 +143,7 @@ def test_without_a_network(folder: Path) -> None:
     """Packages that cannot be had: pip's reason, then one sentence; the next run tries again."""
     root = clone(folder / "x")
     for _ in range(2):
-        done = run(root / "bin/teleclaude", "--version", **OFFLINE)
+        done = run(root / "bin/teleclaude", "--version", environ=OFFLINE)
         assert done.returncode == 1
         assert "ERROR: No matching distribution found" in done.stderr
         assert done.stderr.endswith("teleclaude: the Python packages cannot be installed\n")
@@ -173,6 +175,6 @@ def test_interrupted_crowded_changed_and_moved(folder: Path) -> None:
     assert run(script, "--version").stderr == ""
 
     moved = root.rename(folder / "y")
-    done = run(moved / "bin/teleclaude", "--version", **OFFLINE)
+    done = run(moved / "bin/teleclaude", "--version", environ=OFFLINE)
     assert f"making {moved}/.venv" in done.stderr
     assert done.returncode == 1

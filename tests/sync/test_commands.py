@@ -31,6 +31,7 @@ from teleclaude.core.requests import (
     new_id,
 )
 from teleclaude.core.settings import parse
+from teleclaude.sync import starting
 from teleclaude.sync.commands import Commands
 from teleclaude.sync.watching import Watches
 from tests.sync.conftest import Local, TmuxServer
@@ -104,8 +105,11 @@ command = "no-such-program-anywhere"
 
 
 @pytest.fixture
-def bench(tmux: TmuxServer, local: StartHalf, folder: Path) -> Bench:
-    """A half with agents, and commands on it."""
+def bench(tmux: TmuxServer, local: StartHalf, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """A half with agents, and commands on it; shells are plain ones."""
+    for name in ("SHELL", "PS1", "ENV"):
+        monkeypatch.setenv(name, tmux.environ[name])
+    monkeypatch.setenv("HOME", str(folder))
     script = folder / "fake-agent"
     script.write_text(
         '#!/bin/sh\nfor word in "$@"; do echo "<$word>"; done\nwhile read line; do echo "got $line"; done\n'
@@ -129,8 +133,16 @@ def test_start_shell(bench: Bench) -> None:
     assert bench.tmux("display-message", "-p", "-t", session.tmux.pane, "#{window_width}x#{window_height}") == "200x50"
 
 
-def test_start_is_seen_complete_or_not_at_all(bench: Bench) -> None:
+def test_start_is_seen_complete_or_not_at_all(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody ever sees a started session without its agent and title, nor under another id."""
+    real = starting.new_session
+
+    def slow(*args: Any) -> tuple[str, int]:
+        made = real(*args)
+        assert bench.local.half.look_now(5)  # what a look would see before the session is filled in
+        return made
+
+    monkeypatch.setattr(starting, "new_session", slow)
     seen: list[Session] = []
     bench.local.own.listen(lambda change: seen.extend(r for r in change.puts if isinstance(r, Session)))
     ids = [bench.start("fake", title=f"title {number}").session_id for number in range(5)]

@@ -7,11 +7,13 @@ import os
 import pty
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from teleclaude.sync.local.sessions import COARSE
 from tests.sync.conftest import Local, TmuxServer
 from tests.wait import until
 
@@ -95,6 +97,8 @@ def test_command_is_seen(tmux: TmuxServer, local: Start) -> None:
     here = local()
     tmux.new("a")
     here.wait(lambda s: s.status == "idle")
+    until(lambda: here.half._watch.ttys.next_due() is None)
+    until(lambda: here.half._watch._schedule._asked is None)
     tmux("send-keys", "-t", "=a:", "sleep 100", "Enter")
     session = here.wait(lambda s: s.command == "sleep", 3)  # the terminal echoes for this shell: nothing writes
     assert (session.status, session.status_reason) == ("working", "sleep")
@@ -138,9 +142,9 @@ def test_attached_clients_are_counted(tmux: TmuxServer, local: Start) -> None:
     tmux.new("a")
     here.wait(lambda s: s.attached == 0)
     with attached(tmux, "a"):
-        here.wait(lambda s: s.attached == 1)
+        here.wait(lambda s: s.attached == 1, 3)  # none of it is left to the safety look, which comes every 5 s
         with attached(tmux, "a"):
-            here.wait(lambda s: s.attached == 2)
+            here.wait(lambda s: s.attached == 2, 3)
         here.wait(lambda s: s.attached == 1)
     here.wait(lambda s: s.attached == 0)
 
@@ -149,11 +153,16 @@ def test_activity_is_seen_and_does_not_storm(tmux: TmuxServer, local: Start) -> 
     """A pane that writes all the time is working, and changes its record a few times, not with each line."""
     here = local()
     tmux.new("a", "sh", "-c", "while :; do echo x; sleep 0.01; done")
-    first = here.wait(lambda s: bool(s.last_output))
+    tty = tmux("display-message", "-p", "-t", "=a:", "#{pane_tty}")
+    wrote_at = here.half._watch.ttys.wrote_at
+    until(lambda: wrote_at(tty))
     changes = here.own.heads()["sessions"]
-    here.wait(lambda s: s.last_output > first.last_output)
-    here.half.look_now(5)
-    assert here.own.heads()["sessions"] - changes <= 3
+    began = time.time()
+    for _ in range(10):
+        last = wrote_at(tty)
+        until(lambda last=last: wrote_at(tty) > last)  # type: ignore[misc]
+        assert here.half.look_now(10)
+    assert here.own.heads()["sessions"] - changes <= 2 + (time.time() - began) / COARSE
 
 
 def test_active_pane_stands_for_a_session_without_an_agent(tmux: TmuxServer, local: Start) -> None:
@@ -190,7 +199,7 @@ def test_agents_are_found_behind_their_runners(tmux: TmuxServer, local: Start, a
     tmux("send-keys", "-t", "=typed:", "./fake-agent", "Enter")
     tmux.new("other", "python3", "-c", "input()", cwd=str(folder))
     for name, agent in (("direct", "fake"), ("python", "piper"), ("typed", "fake"), ("other", "other")):
-        here.wait(lambda s, name=name, agent=agent: (s.tmux.name, s.agent) == (name, agent))  # type: ignore[misc]
+        here.wait(lambda s, name=name, agent=agent: (s.tmux.name, s.agent) == (name, agent), 3)  # type: ignore[misc]
 
 
 def test_agents_panes_are_all_shown(tmux: TmuxServer, local: Start, agents: str, folder: Path) -> None:

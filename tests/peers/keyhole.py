@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from typing import Any
 
 import redis
@@ -19,6 +21,31 @@ def raw(server: RedisProcess, *command: Any) -> Any:
     with redis.Redis.from_url(server.url, socket_timeout=10, protocol=2, driver_info=None) as connection:
         connection.response_callbacks.clear()
         return connection.execute_command(*command)
+
+
+class Monitor:
+    """The names of all commands that a server gets, as MONITOR shows them."""
+
+    def __init__(self, server: RedisProcess) -> None:
+        self.commands: list[str] = []
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.connect(str(server.path))
+        self._socket.sendall(b"MONITOR\r\n")
+        self._thread = threading.Thread(target=self._listen, daemon=True)
+        self._thread.start()
+
+    def _listen(self) -> None:
+        with self._socket.makefile("rb") as lines:
+            for line in lines:
+                parts = line.split(b'"')
+                if len(parts) > 1:
+                    self.commands.append(parts[1].decode())
+
+    def close(self) -> None:
+        """Listen no more."""
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._thread.join(5)
+        self._socket.close()
 
 
 def entries(server: RedisProcess, key: str) -> list[bytes]:

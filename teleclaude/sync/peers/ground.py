@@ -27,6 +27,21 @@ log = logging.getLogger(__name__)
 
 Then = Callable[[Any], None]
 RunLocal = Callable[[Request], Outcome]
+NUMBERS = (
+    "connects",
+    "troubles",
+    "flushes",
+    "pulls",
+    "snapshots",
+    "events_pushed",
+    "events_applied",
+    "events_repeated",
+    "events_need_snapshot",
+    "commands_sent",
+    "commands_run",
+    "commands_refused",
+    "refused_by_redis",
+)
 KEPT_LIMIT = 2000  # commands that wait for Redis to come back
 
 
@@ -99,7 +114,7 @@ class Ground:
     settings: Settings
     drops: Drops = field(default_factory=Drops)
     outbox: Outbox = field(default_factory=Outbox)
-    numbers: Counter[str] = field(default_factory=Counter)
+    numbers: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(NUMBERS, 0)))
 
     def __post_init__(self) -> None:
         """Make the roster."""

@@ -1,0 +1,100 @@
+"""What a computer costs Redis while nobody looks at anything."""
+
+from __future__ import annotations
+
+import threading
+import time
+from bisect import bisect_left
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from teleclaude.core.settings import parse
+from teleclaude.sync.owned import OwnRecords
+from teleclaude.sync.peers.claim import Name
+from teleclaude.sync.peers.ground import Ground
+from teleclaude.sync.peers.heartbeat import Pulse
+from teleclaude.sync.peers.keys import Keys
+from teleclaude.sync.peers.readers import MESSAGES_BLOCK
+from teleclaude.sync.peers.seal import Seal
+from tests.peers.conftest import MakeNode
+from tests.peers.keyhole import Monitor
+from tests.peers.node import KEY
+from tests.redis_process import RedisProcess
+from tests.wait import until
+
+PER_MINUTE = 6  # commands, DESIGN.md, section 10
+
+
+class _Nowhere:
+    def submit(self, ops: list[Any]) -> None:
+        """Take writes."""
+
+    def finish(self, outcome: Any) -> None:
+        """Take an outcome."""
+
+    def emit(self, screen: Any) -> None:
+        """Take a screen."""
+
+
+def pulse_at_rest(others: int) -> list[float]:
+    """The times at which a pulse sends commands in three hours, the first minute left out; others are known."""
+    nowhere = _Nowhere()
+    own = OwnRecords("near", nowhere.submit)
+    ground = Ground(own, nowhere, nowhere, Keys("t:"), Seal("near", own.epoch, 1, [KEY]), parse(""))
+    pulse = Pulse(ground, Name(own.epoch, 1, "h"), "h", is_cluster=False)
+    pulse.connected(0.0)
+    pulse._names = {f"far{number}" for number in range(others)}
+    times: list[float] = []
+    now = 0.0
+    while now < 3 * 3600:
+        pause = pulse.due(now, clients=False, watched=False)
+        times += [now for _ in ground.outbox.take()]
+        now += max(0.01, min(1.0, pause))
+    return [moment for moment in times if moment >= 60.0]
+
+
+@pytest.mark.parametrize("others", [0, 1, 200])
+def test_six_commands_in_any_minute(others: int) -> None:
+    """In no minute of three hours does a computer at rest send more than six commands, its blocked read included."""
+    blocked = [MESSAGES_BLOCK * number for number in range(1, 100)]
+    times = sorted(pulse_at_rest(others) + blocked)
+    most = max(bisect_left(times, begin + 60.0) - number for number, begin in enumerate(times))
+    assert 3 <= most <= PER_MINUTE
+
+
+def test_monitor_shows_heartbeats_and_no_event(node: MakeNode, server: RedisProcess) -> None:
+    """In a real minute without a client, while sessions change: six commands a computer, none of them an event."""
+    nodes = [node(name) for name in ("one", "two", "three")]
+    until(lambda: all(n.status(m.name) == "online" for n in nodes for m in nodes if n is not m))
+    monitor = Monitor(server)
+    until(lambda: _is_quiet(monitor), 30)  # the greetings of the start are over
+    for number in range(60):
+        nodes[0].sessions(f"round {number}")
+        time.sleep(1.0)
+    monitor.close()
+    kinds = Counter(monitor.commands)
+    assert set(kinds) <= {"SET", "MGET", "XREADGROUP"}
+    assert kinds.total() <= PER_MINUTE * len(nodes)
+    assert kinds["SET"] >= 2 * len(nodes)
+    assert all(n.status(m.name) == "online" for n in nodes for m in nodes if n is not m), "and all are seen alive"
+
+
+def _is_quiet(monitor: Monitor) -> bool:
+    monitor.commands.clear()
+    time.sleep(1.0)
+    return not monitor.commands
+
+
+def test_nothing_is_left_behind(node: MakeNode, server: RedisProcess) -> None:
+    """When the last computer of a fleet ends, no key of it is in Redis, no thread and no connection stays."""
+    before = threading.active_count()
+    nodes = [node(name) for name in ("one", "two")]
+    nodes[0].look("*")
+    until(lambda: nodes[0].titles("two") == ["one"])
+    for each in nodes:
+        each.close(keep=True)
+    assert server.run("KEYS", "*") == []
+    until(lambda: threading.active_count() <= before)
+    until(lambda: len(server.run("CLIENT", "LIST").splitlines()) == 1)

@@ -95,7 +95,7 @@ class Calls:
 
         with self._is_starting:  # asked twice: the second time it runs already
             done = subprocess.run(
-                [sys.executable, "-m", "teleclaude.daemon", "start"],
+                [sys.executable, "-P", "-m", "teleclaude.daemon", "start"],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,

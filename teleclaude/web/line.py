@@ -7,7 +7,7 @@ is always whole, and a client that says more than is worked off is not read unti
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import gevent
 from gevent.event import Event
@@ -58,6 +58,8 @@ class Line:
 class Thread:
     """A greenlet where simple_websocket expects a thread."""
 
+    running: ClassVar[int] = 0
+
     def __init__(self, target: Callable[[], Any]) -> None:
         self._target = target
         self.name = "reader"
@@ -65,7 +67,14 @@ class Thread:
 
     def start(self) -> None:
         """Begin."""
-        self._greenlet = gevent.spawn(self._target)
+        self._greenlet = gevent.spawn(self._run)
+
+    def _run(self) -> None:
+        Thread.running += 1
+        try:
+            self._target()
+        finally:
+            Thread.running -= 1
 
     def join(self, timeout: float | None = None) -> None:
         """Wait for the end."""

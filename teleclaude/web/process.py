@@ -27,7 +27,9 @@ from teleclaude.web.handler import CONNECTIONS_LIMIT, Server
 from teleclaude.web.health import Workers, health_event, stale_reason
 from teleclaude.web.hub import Hub
 from teleclaude.web.interest import Interest
+from teleclaude.web.line import Thread
 from teleclaude.web.listeners import bind_tcp, bind_unix, raise_fd_limit
+from teleclaude.web.memory import Memory
 from teleclaude.web.metrics import metrics
 from teleclaude.web.parts import Parts
 from teleclaude.web.reads import Reads
@@ -135,9 +137,11 @@ class WebProcess:
         self._local.start()
         self._serve_tcp(self._parts.settings.api)
         self._lifeline.ready()
+        memory = Memory()
         while not self._stop.wait(BEAT_EVERY):
             self._lifeline.beat()
             self._look()
+            memory.look(len(self._hub.clients))
         self._end(greenlets)
 
     def _end(self, greenlets: list[gevent.Greenlet]) -> None:
@@ -181,6 +185,7 @@ class WebProcess:
         found = {
             "connections": sum(server.connections for server in servers),
             "ws_clients": len(self._hub.clients),
+            "ws_readers": Thread.running,
             "commands_under_way": self._commands.under_way,
             "feed_connected": int(self._feed.is_connected),
             "stale": int(bool(self._reads.stale)),

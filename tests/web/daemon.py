@@ -66,12 +66,17 @@ class Daemon:
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.requests: list[Request] = []
         self.answer: Answerer = lambda _: {}
+        self._limits: list[str] = []
         self._done = threading.Event()
         self._runner: threading.Thread | None = None
 
     def settings(self, text: str) -> None:
         """Write the settings."""
         self.place.settings_file.write_text(text, encoding="utf-8")
+
+    def limit_fds(self, most: int) -> None:
+        """Start workers with that many descriptors at most."""
+        self._limits = ["prlimit", f"--nofile={most}:{most}"]
 
     @property
     def api(self) -> Path:
@@ -84,7 +89,7 @@ class Daemon:
         """Start workers, and wait until they serve."""
         for name in names or ("cache", "web"):
             with (self.folder / f"{name}.log").open("ab") as out:
-                argv = [sys.executable, "-m", f"teleclaude.{name}"]
+                argv = [*self._limits, sys.executable, "-m", f"teleclaude.{name}"]
                 self.processes[name] = subprocess.Popen(argv, env=self.environment, stderr=out)  # noqa: S603
             until(self._serves_cache if name == "cache" else self._serves_web, STARTED_WITHIN)
 

@@ -171,6 +171,7 @@ class Pulse:
     def _look(self, entries: Mapping[str, float] | None = None) -> None:
         ground, names = self._ground, sorted(self._names)
         if not names:
+            self._greeted = True  # there was nobody; who comes now greets this computer
             return
         keys = [ground.keys.heartbeat(name) for name in names]
         if not self._is_cluster:

@@ -152,7 +152,8 @@ def _scope() -> list[str]:
     program = shutil.which("systemd-run")
     if not runtime or program is None or not manager.is_socket():
         return []
-    return [program, "--user", "--scope", "--collect", "--quiet", "--"]
+    # systemd-run gives the scope's own id to what it runs, and sessions would take it for theirs.
+    return [program, "--user", "--scope", "--collect", "--quiet", "--", "/usr/bin/env", "-u", "INVOCATION_ID"]
 
 
 def argument(word: str) -> str:

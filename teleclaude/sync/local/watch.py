@@ -1,5 +1,11 @@
 """The watch on one tmux server: wakes on events, looks, and says how the server is.
 
+How: the notifier, the terminals and the socket's folder tell *that* something happened (notifier.py, ttys.py); one
+look at all panes tells *what*. A look is one conversation in tmux' own protocol (imsg.py): 0.9 ms of CPU in all at
+20 sessions where a forked `list-panes` takes 5, and unlike a control client that stays, which could ask as cheaply,
+it is nobody's client a moment later, so a daemon that hangs never keeps a server from ending. An attached control
+client, hooks, pipes and a session of our own would all be seen or felt by the server's user.
+
 Contract of `on_look`: it is given every look that was answered, in order; None means that no server runs, and is
 said only when nobody listens on its socket. An answer that is late, cut short or an error is no look: what was there
 stays, and `state` and `reason` say why. States are those of core.records.Service.

@@ -108,7 +108,8 @@ def _buttons(form: Form, *, is_busy: bool, inner: int) -> Line:
     for number, field in enumerate(form.fields):
         if isinstance(field, Button):
             spans += [(f" {field.label} ", "button-on" if number == form.focus else "key"), ("  ", "")]
-    hint = "Tab next field · Ctrl-S done · Esc close"
+    send = next((field.label.lower() for field in form.fields if field.name == "submit"), "done")
+    hint = f"Tab next field · Ctrl-S {send} · Esc close"
     room = inner - line_width(spans)
     return (*spans, (fit(hint, room, right=True) if width(hint) < room else "", "hint"))
 

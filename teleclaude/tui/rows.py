@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+from functools import lru_cache
 
 import msgspec
 
@@ -160,13 +161,19 @@ def _inside(row: Row, machine: Machine, state: State) -> list[Span]:
 
 
 def _session(row: Row, session: Session, state: State, cells: int) -> Line:
+    since = age_of(session)
+    age = "" if since is None else age_text(state.wall - since)
+    colours = {agent.name: agent.colour for agent in state.agents}
+    colour = colours.get(session.agent) or _COLOURS.get(session.agent, "white")
+    return _session_line(session, row.depth, agent_style(colour), age, cells)
+
+
+@lru_cache(maxsize=512)
+def _session_line(session: Session, depth: int, style: str, age: str, cells: int) -> Line:
     columns = Columns.of(cells)
     right: list[Span] = []
     if columns.agent:
-        colours = {agent.name: agent.colour for agent in state.agents}
-        colour = colours.get(session.agent) or _COLOURS.get(session.agent, "white")
-        agent = "" if session.agent == "other" else session.agent
-        right.append((fit(agent, columns.agent), agent_style(colour)))
+        right.append((fit("" if session.agent == "other" else session.agent, columns.agent), style))
     if columns.status:
         right.append((fit(_status_words(session, columns), columns.status), _status_style(session, columns)))
     if columns.command:
@@ -175,13 +182,12 @@ def _session(row: Row, session: Session, state: State, cells: int) -> Line:
     if columns.attached:
         right.append((fit("◉" if session.attached else "", columns.attached), "attached"))
     if columns.age:
-        since = age_of(session)
-        right.append((fit("" if since is None else age_text(state.wall - since), columns.age, right=True), "soft"))
+        right.append((fit(age, columns.age, right=True), "soft"))
     mark = MARKS.get(session.status, "?")
-    lead = [(" " * (1 + 2 * row.depth) + ("↳ " if row.depth > 2 else ""), "soft"), (mark + " ", session.status)]
+    lead = [(" " * (1 + 2 * depth) + ("↳ " if depth > 2 else ""), "soft"), (mark + " ", session.status)]
     room = max(0, cells - line_width(lead) - line_width(right) - 2)
-    style = "title-on" if session.status in {"waiting", "error"} else "title"
-    return cut([*lead, (fit(title_of(session), room), style), (" ", ""), *right, (" ", "")], cells)
+    title_style = "title-on" if session.status in {"waiting", "error"} else "title"
+    return cut([*lead, (fit(title_of(session), room), title_style), (" ", ""), *right, (" ", "")], cells)
 
 
 def title_of(session: Session) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import posixpath
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from operator import attrgetter
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -23,7 +24,10 @@ Key: TypeAlias = tuple[str, ...]
 NEEDS: dict[View, tuple[Kind, ...]] = {"sessions": ("sessions", "projects"), "preparation": ("projects", "todos")}
 
 
-class Row(msgspec.Struct, frozen=True):
+_AGE = attrgetter("created_at", "session_id")
+
+
+class Row(msgspec.Struct, frozen=True, gc=False):
     """A row of the tree. `ref` is a project's path, a session's id or a todo's key; `is_open` is None for a leaf.
 
     Kinds: computer, project, session, todo, quiet (the projects in which nothing is), note (words, not to select).
@@ -189,7 +193,13 @@ def _session_rows(machine: Machine) -> dict[str, list[Row]]:
 
 def _family_rows(computer: str, sessions: list[Session]) -> Iterable[Row]:
     """Rows in order of creation, each followed by the sessions that its agent started."""
-    sessions.sort(key=lambda s: (s.created_at, s.session_id))
+    sessions.sort(key=_AGE)
+    if not any(session.parent for session in sessions):
+        return [Row("session", ("session", computer, s.session_id), 2, computer, s.session_id) for s in sessions]
+    return _nested_rows(computer, sessions)
+
+
+def _nested_rows(computer: str, sessions: list[Session]) -> Iterable[Row]:
     here = {s.session_id for s in sessions}
     children: defaultdict[str, list[Session]] = defaultdict(list)
     for session in sessions:

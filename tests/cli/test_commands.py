@@ -31,8 +31,8 @@ def run(environ: dict[str, str], *words: str, given: str = "") -> subprocess.Com
 
 @pytest.fixture(scope="module")
 def machine() -> Iterator[Machine]:
-    """A computer with a daemon and one project."""
-    made = Machine("here", '[[projects.list]]\npath = "/tmp"\nname = "temporary"\n')
+    """A computer with a daemon."""
+    made = Machine("here")
     made.start()
     yield made
     made.close()

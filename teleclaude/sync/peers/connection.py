@@ -72,7 +72,7 @@ class Connection:
         self.is_cluster = settings.cluster
         self._client: Any
         if settings.cluster:
-            self._client = RedisCluster.from_url(settings.url, cluster_error_retry_attempts=0, **options)
+            self._client = RedisCluster.from_url(settings.url, **options)
             clients = [self._client.get_redis_connection(node) for node in self._client.get_nodes()]
         else:
             self._client = redis.Redis.from_url(settings.url, single_connection_client=True, **options)

@@ -141,7 +141,8 @@ class Engine:
             except (*FAILURES, Trouble) as error:
                 self._lost(error)
             except Exception as error:
-                log.exception("the peers half stumbled; connecting anew")
+                if explain(error, self._place) != self._trouble:  # told once, however often it comes
+                    log.exception("the peers half stumbled; connecting anew")
                 self._lost(error)
         self._end()
 

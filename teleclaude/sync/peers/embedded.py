@@ -11,9 +11,12 @@ import contextlib
 import logging
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import threading
+import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -27,6 +30,8 @@ log = logging.getLogger(__name__)
 
 SERVICE = "fleet-server"
 END_WITHIN = 0.4  # seconds
+START_WITHIN = 10.0
+STEADY = 10.0  # seconds after which a server that ends is one that worked
 # Linux kills the server with the thread that started it, however this process ends. Set in the child between fork and
 # exec by a program of its own: Python code there would run beside the locks of threads that are gone.
 _SHIM = """
@@ -119,6 +124,7 @@ class EmbeddedServer:
     def _run(self) -> None:
         backoff = Backoff(0.2, 10.0)
         while not self._stopped.is_set():
+            began = time.monotonic()
             try:
                 reason = self._serve()
             except (Unavailable, InvalidField) as error:
@@ -128,6 +134,8 @@ class EmbeddedServer:
             if self._stopped.is_set():
                 break
             self._board.show(SERVICE, "down", reason)
+            if time.monotonic() - began > STEADY:
+                backoff.reset()
             self._stopped.wait(backoff.next())
         self._board.hide(SERVICE)
 
@@ -144,13 +152,22 @@ class EmbeddedServer:
             stdin.write(configuration(host, port, self._password).encode())
         if self._stopped.is_set():
             process.kill()
-        self._board.show(SERVICE, "ok", f"serves the fleet on {self._address}")
-        last = ""
-        for line in process.stdout:
-            last = line.decode("utf-8", "replace").strip() or last
-        process.stdout.close()
+        if self._wait_until_it_serves(process, host, port):
+            self._board.show(SERVICE, "ok", f"serves the fleet on {self._address}")
+        last: deque[str] = deque(maxlen=3)
+        with process.stdout as stdout:
+            last += (line.decode("utf-8", "replace").strip() for line in stdout)
         code = process.wait()
-        return f"the fleet's server on {self._address} ended ({code}): {last[-200:]}"
+        return f"the fleet's server on {self._address} ended ({code}): {' '.join(last)[-300:]}"
+
+    def _wait_until_it_serves(self, process: subprocess.Popen[bytes], host: str, port: int) -> bool:
+        near = {"0.0.0.0": "127.0.0.1", "*": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+        deadline = time.monotonic() + START_WITHIN
+        while process.poll() is None and not self._stopped.is_set() and time.monotonic() < deadline:
+            with contextlib.suppress(OSError), socket.create_connection((near, port), 0.5):
+                return process.poll() is None
+            self._stopped.wait(0.02)
+        return False
 
     def _spawn(self, program: Path) -> subprocess.Popen[bytes]:
         return subprocess.Popen(

@@ -103,7 +103,11 @@ def join_string(invitation: Invitation) -> str:
     """Make the join string of an invitation."""
     data = msgspec.msgpack.encode(invitation)
     check = binascii.crc32(data).to_bytes(4, "big")
-    return JOIN_PREFIX + base64.urlsafe_b64encode(data + check).decode().rstrip("=")
+    return JOIN_PREFIX + _coded(data + check)
+
+
+def _coded(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
 
 def read_join_string(text: str) -> Invitation:
@@ -115,7 +119,7 @@ def read_join_string(text: str) -> Invitation:
     coded = text.removeprefix(JOIN_PREFIX)
     try:
         data = base64.urlsafe_b64decode(coded + "=" * (-len(coded) % 4))
-        if binascii.crc32(data[:-4]).to_bytes(4, "big") != data[-4:]:
+        if binascii.crc32(data[:-4]).to_bytes(4, "big") != data[-4:] or _coded(data) != coded:
             raise wrong
         invitation = msgspec.msgpack.decode(data[:-4], type=Invitation)
     except (ValueError, msgspec.DecodeError):

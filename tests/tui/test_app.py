@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -151,6 +152,40 @@ def test_the_terminal_is_left_as_it_was(
     tail = bytes(terminal.raw[terminal.raw.rfind(b"\x1b[?2026l") :])
     for sequence in (b"\x1b[?25h", b"\x1b[?2004l", b"\x1b[?7h"):
         assert sequence in tail
+
+
+def test_it_can_be_stopped_and_brought_back_by_the_shell(machine: Machine) -> None:
+    """Ctrl-Z gives the terminal to the shell as it was; fg brings the whole screen back, keys and all."""
+    machine.start()
+    terminal = Terminal(["bash", "--norc", "--noprofile", "-i"], {**machine.environ, "PS1": "shell> "})
+    try:
+        terminal.wait_for("shell>")
+        terminal.send(shlex.join(CLIENT) + "\r")
+        terminal.wait_for("No sessions.")
+        for is_by_key in (True, False):
+            if is_by_key:
+                terminal.send("\x1a")
+            else:
+                os.kill(client_pid(terminal), signal.SIGSTOP)
+            terminal.wait_for("Stopped")
+            terminal.send("echo at-the-$((40+2))-shell\r")
+            until(lambda: terminal.text().count("at-the-42-shell") == 1)
+            terminal.send("clear; fg\r")
+            terminal.wait_for("No sessions.")
+            terminal.send("?")
+            terminal.wait_for("Any other key closes this")
+            terminal.send("\x1b")
+            terminal.wait_gone("Any other key closes this")
+        terminal.send("q")
+        terminal.wait_for("shell>")
+    finally:
+        terminal.close()
+
+
+def client_pid(terminal: Terminal) -> int:
+    """Process id of the client that runs in the shell on a terminal."""
+    children = Path(f"/proc/{terminal.process.pid}/task/{terminal.process.pid}/children").read_text()
+    return int(children.split()[0])
 
 
 def test_a_terminal_that_goes_away_ends_it(machine: Machine) -> None:

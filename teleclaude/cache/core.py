@@ -16,7 +16,7 @@ from teleclaude.cache import wire
 from teleclaude.cache.daemon_cache import DaemonCache
 from teleclaude.cache.interest import Interest
 from teleclaude.cache.lane import Lane
-from teleclaude.cache.snapshot import payload_of
+from teleclaude.cache.snapshot import Shelf, payload_of, shelf_of
 from teleclaude.core.records import Kind
 from teleclaude.core.requests import Outcome, Request
 
@@ -46,7 +46,7 @@ class CacheCore:
         self.filled = False
         self._subscribers: dict[str, Subscriber] = {}
         self._changed = threading.Condition(threading.Lock())
-        self._joined: dict[tuple[Kind, str], tuple[int, bytes]] = {}
+        self._joined: dict[tuple[Kind, str], Shelf] = {}
 
     # Writes.
 
@@ -190,20 +190,24 @@ class CacheCore:
         with self._changed:
             return self._changed.wait_for(lambda: self.filled and self.cache.version != version, timeout)
 
-    def snapshot(self) -> tuple[int, bytes] | None:
-        """Give (version, payload) of now; None before the first look at this computer is done."""
+    def snapshot(self) -> tuple[int, list[bytes]] | None:
+        """Give (version, payload) of now, the payload in pieces; None before the first look at this computer is done.
+
+        For one caller at a time.
+        """
         with self._changed:
             if not self.filled:
                 return None
-            for kind, computer in self.cache.dirty:
-                bodies = list(self.cache.bodies(kind, computer))
-                self._joined[kind, computer] = (len(bodies), b",".join(bodies))
-                if not bodies:
-                    del self._joined[kind, computer]
+            changed = {place: list(self.cache.bodies(*place)) for place in self.cache.dirty}
             self.cache.dirty.clear()
-            shelves = [(kind, computer, *self._joined[kind, computer]) for kind, computer in sorted(self._joined)]
-            version = self.cache.version
-        return version, payload_of(self.cache.epoch, version, time.time(), shelves)
+            epoch, version = self.cache.epoch, self.cache.version
+        # Joining and summing up need no lock: bodies never change, they are replaced.
+        for place, bodies in changed.items():
+            if bodies:
+                self._joined[place] = shelf_of(*place, bodies)
+            else:
+                self._joined.pop(place, None)
+        return version, payload_of(epoch, version, time.time(), [self._joined[place] for place in sorted(self._joined)])
 
     def locked(self, read: Callable[[DaemonCache], T]) -> T:
         """Read under the lock; `read` must be quick."""

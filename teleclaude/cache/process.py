@@ -22,6 +22,8 @@ from teleclaude.core.settings import load_in_force
 log = logging.getLogger(__name__)
 
 PUBLISH_EVERY = 0.010  # seconds, at most
+PUBLISH_SHARE = 0.05  # of the time goes into publishing, at most: a huge cache is published less often
+PUBLISH_AT_LEAST = 0.1  # seconds
 PUBLISH_SHARE = 0.05  # of the time, at most: a large snapshot under many changes is shown less often
 
 
@@ -43,17 +45,18 @@ class Publisher:
                 self._published = found[0]
 
     def run(self, stop: threading.Event) -> None:
-        """Publish for ever, at most every `PUBLISH_EVERY` seconds and for `PUBLISH_SHARE` of the time."""
+        """Publish for ever, at most every `PUBLISH_EVERY` seconds."""
         pause = PUBLISH_EVERY
         while not stop.wait(pause):
             self._core.wait_for_change(self._published, None)
-            began = time.thread_time()
+            begin = time.thread_time()
             try:
                 self.publish()
             except OSError:
                 log.exception("cannot publish the snapshot; readers keep the last one")
                 stop.wait(1.0)
-            pause = max(PUBLISH_EVERY, (time.thread_time() - began) / PUBLISH_SHARE)
+            took = time.thread_time() - begin
+            pause = min(PUBLISH_AT_LEAST, max(PUBLISH_EVERY, took / PUBLISH_SHARE))
 
 
 class CacheProcess:

@@ -5,12 +5,13 @@ Layout, little endian:
     0   magic "TELC", layout number
     8   generation: which of the two slots is whole (its lowest bit); stored last
     16  retired: not 0 when a new file stands at this path
-    24  two slot headers: length, crc32
+    24  two slot headers: length of the payload, crc32 of its index
     64  slot 0, then slot 1, each `capacity` bytes
 
-A payload is an index (its length, then msgpack) and the record bodies, joined by commas, so that a JSON array of a
-kind, or of a kind of one computer, is one slice. A reader takes the slot that the generation names, checks the crc
-and that the generation has not moved by two, and else reads again. The crc also stands in for the store order that
+A payload is an index (its length, then msgpack) and the record bodies, each with a comma behind it, so that a JSON
+array of a kind, or of a kind of one computer, is one slice. The index holds the crc32 of the bodies of each kind of
+each computer: what did not change is not summed up again. A reader takes the slot that the generation names, checks
+all sums, and reads again when one is wrong: the writer was faster. The sums also stand in for the store order that
 other processors than x86 do not give.
 
 It knows bytes and their places; not what a record is.
@@ -23,12 +24,13 @@ import os
 import struct
 import tempfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
-_MAGIC = b"TELC\x01\x00\x00\x00"
+_MAGIC = b"TELC\x02\x00\x00\x00"
 _GENERATION = struct.Struct("<Q")
 _SLOT = struct.Struct("<QQ")
 _INDEX = struct.Struct("<I")
@@ -38,13 +40,14 @@ _TRIES = 1000
 
 
 class Part(msgspec.Struct, frozen=True, array_like=True):
-    """Where the bodies of (kind, computer) are: `start`, `length` in bytes, `count` of records."""
+    """Where the bodies of (kind, computer) are: `start`, `length` in bytes with the last comma, `count` of records."""
 
     kind: str
     computer: str
     start: int
     length: int
     count: int
+    crc: int
 
 
 class _Index(msgspec.Struct, frozen=True, array_like=True):
@@ -52,6 +55,16 @@ class _Index(msgspec.Struct, frozen=True, array_like=True):
     version: int
     written: float
     parts: list[Part]
+
+
+class Shelf(NamedTuple):
+    """The bodies of one kind of one computer, each with a comma behind it; made once for each change."""
+
+    kind: str
+    computer: str
+    records: int
+    data: bytes
+    crc: int
 
 
 _decode_index = msgspec.msgpack.Decoder(_Index).decode
@@ -62,18 +75,22 @@ class Snapshot:
     """One whole snapshot: `epoch`, `version`, `written` (seconds since 1970), and the bodies."""
 
     def __init__(self, payload: bytes) -> None:
-        (size,) = _INDEX.unpack_from(payload)
-        index = _decode_index(memoryview(payload)[_INDEX.size : _INDEX.size + size])
+        start = _index_end(payload)
+        index = _decode_index(memoryview(payload)[_INDEX.size : start])
         self.epoch, self.version, self.written = index.epoch, index.version, index.written
         self._parts = index.parts
-        self._data = memoryview(payload)[_INDEX.size + size :]
+        self._data = memoryview(payload)[start:]
+
+    def is_whole(self) -> bool:
+        """Tell whether all bodies are those that the index means."""
+        return all(zlib.crc32(self._data[p.start : p.start + p.length]) == p.crc for p in self._parts)
 
     def array(self, kind: str, computer: str | None = None) -> bytes:
         """Give a JSON array of a kind, of one computer or of all."""
         parts = [p for p in self._parts if p.kind == kind and computer in {None, p.computer}]
         if not parts:
             return b"[]"
-        start, end = parts[0].start, parts[-1].start + parts[-1].length
+        start, end = parts[0].start, parts[-1].start + parts[-1].length - 1
         return b"".join((b"[", self._data[start:end], b"]"))
 
     def computers(self, kind: str) -> list[str]:
@@ -85,17 +102,29 @@ class Snapshot:
         return sum(p.count for p in self._parts if p.kind == kind)
 
 
-def payload_of(epoch: str, version: int, written: float, shelves: Iterable[tuple[str, str, int, bytes]]) -> bytes:
-    """Make a payload of (kind, computer, count, bodies joined by commas), sorted by kind and computer."""
+def shelf_of(kind: str, computer: str, bodies: Sequence[bytes]) -> Shelf:
+    """Make a shelf of encoded records; at least one."""
+    data = b",".join((*bodies, b""))
+    return Shelf(kind, computer, len(bodies), data, zlib.crc32(data))
+
+
+def payload_of(epoch: str, version: int, written: float, shelves: Iterable[Shelf]) -> list[bytes]:
+    """Make a payload, as the pieces of which it consists: the index, then shelves sorted by kind and computer."""
     parts: list[Part] = []
     data: list[bytes] = []
     at = 0
-    for kind, computer, count, joined in shelves:
-        parts.append(Part(kind, computer, at, len(joined), count))
-        data.append(joined)
-        at += len(joined) + 1
+    for shelf in shelves:
+        size = len(shelf.data)
+        parts.append(Part(shelf.kind, shelf.computer, at, size, shelf.records, shelf.crc))
+        data.append(shelf.data)
+        at += size
     index = _encode(_Index(epoch, version, written, parts))
-    return b"".join((_INDEX.pack(len(index)), index, b",".join(data)))
+    return [_INDEX.pack(len(index)) + index, *data]
+
+
+def _index_end(payload: bytes | memoryview) -> int:
+    (size,) = _INDEX.unpack_from(payload)
+    return _INDEX.size + int(size)
 
 
 class SnapshotWriter:
@@ -107,12 +136,13 @@ class SnapshotWriter:
         self._capacity = 0
         self._map: mmap.mmap | None = None
 
-    def publish(self, payload: bytes) -> None:
-        """Show `payload` to all readers. Raises OSError when the file cannot be made."""
-        if self._map is None or len(payload) > self._capacity:
-            self._replace_file(payload)
+    def publish(self, pieces: Sequence[bytes]) -> None:
+        """Show a payload to all readers. Raises OSError when the file cannot be made."""
+        length = sum(map(len, pieces))
+        if self._map is None or length > self._capacity:
+            self._replace_file(pieces, length)
         else:
-            self._store(self._map, payload)
+            self._store(self._map, pieces, length)
 
     def close(self) -> None:
         """Let go of the file; it stays, for readers."""
@@ -120,18 +150,20 @@ class SnapshotWriter:
             self._map.close()
             self._map = None
 
-    def _store(self, target: mmap.mmap, payload: bytes) -> None:
+    def _store(self, target: mmap.mmap, pieces: Sequence[bytes], length: int) -> None:
         generation = self._generation + 1
         slot = generation & 1
-        start = _HEADER + slot * self._capacity
-        target[start : start + len(payload)] = payload
-        _SLOT.pack_into(target, _SLOTS_AT + slot * _SLOT.size, len(payload), zlib.crc32(payload))
+        at = _HEADER + slot * self._capacity
+        for piece in pieces:
+            target[at : at + len(piece)] = piece
+            at += len(piece)
+        _SLOT.pack_into(target, _SLOTS_AT + slot * _SLOT.size, length, zlib.crc32(pieces[0]))
         _GENERATION.pack_into(target, _GENERATION_AT, generation)
         self._generation = generation
 
-    def _replace_file(self, payload: bytes) -> None:
+    def _replace_file(self, pieces: Sequence[bytes], length: int) -> None:
         old, self._map = self._map, None
-        self._capacity = max(_FIRST_CAPACITY, 2 * len(payload))
+        self._capacity = max(_FIRST_CAPACITY, 2 * length)
         self._capacity += -self._capacity % mmap.PAGESIZE
         fd, name = tempfile.mkstemp(prefix=".snapshot.", dir=self._path.parent)
         try:
@@ -143,7 +175,7 @@ class SnapshotWriter:
         finally:
             os.close(fd)
         target[: len(_MAGIC)] = _MAGIC
-        self._store(target, payload)
+        self._store(target, pieces, length)
         os.replace(name, self._path)
         self._map = target
         if old is not None:
@@ -169,9 +201,7 @@ class SnapshotReader:
             return self._last
         (generation,) = _GENERATION.unpack_from(self._map, _GENERATION_AT)
         if generation != self._generation:
-            payload = self._payload(self._map)
-            if payload is not None:
-                self._last = Snapshot(payload)
+            self._last = self._newest(self._map) or self._last
         return self._last
 
     def close(self) -> None:
@@ -201,18 +231,22 @@ class SnapshotReader:
             self.close()
             raise OSError(f"{self._path} is no snapshot of this version of teleclaude")
 
-    def _payload(self, source: mmap.mmap) -> bytes | None:
+    def _newest(self, source: mmap.mmap) -> Snapshot | None:
         """Copy the slot that is whole. None when the writer was faster every time, or died within its first write."""
         capacity = (len(source) - _HEADER) // 2
         for _ in range(_TRIES):
             (generation,) = _GENERATION.unpack_from(source, _GENERATION_AT)
             slot = generation & 1
             length, crc = _SLOT.unpack_from(source, _SLOTS_AT + slot * _SLOT.size)
-            if length > capacity:
+            if not _INDEX.size <= length <= capacity:
                 continue
             start = _HEADER + slot * capacity
             payload = source[start : start + length]
-            if zlib.crc32(payload) == crc:
+            # The sum goes first: an index that is torn must not be decoded.
+            if zlib.crc32(memoryview(payload)[: _index_end(payload)]) != crc:
+                continue
+            found = Snapshot(payload)
+            if found.is_whole():
                 self._generation = generation
-                return payload
+                return found
         return None

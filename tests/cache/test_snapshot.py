@@ -11,17 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from teleclaude.cache.snapshot import Snapshot, SnapshotReader, SnapshotWriter, payload_of
+from teleclaude.cache import snapshot
+from teleclaude.cache.snapshot import Snapshot, SnapshotReader, SnapshotWriter, payload_of, shelf_of
 from tests.wait import until
 
 
-def payload(version: int, size: int = 2, epoch: str = "e") -> bytes:
+def payload(version: int, size: int = 2, epoch: str = "e") -> list[bytes]:
     """A payload whose sessions all tell its version."""
-    bodies = b",".join(b'{"v":%d}' % version for _ in range(size))
-    other = b'{"v":%d}' % version
-    return payload_of(
-        epoch, version, 0.0, [("sessions", "a", size, bodies), ("sessions", "b", 1, other), ("todos", "a", 1, other)]
-    )
+    body = b'{"v":%d}' % version
+    shelves = [("sessions", "a", [body] * size), ("sessions", "b", [body]), ("todos", "a", [body])]
+    return payload_of(epoch, version, 0.0, [shelf_of(*shelf) for shelf in shelves])
 
 
 def test_arrays_by_kind_and_computer(tmp_path: Path) -> None:
@@ -92,6 +91,7 @@ def test_junk_and_links_are_refused(tmp_path: Path) -> None:
 _WRITER = """
 import sys
 from pathlib import Path
+from teleclaude.cache import snapshot
 from teleclaude.cache.snapshot import SnapshotWriter
 from tests.cache.test_snapshot import payload
 writer = SnapshotWriter(Path(sys.argv[1]))
@@ -133,7 +133,22 @@ def test_killed_writers_leave_no_torn_and_no_backward_snapshot(tmp_path: Path) -
 def test_a_payload_is_refused_when_it_is_cut() -> None:
     """Half a payload is an error, not half a snapshot."""
     with pytest.raises(Exception, match=r"unpack|truncated"):
-        Snapshot(payload(1)[:5])
+        Snapshot(b"".join(payload(1))[:5])
+
+
+def test_bytes_that_are_not_meant_are_not_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A byte of the index or of any body that is not as it was written makes the snapshot none."""
+    monkeypatch.setattr(snapshot, "_TRIES", 2)
+    path = tmp_path / "s"
+    SnapshotWriter(path).publish(payload(1))
+    whole = path.read_bytes()
+    capacity = (len(whole) - 64) // 2
+    start, length = 64 + capacity, len(b"".join(payload(1)))  # the first generation is in slot 1
+    for at in range(start, start + length):
+        path.write_bytes(whole[:at] + bytes((whole[at] ^ 0x55,)) + whole[at + 1 :])
+        assert SnapshotReader(path).read() is None, at
+    path.write_bytes(whole)
+    assert _version(SnapshotReader(path)) == 1
 
 
 def _version(reader: SnapshotReader) -> int:

@@ -1,7 +1,7 @@
 """The cache with its lock: DaemonCache, interest and lane as the doors of the process use them together.
 
-One lock, held for microseconds and never across I/O; one condition, on which the feed's threads, the publisher and
-the sync process' question for work wait.
+One lock, held for microseconds and never across I/O; two conditions on it: one on which the feed's threads and the
+publisher wait, one for the sync process' question for work. A change of data has nothing to say to the latter.
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ class CacheCore:
         self.lane = Lane()
         self.filled = False
         self._subscribers: dict[str, Subscriber] = {}
-        self._changed = threading.Condition(threading.Lock())
+        lock = threading.Lock()
+        self._changed = threading.Condition(lock)
+        self._asked = threading.Condition(lock)
         self._joined: dict[tuple[Kind, str], Shelf] = {}
 
     # Writes.
@@ -103,15 +105,15 @@ class CacheCore:
         """Take a request for the sync process. Raises Unavailable when too many wait."""
         with self._changed:
             self.lane.submit(subscriber, request)
-            self._changed.notify_all()
+            self._asked.notify_all()
 
     def work(self, interest_version: int, timeout: float) -> wire.Work:
         """Wait at most `timeout` seconds for requests or for interest other than at `interest_version`."""
         deadline = time.monotonic() + timeout
-        with self._changed:
+        with self._asked:
             while not self.lane.waiting and self.interest.version == interest_version:
                 left = deadline - time.monotonic()
-                if left <= 0 or not self._changed.wait(left):
+                if left <= 0 or not self._asked.wait(left):
                     break
             requests = self.lane.take(time.monotonic())
             version = self.interest.version
@@ -135,7 +137,7 @@ class CacheCore:
         """Say all that one client looks at."""
         with self._changed:
             if subscriber in self._subscribers and self.interest.set(subscriber, client, wants):
-                self._changed.notify_all()
+                self._asked.notify_all()
 
     # The feed.
 
@@ -151,6 +153,7 @@ class CacheCore:
             subscriber.closed = True
             self._subscribers.pop(subscriber.name, None)
             self.interest.drop(subscriber.name)
+            self._asked.notify_all()
             self._changed.notify_all()
 
     def next_frames(self, subscriber: Subscriber, timeout: float) -> list[wire.Frame]:

@@ -7,7 +7,7 @@ told that the cache does not answer.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import gevent
 from gevent.threadpool import ThreadPool
@@ -31,7 +31,7 @@ class Calls:
         limit = gevent.Timeout(timeout)
         limit.start()
         try:
-            found: T = self._pool.spawn(function, *args).get()
+            found: Any = self._pool.spawn(function, *args).get()
         except gevent.Timeout as error:
             if error is not limit:
                 raise

@@ -48,7 +48,7 @@ class Commands:
         result = self._waiting[request.id] = AsyncResult()
         try:
             self._calls.run(self._submit, subscriber, request)
-            outcome: Outcome = result.get(timeout=request.deadline - time.monotonic() + GRACE)
+            outcome: Any = result.get(timeout=request.deadline - time.monotonic() + GRACE)
         except gevent.Timeout:
             raise OutcomeUnknown(f"{computer} did not say in time how the command ended") from None
         finally:

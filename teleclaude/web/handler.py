@@ -44,11 +44,11 @@ _PHRASES: Final = {400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 41
 class Handler(WSGIHandler):  # type: ignore[misc]  # gevent is untyped
     """Serves one connection until it ends."""
 
-    server: Server
+    server: Server  # pyright: ignore[reportIncompatibleVariableOverride]  # gevent's stub knows its own server only
 
     def __init__(self, sock: socket, address: Any, server: Server) -> None:
         reader = Reader(sock)
-        super().__init__(sock, address, server, rfile=reader)
+        super().__init__(sock, address, server, rfile=reader)  # pyright: ignore[reportCallIssue]  # the stub leaves it out
         self._reader = reader
         self._head: Head | None = None
         self._line: Line | None = None
@@ -86,6 +86,7 @@ class Handler(WSGIHandler):  # type: ignore[misc]  # gevent is untyped
     def handle_one_request(self) -> Any:
         """Answer what is ready at once; hand the rest to pywsgi. Gives what pywsgi's own method gives."""
         while True:
+            data, head = b"", None
             try:
                 data = self._reader.receive_head()
                 if not data:
@@ -96,7 +97,8 @@ class Handler(WSGIHandler):  # type: ignore[misc]  # gevent is untyped
                 refusal = error
             except OSError:
                 return None
-            if refusal is not None:
+            if refusal is not None or head is None:
+                assert refusal is not None  # without a head there is a refusal
                 self.server.refused += 1
                 return str(refusal.status), refusal_bytes(refusal)
             ready = self.server.reads.ready(head.target, head.headers.get("if-none-match")) if head.plain else None

@@ -198,7 +198,9 @@ class Hub:
         return found
 
     def _told(self, marks: list[Mark]) -> list[tuple[Want, bytes]]:
-        told = [((mark.thing.computer, mark.thing.kind), self.mirror.told(mark)) for mark in marks]
+        told: list[tuple[Want, bytes | None]] = [
+            ((mark.thing.computer, mark.thing.kind), self.mirror.told(mark)) for mark in marks
+        ]
         return [(want, frame) for want, frame in told if frame is not None]
 
     def _tell(self, marks: list[Mark]) -> None:

@@ -35,7 +35,7 @@ class Outbox:
         # The plain socket below gevent's, which does not block: one system call, no Python in between. Below TLS there
         # is none to be used, so there everything is written by the greenlet.
         self._is_tls = isinstance(sock, SSLSocket)
-        self._send: Callable[[bytes | memoryview], int] = _would_block if self._is_tls else sock._sock.send  # noqa: SLF001
+        self._send: Callable[[bytes | memoryview], int] = _would_block if self._is_tls else sock._sock.send  # noqa: SLF001  # pyright: ignore[reportAttributeAccessIssue]  # gevent's own attribute
         self._limit, self._patience = limit, patience
         self._queue: deque[tuple[bytes, int]] = deque()  # what waits, and how much of the limit it takes
         self._waiting = 0

@@ -156,7 +156,10 @@ class WebProcess:
         self._place.api_socket.unlink(missing_ok=True)
 
     def _follow_supervisor(self) -> None:
-        wait_read(self._lifeline.fileno())
+        line = self._lifeline.fileno()
+        if line is None:
+            return
+        wait_read(line)
         log.info("the supervisor is gone")
         self.stop()
 

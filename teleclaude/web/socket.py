@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import gevent
 from simple_websocket import ConnectionClosed
@@ -48,7 +48,8 @@ class Conversations:
         try:
             self._hub.join(client)
             while True:
-                self._work_off(client, line, websocket.receive())
+                received: Any = websocket.receive()
+                self._work_off(client, line, received)
         except ConnectionClosed:
             log.debug("a client left")
         except Exception:
@@ -146,7 +147,7 @@ def known(reads: Reads, local: str, computer: str) -> str:
 def close(websocket: WebSocket, code: int, reason: str) -> None:
     """Say goodbye, and wake whoever waits for what the client says."""
     try:
-        websocket.close(code, reason)
+        websocket.close(code, reason)  # pyright: ignore[reportArgumentType]  # the stub has the arguments' types mixed up
     except (ConnectionClosed, OSError) as error:
         log.debug("gone already: %s", error)
     websocket.event.set()

@@ -164,6 +164,11 @@ class Node:
         )
         self.half.reload(self.settings)
 
+    def rekey(self, key: bytes) -> None:
+        """Have another key, and reload."""
+        save_ring(self.place, KeyRing(key))
+        self.half.reload(self.settings)
+
     def new_cache(self) -> None:
         """Have the cache's process start anew, empty."""
         self.core = self.door.core = CacheCore(DaemonCache(self.name))

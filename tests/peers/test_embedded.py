@@ -11,10 +11,10 @@ import tempfile
 from pathlib import Path
 
 import pytest
-import redis
 
 from teleclaude.core.errors import InvalidField
 from teleclaude.core.settings import FleetSettings, RedisSettings, Settings, parse
+from teleclaude.sync.peers.connection import FAILURES, Connection
 from teleclaude.sync.peers.embedded import SERVICE, EmbeddedServer, address, find_server
 from teleclaude.sync.peers.state import Board
 from tests.peers.conftest import MakeNode
@@ -31,10 +31,12 @@ def free_port() -> int:
 def answers(port: int, password: str) -> bool:
     """Whether the server there takes that password."""
     try:
-        with redis.Redis(port=port, password=password) as line:
-            return bool(line.ping())
-    except redis.RedisError:
+        line = Connection(RedisSettings(url=f"redis://:{password}@127.0.0.1:{port}"))
+        is_pong = bool(line.call("PING") == b"PONG")
+    except FAILURES:
         return False
+    line.close()
+    return is_pong
 
 
 def test_a_fleet_on_a_server_of_its_own(node: MakeNode) -> None:

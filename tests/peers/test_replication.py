@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from teleclaude.core.requests import Refresh, Request, new_id
-from teleclaude.core.settings import FleetSettings
+from teleclaude.core.settings import FleetSettings, RedisSettings
 from tests import make
 from tests.peers.conftest import MakeNode
 from tests.peers.node import Node
@@ -208,3 +208,24 @@ def test_gone_for_good_is_forgotten(node: MakeNode) -> None:
     near.change_settings(fleet=FleetSettings(forget_after=0.1 / 3600))
     until(lambda: near.status("far") == "absent", 20)
     assert near.titles("far") == []
+
+
+def test_who_left_the_fleet_sees_its_computers_no_more(node: MakeNode) -> None:
+    """After leaving, the rows and computers of the fleet go from the view; one's own stay."""
+    near, far = looking(node, "near", "far")
+    near.change_settings(redis=RedisSettings())
+    until(lambda: near.status("far") == "absent" and near.titles("far") == [])
+    assert near.titles("near") == ["one"]
+    until(lambda: far.status("near") == "offline")
+
+
+def test_a_new_key_parts_and_joining_again_unites(node: MakeNode) -> None:
+    """With another key nothing is understood any more; with the same again all is as before, and nothing blinks."""
+    near, far = looking(node, "near", "far")
+    far.rekey(b"n" * 32)
+    until(lambda: near.half.counters["dropped_altered"] > 0, 20)
+    near.rekey(b"n" * 32)
+    assert near.titles("far") == ["one"]
+    until(lambda: near.status("far") == "online" and far.status("near") == "online")
+    far.sessions("after")
+    until(lambda: near.titles("far") == ["after"])

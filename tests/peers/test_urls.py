@@ -110,7 +110,7 @@ def test_cluster(node: MakeNode, folder: Path) -> None:
 def _cluster_is_ready(port: int) -> bool:
     try:
         with redis.Redis(port=port, decode_responses=True) as line:
-            if int(line.execute_command("CLUSTER", "COUNTKEYSINSLOT", 0)) == 0 and not line.execute_command(
+            if line.execute_command("CLUSTER", "COUNTKEYSINSLOT", 0) == 0 and not line.execute_command(
                 "CLUSTER", "SLOTS"
             ):
                 line.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)

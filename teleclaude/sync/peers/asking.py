@@ -143,8 +143,10 @@ class Asking:
 
     def receive(self, blob: bytes, now: float) -> None:
         """Take a message from the inbox."""
+        sender = ""
         try:
             envelope, body = self._ground.seal.open(blob)
+            sender = envelope.sender
             if envelope.recipient == EVERYBODY:
                 raise Dropped("misaddressed", envelope.sender)
             self._remember(envelope)
@@ -153,7 +155,7 @@ class Asking:
         except Dropped as dropped:
             self._ground.drops.add(dropped)
         except ValueError:
-            self._ground.drops.add(Dropped("forged", envelope.sender))
+            self._ground.drops.add(Dropped("forged", sender))
 
     def _remember(self, envelope: Envelope) -> None:
         if envelope.id in self._seen:

@@ -132,6 +132,11 @@ class Engine:
         with self._lock:
             return self.fleet.everything()
 
+    def others(self) -> list[str]:
+        """Names of all computers that are known."""
+        with self._lock:
+            return list(self.ground.roster.peers)
+
     # Turns.
 
     def _run(self) -> None:

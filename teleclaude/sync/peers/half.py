@@ -92,11 +92,16 @@ class PeersHalf:
     def reload(self, settings: Settings) -> None:
         """Take other settings, or another key, in place."""
         with self._lock:
-            self._settings = settings
+            before, self._settings = self._settings, settings
             if self._engine:
                 self._engine.ground.settings = settings
             if self._clerk and self._what_matters() != self._running_with:
+                others = self._engine.others() if self._engine else []
                 self._finish()
+                if (before.redis.url, before.redis.prefix) != (settings.redis.url, settings.redis.prefix):
+                    self._writer.submit(
+                        [wire.Forget(name) for name in others]
+                    )  # they were of another fleet, or of none
                 self._begin()
 
     def _what_matters(self) -> object:

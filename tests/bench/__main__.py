@@ -6,6 +6,8 @@ import argparse
 import importlib
 import sys
 import time
+import traceback
+from collections.abc import Iterator
 
 from tests.bench.report import HEADER, Figure, machine
 
@@ -25,7 +27,7 @@ def main() -> int:
     found: list[Figure] = []
     begin = time.monotonic()
     for name in args.only or BENCHES:
-        for figure in importlib.import_module(f"tests.bench.{name}").run(quick=args.quick):
+        for figure in _figures(name, quick=args.quick):
             print(figure.line(), flush=True)
             found.append(figure)
     missed = [figure for figure in found if figure.ok is False]
@@ -44,6 +46,15 @@ def _soak(seconds: float) -> int:
         print(f"seed {seed}: agreed after {took:.2f} s,", *(found or ["no promise broken"]), flush=True)
         broken += bool(found)
     return int(broken > 0)
+
+
+def _figures(name: str, *, quick: bool) -> Iterator[Figure]:
+    """The figures of one benchmark. One that fails is told as missed, and takes nothing from the others."""
+    try:
+        yield from importlib.import_module(f"tests.bench.{name}").run(quick=quick)
+    except Exception as error:
+        traceback.print_exc()
+        yield Figure(name, "failed", f"{type(error).__name__}: {error}"[:200], ok=False)
 
 
 if __name__ == "__main__":

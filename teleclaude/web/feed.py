@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 from collections import deque
 from collections.abc import Callable
@@ -22,7 +21,6 @@ from teleclaude.web.hub import CHANGES_A_TURN, Hub
 log = logging.getLogger(__name__)
 
 _CHUNK = 64 * 1024  # larger ones are mapped and unmapped by the C library each time
-_TURN = 4  # reads without letting others in, when there is always something to read
 _READ = 1  # what libev calls EV_READ
 
 

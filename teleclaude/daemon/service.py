@@ -72,7 +72,8 @@ def state(environ: Mapping[str, str]) -> ServiceState:
     """How the service is. Raises Unavailable where no user manager answers."""
     path = unit_path(environ)
     shown = _systemctl("show", "-p", "ActiveState,UnitFileState,MainPID,StatusText", UNIT)
-    found = dict(line.partition("=")[::2] for line in shown.splitlines())
+    lines = [line.partition("=") for line in shown.splitlines()]
+    found = {name: value for name, _, value in lines}
     return ServiceState(
         path=path,
         installed=path.exists(),

@@ -11,6 +11,7 @@ import threading
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -218,6 +219,7 @@ def test_a_broken_handshake_is_400(web: Daemon) -> None:
 def test_subscriptions_of_one_client_are_bounded(web: Daemon) -> None:
     """Over the limit: an error that names the field, and the old subscriptions stay."""
     with unharmed(web), Peer(web.api) as peer:
+        event: dict[str, Any] = {}
         for number in range(257):
             peer.say(subscribe={"computer": f"c{number}", "types": ["sessions"]})
             event = peer.next()

@@ -80,6 +80,7 @@ def test_a_thousand_clients_come_and_vanish(own: Daemon) -> None:
     until(lambda: metric(own, "ws_clients") == 0)
     before, at_first = fds(own), memory(own)
     left: list[int] = []
+    largest = 0
     for round_ in range(3):
         with crowd(own, MANY) as clients:
             assert metric(own, "ws_clients") == MANY

@@ -50,7 +50,7 @@ from teleclaude.tui.state import (
     Tick,
     Told,
 )
-from teleclaude.tui.tree import VIEWS, View, session_key, wanted_scopes
+from teleclaude.tui.tree import VIEWS, session_key, wanted_scopes
 
 Step = tuple[State, list[Effect]]
 
@@ -73,7 +73,7 @@ def update(state: State, told: Told) -> Step:
 def first_state(saved: Saved, home: str, note: str = "") -> State:
     """Give the state to begin with."""
     expansion = dict.fromkeys(saved.opened, True) | dict.fromkeys(saved.closed, False)
-    view: View = next((view for view in VIEWS if view == saved.view), VIEWS[0])
+    view = VIEWS[VIEWS.index(saved.view)] if saved.view in VIEWS else VIEWS[0]
     state = State(view=view, expansion=expansion, selected=dict(saved.selected), home=home)
     return noticed(state, note, "warning", seconds=0) if note else state
 

@@ -24,7 +24,6 @@ log = logging.getLogger(__name__)
 PUBLISH_EVERY = 0.010  # seconds, at most
 PUBLISH_SHARE = 0.05  # of the time goes into publishing, at most: a huge cache is published less often
 PUBLISH_AT_LEAST = 0.1  # seconds
-PUBLISH_SHARE = 0.05  # of the time, at most: a large snapshot under many changes is shown less often
 
 
 class Publisher:

@@ -98,7 +98,7 @@ class OwnRecords:
             if not self._filled:
                 return []
             ops: list[wire.Op] = [] if self._me is None else wire.put([self._me])
-            found = [kind for kind in OWN_KINDS if kind in self._found]
+            found: list[Kind] = [kind for kind in OWN_KINDS if kind in self._found]
             ops += [wire.replace(kind, self.computer, list(self._records[kind].values())) for kind in found]
             return [*ops, wire.Filled()]
 

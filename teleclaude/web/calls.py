@@ -31,7 +31,8 @@ class Calls:
         limit = gevent.Timeout(timeout)
         limit.start()
         try:
-            found: Any = self._pool.spawn(function, *args).get()
+            got: Any = self._pool.spawn(function, *args).get()
+            found: T = got
         except gevent.Timeout as error:
             if error is not limit:
                 raise

@@ -48,7 +48,8 @@ class Commands:
         result = self._waiting[request.id] = AsyncResult()
         try:
             self._calls.run(self._submit, subscriber, request)
-            outcome: Any = result.get(timeout=request.deadline - time.monotonic() + GRACE)
+            got: Any = result.get(timeout=request.deadline - time.monotonic() + GRACE)
+            outcome: Outcome = got
         except gevent.Timeout:
             raise OutcomeUnknown(f"{computer} did not say in time how the command ended") from None
         finally:

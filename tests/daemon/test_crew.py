@@ -88,7 +88,7 @@ def test_a_judge_who_was_away_judges_nobody() -> None:
     crew = a_crew()
     assert crew.step(60.0) == []
     assert crew.step(60.0 + DRAIN_EVERY) == []
-    now = 60.0 + DRAIN_EVERY
+    now, orders = 60.0 + DRAIN_EVERY, crew.step(60.0 + DRAIN_EVERY)
     while crew.working:
         now += DRAIN_EVERY
         orders = crew.step(now)

@@ -152,7 +152,8 @@ def test_from_tmux_to_the_snapshot(workers: Workers) -> None:
     session = until(lambda: next(iter(workers.sessions()), None))
     assert session
     assert (session.tmux.name, session.cwd, session.computer) == ("a", "/usr", "here")
-    me = until(lambda: (found := workers.computer()) and found.counts and found)
+    until(lambda: (found := workers.computer()) and found.counts)
+    me = workers.computer()
     assert me
     assert (me.name, me.is_local, me.status, sum(me.counts.values())) == ("here", True, "online", 1)
     assert [(service.name, service.state) for service in me.services] == [("tmux", "ok")]
@@ -218,7 +219,8 @@ def test_killed_and_back(workers: Workers) -> None:
     workers.tmux.new("a")
     workers.tmux.new("b")
     workers.start_both()
-    before = until(lambda: len(found := workers.sessions()) == 2 and found)
+    until(lambda: len(workers.sessions()) == 2)
+    before = workers.sessions()
     until(lambda: all(workers.tmux("list-panes", "-a", "-F", "#{@teleclaude}").splitlines()))
     pid = workers.running["sync"].pid
     children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]

@@ -246,6 +246,7 @@ def test_hostile_folders_titles_and_names(tmux: TmuxServer, local: Start, folder
     """Newlines, escapes, commands and bytes that are no UTF-8 spoil no record, and nothing is run."""
     pwned = folder / "pwned"
     here = local()
+    pane = ""
     for number, text in enumerate(HOSTILE):
         name = text.replace(b"{pwned}", b"pwned")
         path = os.fsencode(folder) + b"/" + name

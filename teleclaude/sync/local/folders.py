@@ -176,12 +176,12 @@ class Folders:
         if self._inotify is None:
             return False
         try:
-            folder.wd = self._inotify.add_watch(folder.path, _MASK)
+            folder.wd = watch = self._inotify.add_watch(folder.path, _MASK)
         except OSError as error:
             self._note_limit(error)
             return False
         folder.busy_until = 0.0
-        self._by_wd[folder.wd].add(folder.path)
+        self._by_wd[watch].add(folder.path)
         return True
 
     def _note_limit(self, error: OSError) -> None:

@@ -168,10 +168,11 @@ class Plans:
     def _read(self, path: str) -> bool:
         """Read a project; again when a folder is watched only now, which may have changed before it was."""
         before = self._readings.get(path)
-        for _ in range(_TRIES):
-            self._readings[path] = found = read_project(self.computer, path)
+        self._readings[path] = found = read_project(self.computer, path)
+        for _ in range(_TRIES - 1):
             if not self._folders.follow(path, found.wants):
                 break
+            self._readings[path] = found = read_project(self.computer, path)
         return before is None or (before.branch, before.todos) != (found.branch, found.todos)
 
     def _rebuild(self) -> bool:

@@ -231,11 +231,11 @@ def _tell_daemon(place: Places) -> None:
 
 
 def _say_whether_reachable(place: Places) -> None:
-    from teleclaude.sync.peers.connection import FAILURES, Connection, explain, place_of  # noqa: PLC0415
+    from teleclaude.sync.peers.connection import FAILURES, connect, explain, place_of  # noqa: PLC0415
 
     settings = load(place.settings_file).redis
     try:
-        line = Connection(settings)
+        line = connect(settings)
         line.call("TYPE", f"{settings.prefix}computers")
         line.close()
     except FAILURES as error:
@@ -245,12 +245,12 @@ def _say_whether_reachable(place: Places) -> None:
 
 def _clean(settings: Settings) -> None:
     """Remove what this computer has in Redis, once its daemon has let go."""
-    from teleclaude.sync.peers.connection import FAILURES, Connection  # noqa: PLC0415
+    from teleclaude.sync.peers.connection import FAILURES, connect  # noqa: PLC0415
     from teleclaude.sync.peers.keys import Keys  # noqa: PLC0415
 
     keys, name = Keys(settings.redis.prefix), settings.computer.name
     try:
-        line = Connection(settings.redis)
+        line = connect(settings.redis)
         until = time.monotonic() + LEAVE_WITHIN
         while line.call("GET", keys.heartbeat(name)) and time.monotonic() < until:
             time.sleep(0.05)

@@ -14,7 +14,7 @@ import pytest
 
 from teleclaude.core.errors import InvalidField
 from teleclaude.core.settings import FleetSettings, RedisSettings, Settings, parse
-from teleclaude.sync.peers.connection import FAILURES, Connection
+from teleclaude.sync.peers.connection import FAILURES, connect
 from teleclaude.sync.peers.embedded import SERVICE, EmbeddedServer, address, find_server
 from teleclaude.sync.peers.state import Board
 from tests.peers.conftest import MakeNode
@@ -31,7 +31,7 @@ def free_port() -> int:
 def answers(port: int, password: str) -> bool:
     """Whether the server there takes that password."""
     try:
-        line = Connection(RedisSettings(url=f"redis://:{password}@127.0.0.1:{port}"))
+        line = connect(RedisSettings(url=f"redis://:{password}@127.0.0.1:{port}"))
         is_pong = bool(line.call("PING") == b"PONG")
     except FAILURES:
         return False

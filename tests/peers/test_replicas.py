@@ -153,7 +153,7 @@ class Faults(RuleBasedStateMachine):
 
 
 TestFaults = Faults.TestCase
-TestFaults.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+TestFaults.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
 
 
 def test_a_gap_leads_to_a_snapshot() -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from teleclaude.core.requests import Refresh, Request, new_id
 from teleclaude.core.settings import FleetSettings, RedisSettings
+from teleclaude.sync.peers import fleet
 from tests import make
 from tests.peers.conftest import MakeNode
 from tests.peers.node import Node
@@ -200,8 +203,9 @@ def test_awaited_is_shown_while_an_owner_is_slow(node: MakeNode) -> None:
     assert third.is_ok()
 
 
-def test_gone_for_good_is_forgotten(node: MakeNode) -> None:
+def test_gone_for_good_is_forgotten(node: MakeNode, monkeypatch: pytest.MonkeyPatch) -> None:
     """A computer that is gone longer than the setting says leaves the view, its rows too."""
+    monkeypatch.setattr(fleet, "FORGET_AFTER_LOOK", 0.5)
     near, far = looking(node, "near", "far")
     far.close(keep=True)
     until(lambda: near.status("far") == "offline")

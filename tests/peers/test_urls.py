@@ -15,7 +15,7 @@ import redis
 
 from teleclaude.core.requests import Message, Request, new_id
 from teleclaude.core.settings import RedisSettings
-from teleclaude.sync.peers.connection import Connection, explain, place_of
+from teleclaude.sync.peers.connection import connect, explain, place_of
 from tests.peers.conftest import MakeNode
 from tests.peers.node import Node
 from tests.redis_process import RedisProcess
@@ -193,7 +193,7 @@ def test_what_cannot_be_reached_is_told_in_words(url: str, words: str) -> None:
     """Each reason is a sentence, with the place and without a secret."""
     secret = url.replace("://", "://:hidden-word@")
     with pytest.raises(Exception) as caught:  # noqa: PT011  (what it is does not matter: its words do)
-        Connection(RedisSettings(url=secret))
+        connect(RedisSettings(url=secret))
     told = explain(caught.value, place_of(secret))
     assert words in told
     assert "hidden" not in told

@@ -6,13 +6,14 @@ nothing is retried: a failed call breaks the connection, and the loop above conn
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 import ssl
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias, cast
 from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
@@ -63,29 +64,93 @@ def _keepalive() -> dict[int, int]:
     return {socket.TCP_KEEPIDLE: 4, socket.TCP_KEEPINTVL: 2, socket.TCP_KEEPCNT: 3}
 
 
-class Connection:
-    """One line to Redis, or to each node of a cluster. One thread calls; any other may `break_off`."""
-
-    def __init__(self, settings: RedisSettings, *, read_timeout: float = CALL_TIMEOUT) -> None:
-        options = _options(settings, read_timeout)
-        self._settings = settings
-        self.is_cluster = settings.cluster
-        self._client: Any
-        if settings.cluster:
-            self._client = RedisCluster.from_url(settings.url, **options)
-            clients = [self._client.get_redis_connection(node) for node in self._client.get_nodes()]
-        else:
-            self._client = redis.Redis.from_url(settings.url, single_connection_client=True, **options)
-            clients = [self._client]
-        for client in clients:
-            client.response_callbacks.clear()  # answers as they come: what they mean is said where they are asked for
+class Connection(Protocol):
+    """Commands to Redis. One thread calls, any other may `break_off`. All but that raise one of FAILURES."""
 
     def call(self, *command: Value) -> Any:
-        """Send one command, give its answer. Raises one of FAILURES."""
+        """Send one command, give its answer, as it came."""
+        ...
+
+    def pipeline(self, commands: Sequence[Command]) -> list[Any]:
+        """Send commands in one go; the answers, an exception among them where one was refused."""
+        ...
+
+    def settings_at(self, key: str) -> RedisSettings:
+        """Settings for a line of its own to the server that has `key`, for a reader that blocks there."""
+        ...
+
+    def break_off(self) -> None:
+        """Wake whoever waits for an answer: the line is cut, and the call raises."""
+        ...
+
+    def close(self) -> None:
+        """Give the sockets back."""
+        ...
+
+
+def connect(settings: RedisSettings, *, read_timeout: float = CALL_TIMEOUT) -> Connection:
+    """Connect now. Raises one of FAILURES."""
+    return _Cluster(settings, read_timeout) if settings.cluster else Line(settings, read_timeout)
+
+
+class Line:
+    """One socket, and nothing else: no pool that would open a second one, or a new one in silence."""
+
+    def __init__(self, settings: RedisSettings, read_timeout: float = CALL_TIMEOUT) -> None:
+        self._settings = settings
+        pool = redis.ConnectionPool.from_url(settings.url, **_options(settings, read_timeout))
+        self._connection = cast("Any", pool.make_connection())
+        self._connection.connect()
+        self._socket: socket.socket = self._connection._sock  # noqa: SLF001  (there is no public way to wake a reader)
+
+    def call(self, *command: Value) -> Any:
+        """Send one command, give its answer."""
+        self._connection.send_command(*command)
+        return self._connection.read_response()
+
+    def pipeline(self, commands: Sequence[Command]) -> list[Any]:
+        """Send commands in one go."""
+        if not commands:
+            return []
+        self._connection.send_packed_command(self._connection.pack_commands(commands))
+        return [self._answer() for _ in commands]
+
+    def _answer(self) -> Any:
+        try:
+            return self._connection.read_response()
+        except wrong.ResponseError as error:
+            return error
+
+    def settings_at(self, key: str) -> RedisSettings:  # noqa: ARG002  (all keys are on one server)
+        """Give the settings of this line."""
+        return self._settings
+
+    def break_off(self) -> None:
+        """Cut the line."""
+        with contextlib.suppress(OSError):
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)  # an SSLSocket's own would wait for the other side
+
+    def close(self) -> None:
+        """Close the socket."""
+        with contextlib.suppress(*FAILURES):
+            self._connection.disconnect()
+
+
+class _Cluster:
+    """A line to each node."""
+
+    def __init__(self, settings: RedisSettings, read_timeout: float) -> None:
+        self._settings = settings
+        self._client = cast("Any", RedisCluster.from_url(settings.url, **_options(settings, read_timeout)))
+        for node in self._client.get_nodes():
+            self._client.get_redis_connection(node).response_callbacks.clear()  # answers as they come
+
+    def call(self, *command: Value) -> Any:
+        """Send one command, give its answer."""
         return self._client.execute_command(*command)
 
     def pipeline(self, commands: Sequence[Command]) -> list[Any]:
-        """Send commands in one go; the answers, a wrong.ResponseError among them where one was refused."""
+        """Send commands in one go to each node."""
         if not commands:
             return []
         pipe = self._client.pipeline(transaction=False)
@@ -95,12 +160,7 @@ class Connection:
         return answers
 
     def settings_at(self, key: str) -> RedisSettings:
-        """Settings for a line of its own to the server that has `key`, for a reader that blocks there.
-
-        On a cluster's client each blocking read would cost two questions for the place of its key.
-        """
-        if not self.is_cluster:
-            return self._settings
+        """Name the node that has `key`: on a cluster's client each blocking read would ask twice where its key is."""
         node = self._client.get_node_from_key(key)
         host = f"[{node.host}]" if ":" in node.host else node.host
         parts = urlsplit(self._settings.url)
@@ -109,29 +169,12 @@ class Connection:
         return msgspec.structs.replace(self._settings, url=url, cluster=False)
 
     def break_off(self) -> None:
-        """Wake whoever waits for an answer: the line is cut, and the call raises."""
-        for line in self._lines():
-            found = getattr(line, "_sock", None)
-            if found is not None:
-                try:
-                    socket.socket.shutdown(found, socket.SHUT_RDWR)  # an SSLSocket's own would wait
-                except OSError:
-                    continue
-
-    def _lines(self) -> list[Any]:
-        if not self.is_cluster:
-            return [self._client.connection]
-        clients = [node.redis_connection for node in self._client.get_nodes() if node.redis_connection]
-        # redis-py has no public way to wake a caller: its own disconnect() takes the parser away under the reader
-        pools = [client.connection_pool for client in clients]
-        return [line for pool in pools for line in pool._in_use_connections.copy()]  # noqa: SLF001
+        """Do nothing: no call on a cluster's client blocks for longer than its time-out."""
 
     def close(self) -> None:
-        """Give the sockets back."""
-        try:
+        """Close the sockets."""
+        with contextlib.suppress(*FAILURES):
             self._client.close()
-        except FAILURES:
-            return
 
 
 def is_fatal(answer: object) -> bool:

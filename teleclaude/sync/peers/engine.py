@@ -61,6 +61,7 @@ class Engine:
         self._is_up = False
         self._trouble = f"connecting to Redis at {self._place}"
         self._last_turn = clock()
+        self._unanswered = 0
         self._pause = 0.0
         name = Name(ground.own.epoch, ground.seal.generation, home)
         self.fleet = Fleet(ground, journal, name, home, run_local, self.post)
@@ -183,6 +184,9 @@ class Engine:
             return
         is_busy = self.fleet.needs_inbox(now)
         self._inbox.want(is_busy)
+        if self.fleet.asking.replicas.unanswered != self._unanswered:
+            self._unanswered = self.fleet.asking.replicas.unanswered
+            self._inbox.again()  # a blocked line may be dead without a sign
         self._pause = max(0.001, min(BUSY_TURN if is_busy else TURN, self.fleet.due(now)))
 
     def _send(self) -> None:

@@ -30,7 +30,8 @@ BEAT_EVERY = 20.0  # seconds
 BEAT_SPACING = 0.2  # seconds between beats, however often the interest changes
 LOOK_EVERY = 45.0  # seconds between looks at the others: with nobody looking anywhere
 LOOK_WATCHED = 20.0  # when others look at this computer
-LOOK_CLIENTS = 5.0  # when clients here look at anything
+LOOK_CLIENTS = 2.0  # when clients here look at anything: also how soon a dead line is noticed
+LOOK_MANY, MANY = 5.0, 20  # the same in a fleet of many computers
 LOOK_ANXIOUS = 1.0  # when something that clients look at is offline, or just came back
 ENTER_EVERY = 6 * 3600.0  # seconds between entries into the list of names; each new connection enters as well
 NAMES_LIMIT = 2000
@@ -97,7 +98,8 @@ class Pulse:
 
     def _pace(self, now: float, *, clients: bool, watched: bool) -> float:
         if clients:
-            return LOOK_ANXIOUS if now < self.anxious_until else LOOK_CLIENTS
+            usual = LOOK_CLIENTS if len(self._names) <= MANY else LOOK_MANY
+            return LOOK_ANXIOUS if now < self.anxious_until else usual
         return LOOK_WATCHED if watched else LOOK_EVERY
 
     def _is_too_much(self, watched: bool) -> bool:

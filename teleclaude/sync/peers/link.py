@@ -6,7 +6,7 @@ import logging
 from typing import Any
 
 from teleclaude.core.settings import RedisSettings
-from teleclaude.sync.peers.connection import Connection, Trouble, is_fatal
+from teleclaude.sync.peers.connection import Connection, Trouble, connect, is_fatal
 from teleclaude.sync.peers.ground import Parcel
 from teleclaude.sync.peers.keys import Keys
 from teleclaude.sync.peers.readers import last_id, make_group
@@ -31,7 +31,7 @@ class Link:
     def connect(self) -> bytes | None:
         """Make a line, look whether our keys are what they should be; give the heartbeat under this name."""
         self.close()
-        line = Connection(self._settings)
+        line = connect(self._settings)
         self._line = line
         keys, me = self._keys, self._me
         wanted = {

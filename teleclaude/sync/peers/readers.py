@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from teleclaude.core.settings import RedisSettings
-from teleclaude.sync.peers.connection import FAILURES, Connection
+from teleclaude.sync.peers.connection import FAILURES, Connection, connect
 from teleclaude.sync.peers.keys import GROUP, Keys
 
 log = logging.getLogger(__name__)
@@ -108,7 +108,7 @@ class Reader:
             self._changed.wait_for(lambda: self._turn != turn or self._stopped)
 
     def _read_on(self, settings: RedisSettings, turn: int) -> None:
-        line = Connection(settings, read_timeout=self._block + READ_SLACK)
+        line = connect(settings, read_timeout=self._block + READ_SLACK)
         try:
             with self._changed:
                 if self._turn != turn:

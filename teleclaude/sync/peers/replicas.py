@@ -101,9 +101,13 @@ class _Owner:
 
 
 class Replicas:
-    """All of them. `ops` collects writes for the cache, in order, until the caller takes them."""
+    """All of them. `ops` collects writes for the cache, in order, until the caller takes them.
+
+    `unanswered` counts the pulls that were not answered in time: their owner may be slow, or the way back broken.
+    """
 
     def __init__(self) -> None:
+        self.unanswered = 0
         self._owners: dict[str, _Owner] = {}
         self.ops: list[wire.Op] = []
         self.touched: set[str] = set()  # owners with something to do or to show, until the caller clears it
@@ -242,6 +246,7 @@ class Replicas:
     def _age(self, owner: _Owner, now: float) -> None:
         if owner.request and now - owner.asked >= owner.timeout:
             owner.request = ""
+            self.unanswered += 1
             for shelf in owner.shelves.values():
                 if shelf.phase == "awaited":
                     shelf.happens("lost")
@@ -262,10 +267,6 @@ class Replicas:
         owner = self._owners.get(name)
         shelves = sorted(owner.shelves.items()) if owner else []
         return tuple(kind for kind, shelf in shelves if _is_awaited(shelf, now))
-
-    def has_unanswered(self, now: float) -> bool:
-        """Tell whether some owner let a question run out of time: the answer may have been lost here."""
-        return any(o.request and now - o.asked >= o.timeout for o in self._owners.values())
 
     def phase(self, owner: str, kind: Kind) -> Phase:
         """Where the replica of a kind is."""

@@ -10,6 +10,7 @@ import contextlib
 import os
 import select
 import signal
+import threading
 import time
 from collections import deque
 from pathlib import Path
@@ -22,6 +23,7 @@ from teleclaude.core.paths import Places
 from teleclaude.tui import saved, style
 from teleclaude.tui.calls import Calls
 from teleclaude.tui.first_look import first_look
+from teleclaude.tui.keymap import terminal_keys
 from teleclaude.tui.keys import ESC_DELAY, KeyReader
 from teleclaude.tui.log_file import log_to
 from teleclaude.tui.screen import Screen
@@ -74,6 +76,7 @@ class App:
             self._paint()
             with log_to(self._place.state):
                 self._reader.start()
+                threading.Thread(target=self._learn_keys, name="keys", daemon=True).start()
                 self._loop()
 
     def _loop(self) -> None:
@@ -205,6 +208,9 @@ class App:
         self._take_pushed()
 
     # Threads
+
+    def _learn_keys(self) -> None:
+        self._keys.learn(terminal_keys())
 
     def _tell(self, done: Done) -> None:
         self._told.append(done)

@@ -1,8 +1,8 @@
 """Bytes from the keyboard become keys. Pure: feed it bytes, take keys and pastes.
 
-Why not blessed's `inkey`: the import costs more than the whole time to the first painted row may be, it hands a
-paste over character by character, and it buffers where `select` cannot see it. What terminals send for the keys used
-here is the same everywhere (xterm, tmux, screen, the Linux console, rxvt differ in the few ways listed below).
+Why not blessed's `inkey`: it hands a paste over character by character, and it buffers where `select` cannot see it.
+What nearly all terminals send for the keys used here is listed below; what this one sends besides, blessed tells from
+terminfo (keymap.py, `learn`), once the first screen is painted.
 
 A lone ESC cannot be told from the beginning of a sequence until nothing follows: `pending` says that something
 is held back, and `flush` gives it, after `ESC_DELAY`.
@@ -52,6 +52,11 @@ class KeyReader:
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._is_pasting = False
+        self._learnt: dict[bytes, str] = {}
+
+    def learn(self, keys: dict[bytes, str]) -> None:
+        """Know these sequences too, by the names of their keys."""
+        self._learnt = keys
 
     @property
     def pending(self) -> bool:
@@ -116,6 +121,10 @@ class KeyReader:
             del self._buffer[: len(_PASTE_START)]
             self._is_pasting = True
             return []
+        for sequence, name in self._learnt.items():
+            if buffer.startswith(sequence):
+                del self._buffer[: len(sequence)]
+                return [Key(name)]
         for pattern in (_SEQUENCE, _STRING):
             match = pattern.match(buffer)
             if match:

@@ -88,7 +88,7 @@ def test_dead_pane_has_ended(tmux: TmuxServer, local: Start) -> None:
     tmux.new("keep")
     tmux("set-option", "-g", "remain-on-exit", "on")
     tmux.new("a", "sh", "-c", "exit 3")
-    session = here.wait(lambda s: s.tmux.name == "a" and s.status == "ended")
+    session = here.wait(lambda s: s.tmux.name == "a" and s.status == "ended" and s.status_reason != "")
     assert session.status_reason == "exit 3"
 
 

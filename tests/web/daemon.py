@@ -159,9 +159,12 @@ class Daemon:
             self._runner.start()
 
     def _run(self) -> None:
+        seen = 0
         while not self._done.is_set():
             try:
-                for request in self.sync.work(0, 0.2).requests:
+                work = self.sync.work(seen, 0.2)
+                seen = work.interest_version
+                for request in work.requests:
                     self.requests.append(request)
                     self.sync.finish(self._outcome(request))
             except TeleclaudeError:  # the cache is away

@@ -53,7 +53,7 @@ class Pane:
     id: str
     pid: int
     is_dead: bool
-    exit_status: int
+    exit_status: int | None  # None until tmux knows it, a little after the pane is dead
     signal: int
     is_active: bool  # in its window
     is_current: bool  # its window, in its session
@@ -117,7 +117,7 @@ class PaneReader:
         if len(fields) != _COUNT or not fields[2].startswith(b"%"):
             return None
         session, window, pane = (_text(field) for field in fields[:3])
-        pid, dead, status, signal, active, current, attached, created, used, changed = map(_number, fields[3:13])
+        pid, dead, _, signal, active, current, attached, created, used, changed = map(_number, fields[3:13])
         tty, name, title, command, path, mark = fields[13:]
         return Pane(
             session=session,
@@ -125,7 +125,7 @@ class PaneReader:
             id=pane,
             pid=pid,
             is_dead=bool(dead),
-            exit_status=status,
+            exit_status=int(fields[4]) if fields[4].isdigit() else None,
             signal=signal,
             is_active=bool(active),
             is_current=bool(current),

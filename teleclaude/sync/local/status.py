@@ -28,7 +28,7 @@ class Evidence:
     title: str
     command: str
     is_dead: bool = False
-    exit_status: int = 0
+    exit_status: int | None = None
     signal: int = 0
     at_prompt: bool = False
     age: float | None = None
@@ -47,7 +47,8 @@ class State:
 def judge(seen: Evidence) -> State:
     """Give the state that the evidence supports."""
     if seen.is_dead:
-        return State("ended", f"signal {seen.signal}" if seen.signal else f"exit {seen.exit_status}")
+        told = "" if seen.exit_status is None else f"exit {seen.exit_status}"
+        return State("ended", f"signal {seen.signal}" if seen.signal else told)
     if seen.agent in {"shell", "other"}:
         return State("idle") if seen.at_prompt else State("working", seen.command)
     marked = _marked(seen.title)

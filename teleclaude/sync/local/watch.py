@@ -24,7 +24,7 @@ from teleclaude.core.errors import PeerError, TeleclaudeError
 from teleclaude.sync.local.imsg import OtherProtocol
 from teleclaude.sync.local.notifier import ClientWatch, Notifier, SocketWatch
 from teleclaude.sync.local.panes import Look, PaneReader, Server
-from teleclaude.sync.local.schedule import LookSchedule
+from teleclaude.sync.local.schedule import SAFETY, LookSchedule
 from teleclaude.sync.local.tmux import DIRECT_VERSIONS, NoServer, NotInstalled, NotTaking, Query, Tmux
 from teleclaude.sync.local.ttys import Ttys
 
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 HUNG_AFTER = 2.0  # seconds without an answer
 ASK_AGAIN_AFTER = 30.0  # a question to a hung server is left standing that long, and answered when it wakes
 FAILURES = 3  # looks in a row that failed, until it is said
-BLIND_SAFETY = 1.0  # seconds between looks where the system grants no watches
+BLIND_SAFETY = 1.0  # seconds between looks where not all changes are told of
 FOLLOW_UP = 0.350  # seconds
 NOTIFIER_PAUSE = 1.0  # seconds between two starts of the notifier
 
@@ -65,7 +65,7 @@ class TmuxWatch:
         self._query: Query | None = None
         self._asked_at = 0.0
         self._failures = 0
-        self._runs: frozenset[tuple[str, str]] = frozenset()
+        self._runs: frozenset[tuple[str, str, int | None]] = frozenset()
         self._clients = ClientWatch()
         self._register(self.ttys.fileno(), self._on_tty)
         self._register(self._socket.fileno(), self._on_socket)
@@ -130,7 +130,7 @@ class TmuxWatch:
 
     def _begin(self, now: float) -> None:
         self._schedule.began(now)
-        self._schedule.safety = BLIND_SAFETY if self.ttys.is_blind else self._schedule.safety
+        self._schedule.safety = SAFETY if self._is_told() else BLIND_SAFETY
         self.begun += 1
         self._asked_at = now
         try:
@@ -184,10 +184,11 @@ class TmuxWatch:
 
     def _follow_up(self, look: Look) -> None:
         """Look again a little after something was started: a shell or a script may start something else, silently."""
-        runs = frozenset((pane.id, pane.command) for pane in look.panes)
+        # A pane that is dead is told before its exit status is.
+        runs = frozenset((pane.id, pane.command, pane.is_dead and pane.exit_status) for pane in look.panes)
         if runs != self._runs:
             self._runs = runs
-            self._schedule.trigger(time.monotonic() + FOLLOW_UP)
+            self._follow_at = time.monotonic() + FOLLOW_UP
         self._clients.note(look.server.pid, is_attached=any(pane.attached for pane in look.panes), now=time.monotonic())
 
     def _meet(self, server: Server) -> None:
@@ -245,7 +246,7 @@ class TmuxWatch:
 
     def _ensure_notifier(self) -> None:
         now = time.monotonic()
-        if self._notifier is not None or now < self._notifier_after:
+        if self._notifier is not None or now < self._notifier_after or not self.tmux.direct:
             return
         self._notifier_after = now + NOTIFIER_PAUSE
         try:
@@ -255,6 +256,10 @@ class TmuxWatch:
             return
         self._register(self._notifier.fileno(), self._on_notifier)
         # What changed between the look and the notifier's start is seen by the look that its first words trigger.
+
+    def _is_told(self) -> bool:
+        """Tell whether all that can tell of a change does. A forked tmux cannot (imsg.py, control_opening)."""
+        return not self.ttys.is_blind and (self.server is None or self.tmux.direct)
 
     def _end_notifier(self) -> None:
         if self._notifier is not None:

@@ -125,7 +125,7 @@ class PaneReader:
             id=pane,
             pid=pid,
             is_dead=bool(dead),
-            exit_status=int(fields[4]) if fields[4].isdigit() else None,
+            exit_status=int(fields[5]) if fields[5].isdigit() else None,
             signal=signal,
             is_active=bool(active),
             is_current=bool(current),

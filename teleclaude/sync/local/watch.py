@@ -66,6 +66,7 @@ class TmuxWatch:
         self._asked_at = 0.0
         self._failures = 0
         self._runs: frozenset[tuple[str, str, int | None]] = frozenset()
+        self._follow_at: float | None = None
         self._clients = ClientWatch()
         self._register(self.ttys.fileno(), self._on_tty)
         self._register(self._socket.fileno(), self._on_socket)
@@ -82,7 +83,9 @@ class TmuxWatch:
             self._heard(heard)
 
     def _heard(self, ttys: list[str]) -> None:
-        self._schedule.trigger(time.monotonic())
+        now = time.monotonic()
+        self._schedule.trigger(now)
+        self._follow_at = now + FOLLOW_UP
         self.on_output(ttys)
 
     def _on_socket(self) -> None:
@@ -104,6 +107,9 @@ class TmuxWatch:
             self._heard(rested)
         if self._clients.is_due(now) and self._clients.have_changed(now):
             self._schedule.trigger(now, urgent=True)
+        if self._follow_at is not None and now >= self._follow_at:
+            self._follow_at = None
+            self._schedule.trigger(now)
         if self._query is not None:
             self._check_patience(now)
         elif now >= self._schedule.due():
@@ -115,7 +121,7 @@ class TmuxWatch:
             due = self._schedule.due()
         else:
             due = self._asked_at + (ASK_AGAIN_AFTER if self.state == "hung" else HUNG_AFTER)
-        others = (self.ttys.next_due(), self._clients.next_due())
+        others = (self.ttys.next_due(), self._clients.next_due(), self._follow_at)
         return min([due, *(other for other in others if other is not None)])
 
     def close(self) -> None:
@@ -183,7 +189,7 @@ class TmuxWatch:
         self.done = self.begun
 
     def _follow_up(self, look: Look) -> None:
-        """Look again a little after something was started: a shell or a script may start something else, silently."""
+        """Look again a little after the last that was heard or started: a shell or a script goes on silently."""
         # A pane that is dead is told before its exit status is.
         runs = frozenset((pane.id, pane.command, pane.is_dead and pane.exit_status) for pane in look.panes)
         if runs != self._runs:

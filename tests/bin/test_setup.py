@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 VERSION = f"teleclaude {__version__}\n"
 TOOLS = "sh awk cat chmod cmp cp dirname env flock grep id ln mkdir mktemp mv readlink rm tail uname".split()  # noqa: SIM905
 
+NO_COMPILE = {"PIP_NO_COMPILE": "1"}  # the packages are for one start only
 OFFLINE = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "", "PIP_CONFIG_FILE": "/dev/null"}
 
 
@@ -68,7 +69,7 @@ def run(
     """Run a script of bin/."""
     return subprocess.run(
         [str(script), *words],
-        env={**os.environ, **(environ or {})},
+        env={**os.environ, **NO_COMPILE, **(environ or {})},
         cwd="/",
         user=user,
         group=user,
@@ -154,13 +155,16 @@ def test_interrupted_crowded_changed_and_moved(folder: Path) -> None:
     """A first run that was killed is repaired by the next; two at once make one environment; a moved one is remade."""
     root = clone(folder / "x")
     script = root / "bin/teleclaude"
-    with subprocess.Popen([script, "--version"], stderr=subprocess.DEVNULL, start_new_session=True) as first:
+    environ = {**os.environ, **NO_COMPILE}
+    with subprocess.Popen(
+        [script, "--version"], stderr=subprocess.DEVNULL, start_new_session=True, env=environ
+    ) as first:
         until((root / ".venv/.installing").exists, 60)
         os.killpg(first.pid, signal.SIGKILL)
     assert (root / ".venv/.unfinished").exists()
 
     crowd = [
-        subprocess.Popen([script, "--version"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        subprocess.Popen([script, "--version"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environ)
         for _ in range(3)
     ]
     said = [process.communicate(timeout=280) for process in crowd]

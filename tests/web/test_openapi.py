@@ -25,7 +25,7 @@ HURRY = settings(
     deadline=None,
     derandomize=True,
     phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=list(HealthCheck),  # pyright: ignore[reportArgumentType]  # it iterates like an Enum
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.function_scoped_fixture],  # pyright: ignore[reportArgumentType]  # it iterates like an Enum
 )
 
 

@@ -13,7 +13,7 @@ from teleclaude.core.records import Computer, Project, Todo
 from teleclaude.core.requests import Args, Refresh, Watch
 from tests.wait import until
 from tests.web.daemon import LOCAL, Daemon, session
-from tests.web.http import raw
+from tests.web.http import connected, raw, until_closed
 from tests.web.ws import Peer
 
 
@@ -251,6 +251,17 @@ def test_a_goodbye_is_answered_at_once(web: Daemon) -> None:
     assert peer.connection.close_code == 1000
     with pytest.raises(ConnectionClosed):
         peer.connection.send("x")
+
+
+def test_the_server_ends_the_connection_after_a_goodbye(web: Daemon) -> None:
+    """It does not wait for the client to do it, so its descriptor is free again."""
+    handshake = (
+        b"GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    )
+    with connected(web.api) as sock:
+        sock.sendall(handshake + b"\x88\x82\0\0\0\0\x03\xe8")
+        assert until_closed(sock).endswith(b"\x88\x02\x03\xe8")
 
 
 def test_a_frame_in_the_packet_of_the_handshake_counts(web: Daemon) -> None:

@@ -34,18 +34,15 @@ class Commanding:
         asking.answered = self._answered
         asking.clock_told = self._clock_told
 
-    def submit(self, request: Request, now: float) -> None:
+    def submit(self, request: Request) -> None:
         """Take a command for another computer."""
         try:
             if isinstance(request.args, Refresh):
                 self._refresh(request)
-                return
-            peer = self._target(request.computer)
-            sent = self.outstanding.add(request)
-            if peer.clock.error(now) <= EXACT:
-                self._send(sent, peer)
             else:
-                self._ask_time(peer, now)
+                self._target(request.computer)
+                self.outstanding.add(request)
+            self._sweep_at = 0.0
         except TeleclaudeError as error:
             self._ground.desk.finish(failed(request.id, error))
 
@@ -80,20 +77,24 @@ class Commanding:
             sent.epoch = ""
         self._sweep_at = 0.0
 
+    def expire(self) -> None:
+        """Let deadlines take effect."""
+        for outcome in self.outstanding.expire(time.monotonic()):
+            self._ground.desk.finish(outcome)
+        self._end_refreshes(time.monotonic())
+
     def due(self, now: float) -> None:
-        """Let deadlines take effect, and send what was held back."""
+        """Let deadlines take effect, and send what was not sent yet, if the other's clock is known."""
         if now < self._sweep_at:
             return
         self._sweep_at = now + SWEEP_EVERY
-        for outcome in self.outstanding.expire(time.monotonic()):
-            self._ground.desk.finish(outcome)
+        self.expire()
         for sent in self.outstanding.all():
             peer = None if sent.epoch else self._ground.roster.online(sent.request.computer)
             if peer and peer.clock.error(now) <= EXACT:
                 self._send(sent, peer)
             elif peer:
                 self._ask_time(peer, now)
-        self._end_refreshes(time.monotonic())
 
     # The clock of the other computer.
 
@@ -122,7 +123,6 @@ class Commanding:
             peer.name,
             Command(fresh=self._ground.fresh(peer, now, left), args=args),
             request.id,
-            keep_until=now + left,
             then=lambda answer: self._handed(sent, answer),
             on_try=lambda: setattr(sent, "handed", True),
         )
@@ -143,6 +143,12 @@ class Commanding:
     def _end(self, outcome: Outcome) -> None:
         self.outstanding.fail(outcome.id)
         self._ground.desk.finish(outcome)
+
+    def fail_unsent(self, reason: str) -> None:
+        """End those that were not handed over: there is no way to the others for longer than a moment."""
+        for sent in self.outstanding.all():
+            if not sent.handed:
+                self._end(self.outstanding.given_up(sent, reason))
 
     def fail_all(self, reason: str) -> None:
         """End all that is under way: this half stops."""

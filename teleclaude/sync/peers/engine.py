@@ -39,6 +39,7 @@ TURN = 1.0  # seconds, at most, between looks at the clock
 BUSY_TURN = 0.2  # the same while clients here look, or wait
 SLEPT = 10.0  # seconds between two turns that mean that the computer, or this process, was stopped
 RETRY_FIRST, RETRY_MOST = 0.2, 2.0  # seconds between tries to connect
+BLIP = 2.0  # seconds without Redis for which a command waits; after that it is refused at once
 STEPS_LIMIT = 2000  # steps that wait; readers wait when there are more
 
 
@@ -59,6 +60,7 @@ class Engine:
         self._backoff = Backoff(RETRY_FIRST, RETRY_MOST)
         self._retry_at = self._connected_at = 0.0
         self._is_up = False
+        self._down_since = 0.0
         self._trouble = f"connecting to Redis at {self._place}"
         self._last_turn = clock()
         self._unanswered = 0
@@ -106,8 +108,8 @@ class Engine:
 
     @property
     def trouble(self) -> str:
-        """Why the fleet cannot be reached now; empty when it can."""
-        return "" if self._is_up else self._trouble
+        """Why the fleet cannot be reached; empty when it can, or could a moment ago."""
+        return "" if self._is_up or clock() - self._down_since <= BLIP else self._trouble
 
     def set_interest(self, interest: Mapping[str, list[Kind]]) -> None:
         """Say all that clients here look at. Never waits."""
@@ -126,7 +128,7 @@ class Engine:
             error = Unavailable(f"{request.computer or 'the fleet'} cannot be reached: {self.trouble}")
             self.ground.desk.finish(failed(request.id, error))
             return
-        self.post(lambda: self.fleet.commanding.submit(request, clock()))
+        self.post(partial(self.fleet.commanding.submit, request))
 
     def everything(self) -> list[wire.Op]:
         """All that is known of other computers, as writes for a new cache."""
@@ -159,7 +161,8 @@ class Engine:
             self._notice_sleep(now)
             for step in steps:
                 step()
-            self.fleet.expire(now, connected_for=now - self._connected_at if self._is_up else -1.0)
+            connected_for = now - self._connected_at if self._is_up else -1.0
+            self.fleet.expire(now, connected_for=connected_for, trouble=self.trouble)
             self._namesake.expire(now)
         if not self._is_up and clock() >= self._retry_at:
             self._connect()
@@ -256,6 +259,7 @@ class Engine:
 
     def _drop_link(self, reason: str) -> None:
         with self._lock:
+            self._down_since = clock() if self._is_up else self._down_since
             self._is_up = False
             self._trouble = reason
         self._messages.down()

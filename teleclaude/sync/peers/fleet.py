@@ -71,14 +71,18 @@ class Fleet:
     def due(self, now: float) -> float:
         """Put into the outbox all that is due; give the seconds until more is."""
         clients, watched = bool(self.asking.interest), bool(self.serving.subscribers)
+        self.ground.try_again(now)
         due_in = self.pulse.due(now, clients=clients, watched=watched)
         self.serving.due(now)
         self.commanding.due(now)
         self.asking.due(now)
         return max(0.0, due_in)
 
-    def expire(self, now: float, *, connected_for: float) -> None:
-        """Let leases run out; forget who is long gone. `connected_for`: seconds; below 0: not connected."""
+    def expire(self, now: float, *, connected_for: float, trouble: str) -> None:
+        """Let leases run out; forget who is long gone. `connected_for`: seconds; below 0: not connected.
+
+        `trouble`: why there has been no connection for longer than a moment.
+        """
         for peer in self.ground.roster.expire(now):
             self._offline(peer)
         if connected_for > FORGET_AFTER_LOOK:
@@ -86,7 +90,9 @@ class Fleet:
                 self.asking.replicas.forget(name)
                 self._shown.pop(name, None)
         if connected_for < 0:
-            self.commanding.due(now)
+            self.commanding.expire()
+        if trouble:
+            self.commanding.fail_unsent(f"the fleet cannot be reached: {trouble}")
 
     # What clients here do.
 

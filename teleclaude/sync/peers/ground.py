@@ -17,6 +17,7 @@ from teleclaude.cache import wire
 from teleclaude.core.requests import Outcome, Request
 from teleclaude.core.settings import Settings
 from teleclaude.sync.owned import OwnRecords
+from teleclaude.sync.peers.clocks import now as clock
 from teleclaude.sync.peers.connection import Command, Value
 from teleclaude.sync.peers.keys import INBOX_LENGTH, INBOX_TTL, MESSAGES_LENGTH, OUTPUT_TTL, Keys
 from teleclaude.sync.peers.roster import Peer, Roster
@@ -42,6 +43,7 @@ NUMBERS = (
     "commands_refused",
     "refused_by_redis",
 )
+RETRY_EVERY = 1.0  # seconds between tries to write under a key that holds something else
 KEPT_LIMIT = 2000  # commands that wait for Redis to come back
 
 
@@ -116,6 +118,8 @@ class Ground:
     outbox: Outbox = field(default_factory=Outbox)
     numbers: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(NUMBERS, 0)))
 
+    deferred: list[tuple[float, Callable[[], None]]] = field(default_factory=list)
+
     def __post_init__(self) -> None:
         """Make the roster."""
         self.roster = Roster(self.me)
@@ -136,7 +140,6 @@ class Ground:
         body: Body,
         message_id: str = "",
         *,
-        keep_until: float = 0.0,
         then: Then | None = None,
         on_try: Callable[[], None] | None = None,
     ) -> None:
@@ -144,12 +147,12 @@ class Ground:
         blob = self.seal.seal(name, body, message_id)
         key = self.keys.messages(name)
         command: tuple[Value, ...] = ("XADD", key, "MAXLEN", "~", MESSAGES_LENGTH, "*", "m", blob)
-        self.outbox.put(*command, then=then, keep_until=keep_until, on_try=on_try)
+        self.outbox.put(*command, then=then, on_try=on_try)
 
-    def push(self, name: str, blob: bytes, *, expire: bool) -> None:
+    def push(self, name: str, blob: bytes, *, expire: bool, then: Then | None = None) -> None:
         """Put a sealed message into another computer's inbox."""
         key = self.keys.inbox(name)
-        self.outbox.put("XADD", key, "MAXLEN", "~", INBOX_LENGTH, "*", "m", blob, then=self.noted)
+        self.outbox.put("XADD", key, "MAXLEN", "~", INBOX_LENGTH, "*", "m", blob, then=then or self.noted)
         if expire:
             self.outbox.put("EXPIRE", key, INBOX_TTL)
 
@@ -163,9 +166,30 @@ class Ground:
         blob = self.seal.seal(name, body)
         inbox = self.keys.inbox(name)
         self.outbox.put("SET", self.keys.output(name, request_id), blob, "EX", OUTPUT_TTL, keep_until=until)
+        self._note_answer(inbox, request_id, until)
+
+    def _note_answer(self, inbox: str, request_id: str, until: float) -> None:
+        def written(answer: Any) -> None:
+            self.noted(answer)
+            if isinstance(answer, Exception):
+                self.deferred.append((clock() + RETRY_EVERY, again))
+
+        def again() -> None:
+            if clock() < until:
+                self._note_answer(inbox, request_id, until)
+
         note: tuple[Value, ...] = ("XADD", inbox, "MAXLEN", "~", INBOX_LENGTH, "*", "a", request_id)
-        self.outbox.put(*note, keep_until=until, then=self.noted)
+        self.outbox.put(*note, keep_until=until, then=written)
         self.outbox.put("EXPIRE", inbox, INBOX_TTL, keep_until=until)
+
+    def try_again(self, now: float) -> None:
+        """Do what was put off, once its time has come."""
+        waiting, self.deferred = self.deferred, []
+        for at, step in waiting:
+            if at <= now:
+                step()
+            else:
+                self.deferred.append((at, step))
 
     def noted(self, answer: Any) -> None:
         """Take the answer to a command whose failure concerns one key of another computer only."""

@@ -222,17 +222,15 @@ class InboxReader(Reader):
             self.prepare(line)  # nothing for so long: is it still the same stream?
             return
         raw = found[0][1]
-        blobs = self._with_answers(line, [_fields(fields) for _, fields in raw])
-        if blobs:
-            self._receive(blobs)
-        self.position = raw[-1][0]  # only now: what was not handed over is read again
-
-    def _with_answers(self, line: Connection, entries: list[dict[bytes, bytes]]) -> list[bytes]:
+        entries = [_fields(fields) for _, fields in raw]
         notes = [entry[b"a"].decode("ascii", "replace") for entry in entries if b"a" in entry]
         keys = [self._keys.output(self._me, note) for note in notes]
-        answers = iter(line.pipeline([("GETDEL", key) for key in keys]))
+        answers = iter(line.pipeline([("GET", key) for key in keys]))
         blobs = [next(answers) if b"a" in entry else entry.get(b"m", b"") for entry in entries]
-        return [blob for blob in blobs if isinstance(blob, bytes)]
+        if blobs:
+            self._receive([blob for blob in blobs if isinstance(blob, bytes)])
+        self.position = raw[-1][0]  # only now, and the answers go only now: what was not handed over is read again
+        line.pipeline([("DEL", key) for key in keys])
 
 
 def last_id(line: Connection, key: str) -> bytes:

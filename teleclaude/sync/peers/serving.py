@@ -7,6 +7,10 @@ import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import msgspec
 
 from teleclaude.cache import wire
 from teleclaude.core.errors import Refused, TeleclaudeError, Unavailable
@@ -15,7 +19,7 @@ from teleclaude.core.requests import Outcome, Refresh, Request, Watch, check, fa
 from teleclaude.sync.owned import OWN_KINDS, OwnChange
 from teleclaude.sync.peers import allow
 from teleclaude.sync.peers.clocks import now as clock
-from teleclaude.sync.peers.ground import Ground, RunLocal
+from teleclaude.sync.peers.ground import RETRY_EVERY, Ground, RunLocal
 from teleclaude.sync.peers.guard import Guard
 from teleclaude.sync.peers.journal import Journal
 from teleclaude.sync.peers.runner import Runner
@@ -59,6 +63,7 @@ class Serving:
         self._watchers = Watchers()
         self._screens: dict[str, wire.OutputFrame] = {}
         self._running: set[bytes] = set()
+        self._missed: set[str] = set()  # subscribers to whom a push was lost
         self._early: list[tuple[str, str, Pull]] = []  # pulls that came before this computer has looked at itself
         self.runner = Runner()
         self.greeted: Callable[[Envelope, Hello], None] = lambda _envelope, _hello: None
@@ -102,14 +107,26 @@ class Serving:
                 self._ground.numbers["events_pushed"] += 1
                 self._push(name, body, now)
 
-    def _push(self, name: str, body: object, now: float) -> None:
+    def _push(self, name: str, body: msgspec.Raw, now: float) -> None:
         expire = self.subscribers.inbox_expiry_due(name, now)
-        self._ground.push(name, self._ground.seal.seal(name, body), expire=expire)  # type: ignore[arg-type]
+        self._ground.push(name, self._ground.seal.seal(name, body), expire=expire, then=partial(self._pushed, name))
+
+    def _pushed(self, name: str, answer: Any) -> None:
+        """A push that Redis refused is lost: tell that subscriber how far this computer is, until it can be told."""
+        self._ground.noted(answer)
+        if isinstance(answer, Exception) and name not in self._missed:
+            self._missed.add(name)
+            self._ground.deferred.append((clock() + RETRY_EVERY, partial(self._tell_heads, name)))
+
+    def _tell_heads(self, name: str) -> None:
+        self._missed.discard(name)
+        if name in self.subscribers.names():
+            self._push(name, raw(Heads(heads=self._ground.own.heads())), clock())
 
     def connection_is_new(self) -> None:
         """Pushes may be lost: tell those who look how far this computer is."""
         for name in self.subscribers.names():
-            self._ground.push(name, self._ground.seal.seal(name, Heads(heads=self._ground.own.heads())), expire=True)
+            self._tell_heads(name)
 
     # Requests.
 

@@ -60,6 +60,7 @@ def _three_in_clients(entries: list[Entry]) -> Iterator[str]:
     """What was seen gone at its owner, and then by a client, never comes back to that client."""
     killed: set[str] = set()
     gone: defaultdict[str, set[str]] = defaultdict(set)
+    seen: defaultdict[str, set[str]] = defaultdict(set)  # what was never shown is not gone yet: it may still be told
     for entry in entries:
         if entry["what"] == "killed":
             killed.add(entry["session"])
@@ -67,7 +68,8 @@ def _three_in_clients(entries: list[Entry]) -> Iterator[str]:
             shown, client = set(entry["sessions"]), entry["client"]
             for session in gone[client] & shown:
                 yield f"3: {session} came back to {client}"
-            gone[client] |= killed - shown
+            seen[client] |= shown
+            gone[client] |= (killed & seen[client]) - shown
 
 
 def _five(entries: list[Entry]) -> Iterator[str]:

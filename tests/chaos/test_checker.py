@@ -85,8 +85,8 @@ FRAME = {"what": "frame", "client": "c", "connection": 1, "epoch": "e", "event":
 @pytest.mark.parametrize(
     ("entries", "promise"),
     [
-        ([{"what": "killed", "session": "s"}, _shown := {"what": "shown", "client": "c", "sessions": []},
-          {**_shown, "sessions": ["s"]}], "3:"),
+        ([_shown := {"what": "shown", "client": "c", "sessions": ["s"]}, {"what": "killed", "session": "s"},
+          {**_shown, "sessions": []}, _shown], "3:"),
         ([{"what": "read", "session": "s", "found": False}], "5:"),
         ([{**FRAME, "version": 5}, {**FRAME, "version": 4}], "6:"),
         ([{**FRAME, "version": 5, "whole": False}], "6:"),
@@ -104,8 +104,11 @@ def test_each_broken_promise_is_named(entries: list[dict[str, Any]], promise: st
 
 
 def test_what_is_allowed_is_not_reported() -> None:
-    """A session not yet gone, versions that stay or begin anew in a new epoch, an unknown outcome: all in order."""
+    """A session not yet gone, or told late, versions that stay or begin anew, an unknown outcome: all in order."""
     entries: list[dict[str, Any]] = [
+        {"what": "killed", "session": "late"},
+        {"what": "shown", "client": "c", "sessions": []},
+        {"what": "shown", "client": "c", "sessions": ["late"]},
         {"what": "killed", "session": "s"},
         {"what": "shown", "client": "c", "sessions": ["s"]},
         {"what": "shown", "client": "c", "sessions": []},

@@ -158,12 +158,20 @@ class Commands:
         with marks.held():
             pane, server = starting.new_session(self._local.tmux, name, folder, argv, _left(request.deadline))
             mark = marks.change(server, pane, agent=args.agent, title=args.title, mode=args.thinking_mode, ours=True)
-        self._show(request.deadline)
+        self._show_pane(pane, mark.id, request.deadline)
         told = self._first_message(pane, server, args, request.deadline) if args.message else {}
         record = self._own.get("sessions", mark.id)
         if record is None:
             raise Conflict(f"{args.agent} ended as soon as it was started")
         return {"session": msgspec.to_builtins(record), **told}
+
+    def _show_pane(self, pane: str, session_id: str, deadline: float) -> None:
+        """See a new pane, which may take a moment to become what it is to be, or its end."""
+        until = min(deadline, time.monotonic() + STEP_TIMEOUT)
+        self._show(deadline)
+        while not self._own.get("sessions", session_id) and self._local.has_pane(pane) and _left(until):
+            time.sleep(READY_EVERY)
+            self._show(deadline)
 
     def _server_path(self) -> str:
         """PATH of what runs in tmux: that of the server, not ours."""

@@ -109,6 +109,10 @@ class LocalHalf:
         """Tell of output in these panes more promptly than of that in others."""
         self._watch.ttys.watched = frozenset(tty for tty, pane in self._panes.items() if pane in panes)
 
+    def has_pane(self, pane: str) -> bool:
+        """Tell whether the last look showed this pane."""
+        return pane in self._panes.values()
+
     @property
     def state(self) -> tuple[str, str]:
         """How tmux is: a state of core.records.Service, and its reason."""
@@ -190,7 +194,8 @@ class LocalHalf:
         self._panes = {pane.tty: pane.id for pane in look.panes} if look else {}
         if look:
             self.marks.meet(server)
-            self._book.take(look, self._watch.ttys.wrote_at, time.monotonic())
+            if not self._book.take(look, self._watch.ttys.wrote_at, time.monotonic()):
+                self._watch.look_soon()
             self._write_marks()
         else:
             self._book.forget()

@@ -7,6 +7,7 @@ pane that writes all the time changes its record once in that time and not with 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -18,6 +19,7 @@ from teleclaude.sync.local.processes import Foreground, Foregrounds
 from teleclaude.sync.local.status import Evidence, State, judge, unmarked
 
 COARSE = 5.0  # seconds
+FORMING_FOR = 3.0  # seconds that a pane's process may take to become what it is to be
 _DELETED = " (deleted)"
 
 
@@ -70,13 +72,17 @@ class SessionBook:
         """Forget all panes: no server runs, or another."""
         self._seen, self._of, self._memory, self._inputs = [], {}, {}, {}
 
-    def take(self, look: Look, wrote_at: Callable[[str], float], now: float) -> None:
-        """Take a look. `wrote_at` gives the time of a terminal's last output seen; `now`: monotonic."""
+    def take(self, look: Look, wrote_at: Callable[[str], float], now: float) -> bool:
+        """Take a look. `wrote_at` gives the time of a terminal's last output seen; `now`: monotonic.
+
+        False when a pane is left out that tmux is still making: look again soon.
+        """
         self._host = look.server.host
         panes = _once_each(look.panes)
         alone = _alone_in_window(panes)
         everything = [self._look_at(pane, wrote_at(pane.tty), pane.window in alone, now) for pane in panes]
-        shown = worth_showing(everything, look.panes)
+        whole = [seen for seen in everything if not self._is_forming(seen)]
+        shown = worth_showing(whole, look.panes)
         self._of = self._marks.see(seen.pane for seen in shown)
         self._seen = [seen for seen in shown if seen.pane.id in self._of]
         self._marks.keep(pane.id for pane in panes)
@@ -84,6 +90,15 @@ class SessionBook:
         ids = {pane.id for pane in panes}
         self._memory = {pane: known for pane, known in self._memory.items() if pane in ids}
         self._inputs = {pane: when for pane, when in self._inputs.items() if pane in ids}
+        return len(whole) == len(everything)
+
+    def _is_forming(self, seen: _Seen) -> bool:
+        """Tell whether a pane's process is so new that it has not become its program, nor entered its folder."""
+        pane = seen.pane
+        if pane.is_dead or self._memory[pane.id].record:
+            return False
+        age = time.time() - seen.runs.created if seen.runs.created else FORMING_FOR
+        return (pane.command in {"", "tmux"} or not pane.path) and age < FORMING_FOR
 
     def _look_at(self, pane: Pane, wrote: float, is_alone: bool, now: float) -> _Seen:
         memory = self._memory.setdefault(pane.id, _Memory())

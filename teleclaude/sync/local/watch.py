@@ -77,6 +77,10 @@ class TmuxWatch:
         """Look as soon as no other look is under way."""
         self._schedule.at_once(time.monotonic())
 
+    def look_soon(self) -> None:
+        """Look again as soon as looks may follow one another."""
+        self._schedule.trigger(time.monotonic(), urgent=True)
+
     def _on_tty(self) -> None:
         heard = self.ttys.receive_events(time.monotonic())
         if heard:

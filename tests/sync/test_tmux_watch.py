@@ -83,7 +83,7 @@ def test_exit_of_a_program_is_seen(tmux: TmuxServer, local: Start) -> None:
 
 
 def test_dead_pane_has_ended(tmux: TmuxServer, local: Start) -> None:
-    """A pane that remains after its program ended says so, with the exit status where tmux has it; never a wrong one."""
+    """A pane that remains after its program ended says so, with the exit status if tmux has it, never a wrong one."""
     here = local()
     tmux.new("keep")
     tmux("set-option", "-g", "remain-on-exit", "on")

@@ -232,12 +232,12 @@ def test_something_else_under_the_inbox_for_a_moment(node: MakeNode, server: Red
     """A push that Redis refuses is lost, and its subscriber is told soon that it was, though nothing else happens."""
     near, far = pair(node)
     inbox = "teleclaude:session_events:{near}"
-    server.run("SET", inbox, "not a stream")
+    server.run("SET", inbox, "not a stream", "EX", 2)
     far.sessions("two")
     until(lambda: far.half.counters["refused_by_redis"] > 0)
     request = command("near")
     far.half.submit(request)
-    server.run("DEL", inbox)
+    until(lambda: server.run("TYPE", inbox) != "string")  # nobody prolonged its life
     until(lambda: near.titles("far") == ["two"])
     assert far.ended(request).status == "ok"
     assert_whole(near, far, "two")

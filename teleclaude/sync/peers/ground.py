@@ -44,6 +44,7 @@ NUMBERS = (
     "refused_by_redis",
 )
 RETRY_EVERY = 1.0  # seconds between tries to write under a key that holds something else
+TOLD_EVERY = 30.0  # seconds between lines in the log on that
 KEPT_LIMIT = 2000  # commands that wait for Redis to come back
 
 
@@ -123,6 +124,7 @@ class Ground:
     def __post_init__(self) -> None:
         """Make the roster."""
         self.roster = Roster(self.me)
+        self._told_until = 0.0
 
     @property
     def me(self) -> str:
@@ -152,9 +154,13 @@ class Ground:
     def push(self, name: str, blob: bytes, *, expire: bool, then: Then | None = None) -> None:
         """Put a sealed message into another computer's inbox."""
         key = self.keys.inbox(name)
-        self.outbox.put("XADD", key, "MAXLEN", "~", INBOX_LENGTH, "*", "m", blob, then=then or self.noted)
-        if expire:
-            self.outbox.put("EXPIRE", key, INBOX_TTL)
+
+        def written(answer: Any) -> None:
+            (then or self.noted)(answer)
+            if expire and not isinstance(answer, Exception):
+                self.outbox.put("EXPIRE", key, INBOX_TTL)  # not before: what is refused is not ours to keep alive
+
+        self.outbox.put("XADD", key, "MAXLEN", "~", INBOX_LENGTH, "*", "m", blob, then=written)
 
     def answer(self, name: str, request_id: str, body: Body, now: float) -> None:
         """Leave an answer for its asker, and a note in its inbox.
@@ -173,6 +179,8 @@ class Ground:
             self.noted(answer)
             if isinstance(answer, Exception):
                 self.deferred.append((clock() + RETRY_EVERY, again))
+            else:
+                self.outbox.put("EXPIRE", inbox, INBOX_TTL, keep_until=until)
 
         def again() -> None:
             if clock() < until:
@@ -180,7 +188,6 @@ class Ground:
 
         note: tuple[Value, ...] = ("XADD", inbox, "MAXLEN", "~", INBOX_LENGTH, "*", "a", request_id)
         self.outbox.put(*note, keep_until=until, then=written)
-        self.outbox.put("EXPIRE", inbox, INBOX_TTL, keep_until=until)
 
     def try_again(self, now: float) -> None:
         """Do what was put off, once its time has come."""
@@ -195,4 +202,6 @@ class Ground:
         """Take the answer to a command whose failure concerns one key of another computer only."""
         if isinstance(answer, Exception):
             self.numbers["refused_by_redis"] += 1
-            log.warning("Redis refused a write for another computer: %s", str(answer)[:200])
+            if clock() >= self._told_until:
+                self._told_until = clock() + TOLD_EVERY
+                log.warning("Redis refused a write for another computer: %s", str(answer)[:200])

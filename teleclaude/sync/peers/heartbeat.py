@@ -19,7 +19,7 @@ from teleclaude.core.settings import is_name
 from teleclaude.sync.peers.claim import Name
 from teleclaude.sync.peers.clocks import now as clock
 from teleclaude.sync.peers.ground import Ground
-from teleclaude.sync.peers.keys import HEARTBEAT_TTL, INBOX_TTL
+from teleclaude.sync.peers.keys import HEARTBEAT_TTL
 from teleclaude.sync.peers.roster import Peer, Word
 from teleclaude.sync.peers.seal import EVERYBODY, Dropped
 from teleclaude.sync.peers.words import Envelope, Goodbye, Heartbeat, Hello
@@ -83,7 +83,7 @@ class Pulse:
         if self._is_bare and self._ground.own.me is not None:
             self.soon()
         if now >= self._beat_at:
-            self._write_beat(now, clients=clients)
+            self._write_beat(now)
         if now >= self._enter_at:
             self._enter_at = now + ENTER_EVERY
             self._ground.outbox.put("ZADD", self._ground.keys.computers, int(time.time()), self._ground.me)
@@ -116,7 +116,7 @@ class Pulse:
             beat=self.beat, home=self._home, heads=own.heads(), interested_in=self.interested_in, info=info
         )
 
-    def _write_beat(self, now: float, *, clients: bool) -> None:
+    def _write_beat(self, now: float) -> None:
         ground = self._ground
         self.beat += 1
         self._beat_at, self._last_beat = now + BEAT_EVERY, now
@@ -126,8 +126,6 @@ class Pulse:
         # GET tells what was there: nothing (somebody emptied Redis), or another's beat (somebody has this name too).
         written = partial(self._written, before, now)
         ground.outbox.put("SET", key, blob, "EX", HEARTBEAT_TTL, "GET", then=written)
-        if clients:
-            ground.outbox.put("EXPIRE", ground.keys.inbox(ground.me), INBOX_TTL)
 
     def _written(self, before: bytes, now: float, old: Any) -> None:
         if isinstance(old, Exception) or old == before:

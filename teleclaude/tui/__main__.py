@@ -6,6 +6,8 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from teleclaude.core.lean import import_msgspec
+
 if TYPE_CHECKING:
     from teleclaude.core.paths import Places
 
@@ -23,7 +25,7 @@ def main() -> int:
     if not (os.isatty(0) and os.isatty(1)):
         print("teleclaude-tui needs a terminal; for scripts there is `teleclaude sessions --json`", file=sys.stderr)  # noqa: T201
         return 1
-    _import_msgspec()
+    import_msgspec()
     from teleclaude.core.errors import TeleclaudeError
     from teleclaude.core.paths import places
 
@@ -41,21 +43,6 @@ def main() -> int:
     except Exception:  # noqa: BLE001  (the terminal is itself again: say what happened, and keep the traceback)
         return _crashed(place)
     return 0
-
-
-def _import_msgspec() -> None:
-    """Import msgspec without typing_extensions.
-
-    It looks there for names that this Python has in typing; finding them there too costs 13 ms, a seventh of all
-    imports before the first painted row.
-    """
-    if "typing_extensions" in sys.modules:
-        return
-    sys.modules["typing_extensions"] = None  # type: ignore[assignment]  # an import of it fails, and msgspec goes on
-    try:
-        import msgspec  # noqa: F401
-    finally:
-        del sys.modules["typing_extensions"]
 
 
 def _crashed(place: Places) -> int:

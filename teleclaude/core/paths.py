@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +15,8 @@ from typing import NamedTuple
 from teleclaude.core.errors import InvalidField
 
 SOCKET_PATH_LIMIT = 100  # bytes; the kernel takes 107, and a temporary name needs a few
+DEFAULT_TMUX_SOCKET = "default"  # what tmux calls its own
+_TMUX_SOCKET = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
 
 
 class Places(NamedTuple):
@@ -107,9 +110,14 @@ def _folder(env: Mapping[str, str], name: str) -> Path | None:
 
 def _tmux_socket(env: Mapping[str, str]) -> str:
     value = env.get("TELECLAUDE_TMUX_SOCKET", "")
-    if "/" in value or "\0" in value:
-        raise InvalidField("TELECLAUDE_TMUX_SOCKET", f"must be a name as in `tmux -L NAME`, not {value!r}")
+    if value and not is_tmux_socket(value):
+        raise InvalidField("TELECLAUDE_TMUX_SOCKET", f"must be a name as in `tmux -L NAME`, not {value[:80]!r}")
     return value
+
+
+def is_tmux_socket(name: str) -> bool:
+    """Tell whether this can be the name of a tmux socket: letters, digits, dots, dashes, underscores, 64 at most."""
+    return _TMUX_SOCKET.fullmatch(name) is not None
 
 
 def _platform(what: str) -> Path:

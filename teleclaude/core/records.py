@@ -37,6 +37,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
 class Computer(msgspec.Struct, frozen=True, kw_only=True):
     """A computer of the fleet. `counts` maps a session status to a number of sessions.
 
+    `tmux_socket`: name of the socket of the tmux that it watches, as in `tmux -L`; empty when it did not say.
     `awaited`: kinds that were asked of it and have not come yet; the reader's note, as `status` is.
     """
 
@@ -46,6 +47,7 @@ class Computer(msgspec.Struct, frozen=True, kw_only=True):
     is_local: bool = False
     user: str = ""
     host: str = ""
+    tmux_socket: str = ""
     role: str = ""
     platform: str = ""
     version: str = ""

@@ -11,13 +11,14 @@ import re
 import shlex
 import socket
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import msgspec
 
 from teleclaude.core.errors import SettingsError
-from teleclaude.core.paths import Places
+from teleclaude.core.paths import Places, is_tmux_socket
 
 NAME_LIMIT = 128
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -255,9 +256,21 @@ def _check(found: _File, text: str) -> None:
 
     if found.computer.name and not _NAME.fullmatch(found.computer.name):
         refuse("computer.name", _NAME_RULE)
-    if found.computer.host and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._:@%-]{0,252}", found.computer.host):
-        refuse("computer.host", "must be a host name or address, as given to ssh")
-    for name, profile in found.agents.items():
+    if found.computer.host and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._:%-]{0,252}", found.computer.host):
+        refuse("computer.host", "must be a host name or address, as given to ssh, without a user")
+    _check_agents(found.agents, refuse)
+    if found.fleet.forget_after <= 0:
+        refuse("fleet.forget_after", "must be a number of hours above 0")
+    if any(c in found.redis.prefix for c in "{}\0 \n") or len(found.redis.prefix) > NAME_LIMIT:
+        refuse("redis.prefix", "must be short and without braces, blanks or NUL")
+    if found.tmux.socket and not is_tmux_socket(found.tmux.socket):
+        refuse("tmux.socket", "must be a name as in `tmux -L NAME`: letters, digits, dots, dashes or underscores")
+    if found.api.tcp and not re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}", found.api.tcp):
+        refuse("api.tcp", 'must be "address:port", as "127.0.0.1:8420"')
+
+
+def _check_agents(agents: dict[str, AgentProfile], refuse: Callable[[str, str], None]) -> None:
+    for name, profile in agents.items():
         if not _NAME.fullmatch(name):
             refuse("agents", f"has the name {name[:40]!r}; it {_NAME_RULE}")
         try:
@@ -267,9 +280,3 @@ def _check(found: _File, text: str) -> None:
         else:
             if not argv and name != "shell":
                 refuse(f"agents.{name}.command", "must not be empty")
-    if found.fleet.forget_after <= 0:
-        refuse("fleet.forget_after", "must be a number of hours above 0")
-    if any(c in found.redis.prefix for c in "{}\0 \n") or len(found.redis.prefix) > NAME_LIMIT:
-        refuse("redis.prefix", "must be short and without braces, blanks or NUL")
-    if found.api.tcp and not re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}", found.api.tcp):
-        refuse("api.tcp", 'must be "address:port", as "127.0.0.1:8420"')

@@ -14,36 +14,41 @@ from typing import Literal
 import msgspec
 
 from teleclaude.core.errors import Conflict
+from teleclaude.core.paths import is_tmux_socket
 from teleclaude.core.records import Computer, Session, Tmux
+from teleclaude.core.text import one_line
 
 _HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:%-]{0,252}")
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}\$?")
 _IDS = (("session", r"\$\d+"), ("window", r"@\d+"), ("pane", r"%\d+"))
 
 
+# `-t`: a terminal there. At level ERROR ssh keeps quiet of a connection that ended well, and tells why one did not.
+_SSH_OPTIONS = ("-t", "-o", "ConnectTimeout=10", "-o", "LogLevel=ERROR")
+_STATUSES = {127: "no tmux is found there by ssh", 255: "ssh ended without a reason"}
+
+
 class Plan(msgspec.Struct, frozen=True):
     """A command to run. `takes_terminal`: it has the terminal until it ends; else it comes back at once.
 
-    `without`: environment variables that it must not see.
+    `says` is shown on the terminal that is given, until the command shows something itself.
     """
 
     argv: list[str]
     takes_terminal: bool
-    without: tuple[str, ...] = ()
+    says: str = ""
 
 
-def plan(session: Session, computer: Computer, environ: Mapping[str, str], socket: str, socket_path: str) -> Plan:
+def plan(session: Session, computer: Computer, environ: Mapping[str, str], socket_path: str = "") -> Plan:
     """Give the command that attaches to a session from here.
 
-    `socket`: name of this computer's tmux socket as in `tmux -L`, empty for tmux' default; `socket_path`: its path,
-    links resolved. Raises Conflict when it cannot be attached to.
+    `socket_path`: path of this computer's tmux socket, links resolved. Raises Conflict when it cannot be attached to.
     """
     _check(session.tmux)
+    tmux = ["tmux", "-u", *_socket(computer)]
     if not computer.is_local:
-        return Plan(
-            ["ssh", "-t", "--", _destination(computer), shlex.join(_attach(["tmux", "-u"], session.tmux))], True
-        )
-    tmux = ["tmux", "-u", *(["-L", socket] if socket else [])]
+        argv = ["ssh", *_SSH_OPTIONS, "--", _destination(computer), shlex.join(_attach(tmux, session.tmux))]
+        return Plan(argv, True, f"Connecting to {one_line(computer.name, 128)} (Ctrl-C gives up)")
     outer = environ.get("TMUX", "").rpartition(",")[0].rpartition(",")[0]
     if not outer:
         return Plan(_attach(tmux, session.tmux), True)
@@ -61,6 +66,28 @@ def where(environ: Mapping[str, str]) -> Literal["outside", "inside"]:
 
 def _attach(tmux: list[str], target: Tmux) -> list[str]:
     return [*tmux, "attach-session", "-t", target.session, *_select(target)]
+
+
+def _socket(computer: Computer) -> list[str]:
+    """Which tmux of a computer: the one it watches; tmux' default when it did not say."""
+    name = computer.tmux_socket
+    if name and not is_tmux_socket(name):
+        raise Conflict(f"{computer.name} names a tmux socket that cannot be one")
+    return ["-L", name] if name else []
+
+
+def failure(status: int, errors: str, computer: Computer) -> str:
+    """Why the command of a plan failed, of its exit status and what it wrote to standard error; empty: it did not."""
+    if status == 0:
+        return ""
+    lines = [line for line in errors.splitlines() if line.strip()]
+    if lines:
+        return one_line(lines[-1], 200)
+    if status < 0:
+        return f"attaching was interrupted (signal {-status})"
+    # What the shell and tmux of another computer write goes to the terminal that ssh made there, and is gone with it.
+    reason = _STATUSES.get(status, f"its tmux ended with status {status}; the session may have gone")
+    return f"{computer.name}: {reason}"
 
 
 def _select(target: Tmux) -> list[str]:

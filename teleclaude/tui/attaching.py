@@ -7,13 +7,14 @@ import subprocess
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+
+from msgspec.structs import replace
 
 from teleclaude.core.errors import TeleclaudeError
 from teleclaude.core.paths import Places
-from teleclaude.core.settings import load
-from teleclaude.core.text import one_line
-from teleclaude.tui.attach import Plan, plan
+from teleclaude.core.records import Computer
+from teleclaude.core.settings import load_in_force
+from teleclaude.tui.attach import Plan, failure, plan
 from teleclaude.tui.state import Attach, Done
 from teleclaude.tui.terminal import Terminal
 
@@ -21,9 +22,9 @@ from teleclaude.tui.terminal import Terminal
 def attach(call: Attach, place: Places, terminal: Terminal, while_away: Callable[[], None]) -> Done:
     """Run what attaches, and say how it ended. `while_away` is called again and again meanwhile."""
     try:
-        name = tmux_socket(place)
-        wanted = plan(call.session, call.computer, os.environ, name, socket_path(name))
-        reason = _run(wanted, terminal, while_away)
+        computer = _with_socket(call.computer, place)
+        wanted = plan(call.session, computer, os.environ, socket_path(computer.tmux_socket))
+        reason = failure(*_run(wanted, terminal, while_away), computer)
     except TeleclaudeError as error:
         return Done(call, code=error.code, reason=error.message)
     except OSError as error:
@@ -31,9 +32,11 @@ def attach(call: Attach, place: Places, terminal: Terminal, while_away: Callable
     return Done(call, code="internal" if reason else "", reason=reason)
 
 
-def tmux_socket(place: Places) -> str:
-    """Name of the daemon's tmux socket: the environment's, else that of the settings; empty for tmux' default."""
-    return place.tmux_socket or load(place.settings_file).tmux.socket
+def _with_socket(computer: Computer, place: Places) -> Computer:
+    """Fill in, for this computer, which tmux is watched, where its record does not say."""
+    if computer.tmux_socket or not computer.is_local:
+        return computer
+    return replace(computer, tmux_socket=place.tmux_socket or load_in_force(place).tmux.socket)
 
 
 def socket_path(name: str) -> str:
@@ -42,29 +45,22 @@ def socket_path(name: str) -> str:
     return os.path.realpath(Path(base) / f"tmux-{os.getuid()}" / (name or "default"))
 
 
-def _run(wanted: Plan, terminal: Terminal, while_away: Callable[[], None]) -> str:
-    """Run it. Gives why it failed, empty when it did not."""
-    environ = {key: value for key, value in os.environ.items() if key not in wanted.without}
+def _run(wanted: Plan, terminal: Terminal, while_away: Callable[[], None]) -> tuple[int, str]:
+    """Run it. Gives its exit status, and what it wrote to standard error."""
     with tempfile.TemporaryFile() as errors:
         if wanted.takes_terminal:
             terminal.leave()
         try:
-            status = _wait(subprocess.Popen(wanted.argv, env=environ, stderr=errors), while_away)
+            terminal.write(f"{wanted.says}\r\n".encode() if wanted.says else b"")
+            status = _wait(subprocess.Popen(wanted.argv, stderr=errors), while_away)
         finally:
             if wanted.takes_terminal:
                 terminal.enter()
-        return _reason(status, wanted.argv[0], errors)
+        errors.seek(0)
+        return status, errors.read(64 * 1024).decode(errors="replace")
 
 
 def _wait(process: subprocess.Popen[bytes], while_away: Callable[[], None]) -> int:
     while process.poll() is None:
         while_away()
     return int(process.returncode)
-
-
-def _reason(status: int, program: str, errors: IO[bytes]) -> str:
-    if status == 0:
-        return ""
-    errors.seek(0)
-    lines = [line for line in errors.read(64 * 1024).decode(errors="replace").splitlines() if line.strip()]
-    return one_line(lines[-1], 200) if lines else f"{program} ended with status {status}"

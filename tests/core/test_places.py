@@ -44,6 +44,8 @@ def test_without_it_the_runtime_folder_is_the_users() -> None:
         ("TELECLAUDE_STATE_DIR", "relative", "absolute path"),
         ("TELECLAUDE_RUNTIME_DIR", "/" + "x" * 100, "too long for a unix socket"),
         ("TELECLAUDE_TMUX_SOCKET", "/tmp/x", "must be a name"),
+        ("TELECLAUDE_TMUX_SOCKET", "..", "must be a name"),
+        ("TELECLAUDE_TMUX_SOCKET", "a;b", "must be a name"),
     ],
 )
 def test_a_wrong_place_is_refused_by_name(name: str, value: str, says: str) -> None:

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from teleclaude.core.records import Computer
+from teleclaude.core.text import has_control
 from teleclaude.sync.peers.roster import Roster, Word
 from teleclaude.sync.peers.words import Envelope, Heartbeat
 
@@ -63,12 +64,14 @@ def test_back_online_is_new_and_the_next_beat_is_not() -> None:
 
 
 def test_known_is_never_overwritten_by_nothing() -> None:
-    """A beat that does not tell user and host leaves them as they were, so attaching still works."""
+    """A beat that does not tell user, host and tmux leaves them as they were, so attaching still works."""
     roster = Roster("near")
-    heard(roster, 0.0, 1, user="anna", host="far.lan")
+    heard(roster, 0.0, 1, user="anna", host="far.lan", tmux_socket="own")
     heard(roster, 1.0, 2)
     record = roster.peers["far"].record()
-    assert (record.user, record.host) == ("anna", "far.lan")
+    assert (record.user, record.host, record.tmux_socket) == ("anna", "far.lan", "own")
+    heard(roster, 2.0, 3, tmux_socket="default")
+    assert roster.peers["far"].record().tmux_socket == "default"
 
 
 def test_a_goodbye_counts_once_and_an_old_one_does_not() -> None:
@@ -103,3 +106,12 @@ def test_shown_as_the_reader_sees_it() -> None:
     )
     roster.expire(60.0)
     assert roster.peers["far"].record(("sessions",)).awaited == ()
+
+
+def test_what_a_computer_says_of_itself_is_bounded_and_safe() -> None:
+    """No text in a heartbeat is long, or acts on a terminal."""
+    roster = Roster("near")
+    heard(roster, 0.0, 1, host="h" * 10_000, tmux_socket="a\nb\x1b[2J", role="\x1b]52;c;x\x07", user="u\u202e")
+    found = roster.peers["far"].record()
+    assert len(found.host) == 256
+    assert not any(has_control(text) for text in (found.host, found.tmux_socket, found.role, found.user))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import signal
 import subprocess
 from collections.abc import Callable
 
 import pytest
 
+from teleclaude.core.settings import parse
 from tests.sync.conftest import Local, TmuxServer
 from tests.wait import until
 
@@ -194,3 +196,16 @@ def test_forked_looks(tmux: TmuxServer, local: Start, monkeypatch: pytest.Monkey
     until(lambda: not here.sessions())
     tmux("kill-server")
     until(lambda: here.state() == "off")
+
+
+def test_which_tmux_is_told(tmux: TmuxServer, local: Start) -> None:
+    """The computer's record names the socket that is watched, after a reload the new one; the user is the process' own.
+
+    The environment's user may be another's (su, sudo), and ssh would lead to that one's tmux.
+    """
+    here = local()
+    assert here.own.me is not None
+    assert here.own.me.tmux_socket == tmux.name
+    assert here.own.me.user == pwd.getpwuid(os.geteuid()).pw_name
+    here.half.reload(parse(""), tmux.name + "-other")
+    until(lambda: here.own.me and here.own.me.tmux_socket == tmux.name + "-other")

@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from teleclaude.core.errors import Conflict
 from teleclaude.core.records import Computer, Session, Tmux
-from teleclaude.tui.attach import Plan, plan
+from teleclaude.tui.attach import Plan, failure, plan
 from teleclaude.tui.attaching import socket_path
 from tests.machine import Machine
 from tests.terminal import Terminal
@@ -32,7 +33,8 @@ def at(computer: str = "here", **ids: str) -> Session:
 
 def planned(session: Session, computer: Computer, tmux: str = "", socket: str = "") -> Plan:
     """A plan with the daemon's tmux at /tmp/tmux-0/default."""
-    return plan(session, computer, {"TMUX": tmux} if tmux else {}, socket, "/tmp/tmux-0/default")
+    computer = replace(computer, tmux_socket=socket)
+    return plan(session, computer, {"TMUX": tmux} if tmux else {}, "/tmp/tmux-0/default")
 
 
 def test_outside_of_tmux_the_terminal_is_given_to_tmux() -> None:
@@ -66,14 +68,43 @@ def test_a_local_session_is_never_opened_by_ssh() -> None:
 
 def test_a_remote_session_goes_through_ssh_word_by_word() -> None:
     """The remote shell gets quoted words; host and user come from the computer's record."""
-    found = planned(at("raspi"), THERE)
+    found = planned(at("raspi"), THERE, socket="theirs")
     assert found.takes_terminal
-    assert found.argv[:4] == ["ssh", "-t", "--", "pi@raspi.lan"]
-    assert len(found.argv) == 5
-    assert shlex.split(found.argv[4]) == ["tmux", "-u", "attach-session", "-t", "$1", *SELECT]
-    assert "'$1'" in found.argv[4]
-    assert "';'" in found.argv[4]
-    assert planned(at("raspi"), Computer(name="raspi", host="h")).argv[3] == "h"
+    assert found.argv[0] == "ssh"
+    assert found.argv[-3:-1] == ["--", "pi@raspi.lan"]
+    words = ["tmux", "-u", "-L", "theirs", "attach-session", "-t", "$1", *SELECT]
+    assert shlex.split(found.argv[-1]) == words
+    assert "'$1'" in found.argv[-1]
+    assert "';'" in found.argv[-1]
+    assert planned(at("raspi"), Computer(name="raspi", host="h")).argv[-2] == "h"
+    assert "-L" not in planned(at("raspi"), THERE).argv[-1]  # an older computer does not say
+
+
+@pytest.mark.parametrize("name", ["x y", "$(touch x)", "a;b", "-f", "../x", "/tmp/x", ".", "a\nb", "a" * 65, "\ufffd"])
+def test_only_a_name_is_a_tmux_socket(name: str) -> None:
+    """What another computer says its tmux socket is called goes into no command unless it is a plain name."""
+    for computer in (HERE, THERE):
+        with pytest.raises(Conflict, match="tmux socket"):
+            planned(at(), computer, socket=name)
+
+
+@pytest.mark.parametrize(
+    ("status", "errors", "says"),
+    [
+        (0, "", ""),
+        (0, "a warning", ""),
+        (255, "ssh: connect to host x port 22: Connection refused\r\n", "Connection refused"),
+        (255, "ssh: \x1b]0;x\x07\n\n", "ssh: \ufffd]0;x\ufffd"),
+        (127, "", "raspi: no tmux"),
+        (1, "", "raspi: its tmux ended with status 1"),
+        (-2, "", "interrupted"),
+    ],
+)
+def test_why_it_failed_is_told(status: int, errors: str, says: str) -> None:
+    """The last line on standard error, else what the exit status means; nothing a terminal could act on."""
+    found = failure(status, errors, THERE)
+    assert says in found
+    assert bool(found) is bool(says)
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ question is asked, and its answer is taken when it comes.
 from __future__ import annotations
 
 import contextlib
-import getpass
 import logging
 import os
 import platform
+import pwd
 import selectors
 import threading
 import time
@@ -23,6 +23,7 @@ import msgspec
 
 from teleclaude.core.errors import PeerError, TeleclaudeError
 from teleclaude.core.lifeline import BEAT_EVERY
+from teleclaude.core.paths import DEFAULT_TMUX_SOCKET
 from teleclaude.core.records import Computer, Service, Session, utc_text
 from teleclaude.core.settings import Settings
 from teleclaude.sync.local.marks import Marks, write_commands
@@ -52,7 +53,7 @@ class LocalHalf:
         self._book = SessionBook(own.computer, settings.agents, self.marks)
         self._watch = self._new_watch()
         self._plans = self._new_plans()
-        self._self = self._describe()
+        self._self = self._describe(tmux_socket)
         self._server = 0
         self._panes: dict[str, str] = {}  # by terminal
         self._writes: list[Query] = []
@@ -234,13 +235,14 @@ class LocalHalf:
         if old is None or msgspec.structs.replace(old, last_seen="") != me:
             self._own.update_computer(msgspec.structs.replace(me, last_seen=utc_text(time.time())))
 
-    def _describe(self) -> Computer:
+    def _describe(self, tmux_socket: str) -> Computer:
         """What stays the same of this computer's record until the settings change."""
         return Computer(
             name=self._own.computer,
             is_local=True,
             user=_user(),
             host=self._settings.computer.host,
+            tmux_socket=tmux_socket or DEFAULT_TMUX_SOCKET,
             role=self._settings.computer.role,
             platform=f"{platform.system()} {platform.machine()}",
             version=version("teleclaude"),
@@ -280,7 +282,7 @@ class LocalHalf:
 
     def _reload(self, settings: Settings, tmux_socket: str) -> None:
         old, self._settings = self._settings, settings
-        self._self = self._describe()
+        self._self = self._describe(tmux_socket)
         if settings.agents != old.agents:
             self._book.use_agents(settings.agents)
         if settings.projects != old.projects:
@@ -315,7 +317,8 @@ def _is_due(at: float | None, now: float) -> bool:
 
 
 def _user() -> str:
+    """Name of the user whose tmux this is; the environment's may be another's (su, sudo)."""
     try:
-        return getpass.getuser()
-    except (OSError, KeyError):
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
         return str(os.geteuid())

@@ -15,13 +15,15 @@ from enum import Enum
 import msgspec
 
 from teleclaude.core.records import Computer, Kind
+from teleclaude.core.text import one_line
 from teleclaude.sync.peers.clocks import PeerClock
 from teleclaude.sync.peers.keys import HEARTBEAT_TTL
 from teleclaude.sync.peers.words import Envelope, Heartbeat
 
 LEASE = float(HEARTBEAT_TTL)
 EVERYWHERE = "*"
-_LASTING = ("user", "host", "role", "platform", "version")
+_LASTING = ("user", "host", "tmux_socket", "role", "platform", "version")
+_TEXT_LIMIT = 256  # characters
 
 
 class Word(Enum):
@@ -133,7 +135,7 @@ class Roster:
 
 
 def _merged(known: Computer | None, told: Computer) -> Computer:
-    if known is None:
-        return told
-    kept = {name: getattr(known, name) for name in _LASTING if not getattr(told, name)}
+    """What is known of a computer after it told of itself; every text bounded, and safe to show."""
+    found = {name: one_line(getattr(told, name), _TEXT_LIMIT) for name in _LASTING}
+    kept = {name: text or getattr(known, name, "") for name, text in found.items()}
     return msgspec.structs.replace(told, **kept)

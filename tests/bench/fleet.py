@@ -23,10 +23,10 @@ from teleclaude.sync.peers.membership import load_ring
 from tests.bench import cores
 from tests.bench.crowd import Crowd
 from tests.bench.report import Figure, at_most, milliseconds, percentile, pss
+from tests.bench.tty import Tty
 from tests.bench.ws_load import upgraded
 from tests.fleet import Fleet
 from tests.machine import ROOT, Machine, request
-from tests.terminal import Terminal
 from tests.wait import until
 
 COMPUTERS, SESSIONS, RATE = 200, 50, 1000
@@ -44,15 +44,13 @@ def _painted(times: int) -> Iterator[Figure]:
     """A tmux change on one computer until its row is painted on another, key to key nothing pressed."""
     with contextlib.closing(Fleet("here", "there")) as fleet:
         here, there = fleet.machines
-        there.tmux("new-session", "-d", "-s", "bench-0", "-c", str(there.code))
-        terminal = Terminal([sys.executable, "-m", "teleclaude.tui"], here.environ)
-        try:
-            terminal.wait_for("there", 30)
-            terminal.send("g" + "lj" * 6)
-            terminal.wait_for("bench-0", 30)
-            taken = [_rename(there, terminal, number) for number in range(times)]
-        finally:
-            terminal.close()
+        there.tmux("new-session", "-d", "-s", _name(0), "-c", str(there.code))
+        with contextlib.closing(Tty((sys.executable, "-m", "teleclaude.tui"), here.environ)) as tty:
+            tty.until(b"there", 30)
+            tty.quiet(0.5)
+            tty.send(b"g" + b"lj" * 6)
+            tty.until(_name(0).encode(), 30)
+            taken = [_rename(there, tty, number) for number in range(times)]
         bare = _bare_redis(fleet.redis.url, times * 4)
     beside = f"{milliseconds(taken)}; bare XADD to XREAD {milliseconds(bare)}"
     name = "tmux change on one, painted on another"
@@ -60,15 +58,16 @@ def _painted(times: int) -> Iterator[Figure]:
     yield at_most(f"{name}: p99", percentile(taken, 0.99) * 1e3, 200, " ms", digits=1)
 
 
-def _rename(there: Machine, terminal: Terminal, number: int) -> float:
-    time.sleep(0.3)  # so that each change is one of its own
-    mark = f"bench-{number + 1}".encode()
-    at = len(terminal.raw)
+def _name(number: int) -> str:
+    """A name that differs from the one before in each letter: cells that stay as they were are not painted again."""
+    return chr(ord("a") + number % 26) * 12
+
+
+def _rename(there: Machine, tty: Tty, number: int) -> float:
+    tty.quiet(0.3)  # so that each change is one of its own
     begin = time.monotonic()
-    there.tmux("rename-session", "-t", f"=bench-{number}", mark.decode())
-    # Unchanged cells are not painted again, so the last digits are what to look for.
-    until(lambda: mark in terminal.raw[at:] or f"bench-{number + 1}" in terminal.text(), 20, every=0.001)
-    return time.monotonic() - begin
+    there.tmux("rename-session", "-t", f"={_name(number)}", _name(number + 1))
+    return tty.until(_name(number + 1).encode()) - begin
 
 
 def _bare_redis(url: str, times: int) -> list[float]:

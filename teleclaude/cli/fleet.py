@@ -15,7 +15,7 @@ from teleclaude.client.api import Api
 from teleclaude.core.errors import Conflict, InvalidField, NotFound, TeleclaudeError, Unavailable
 from teleclaude.core.files import private_folder, write_atomic
 from teleclaude.core.paths import Places, places
-from teleclaude.core.records import utc_seconds
+from teleclaude.core.records import Computer, utc_seconds
 from teleclaude.core.settings import RedisSettings, Settings, load
 from teleclaude.daemon import lifecycle
 from teleclaude.sync.peers import config_file, membership
@@ -97,7 +97,7 @@ def status() -> None:
         raise Unavailable(f"what there is to see the daemon knows, and it does not answer: {error.message}") from error
     for service in services:
         say(f"{service.name}: {service.state}{f', {service.reason}' if service.reason else ''}")
-    rows = [(c.name, _status(c.status, is_local=c.is_local), _age(c.last_seen), c.host, c.version) for c in computers]
+    rows = [(c.name, *_status_and_age(c), c.host, c.version) for c in computers]
     print_table(("COMPUTER", "STATUS", "LAST SEEN", "HOST", "VERSION"), rows)
 
 
@@ -271,8 +271,8 @@ def _print_join_string(invitation: Invitation) -> None:
     click.echo(membership.join_string(invitation))
 
 
-def _status(status: str, *, is_local: bool) -> str:
-    return "here" if is_local else status
+def _status_and_age(computer: Computer) -> tuple[str, str]:
+    return ("here", "-") if computer.is_local else (computer.status, _age(computer.last_seen))
 
 
 def _age(last_seen: str) -> str:

@@ -8,6 +8,7 @@ import time
 
 import click
 
+from teleclaude.cli.shown import offline, status_and_reason
 from teleclaude.cli.table import print_json, print_table, say
 from teleclaude.client.api import Api
 from teleclaude.core.errors import InvalidField
@@ -24,11 +25,13 @@ from teleclaude.tui.ages import age_text
 @click.option("--status", default="", help="Only those that are working, waiting, idle, …")
 def sessions(as_json: bool, computer: str, project: str, status: str) -> None:
     """List sessions: those of this computer, and what is known of others."""
-    found = _api().sessions(computer=computer, project=project, status=status)
+    api = _api()
+    found = api.sessions(computer=computer, project=project, status=status)
     if as_json:
         print_json(found)
         return
-    rows = [_row(session) for session in sorted(found, key=lambda s: (s.computer, s.project, s.created_at))]
+    gone = offline(api.computers())
+    rows = [_row(session, gone) for session in sorted(found, key=lambda s: (s.computer, s.project, s.created_at))]
     if rows:
         print_table(("ID", "COMPUTER", "PROJECT", "AGENT", "STATUS", "AGE", "TITLE"), rows)
     else:
@@ -102,9 +105,9 @@ def _plain(line: str) -> str:
     return click.unstyle(line)
 
 
-def _row(session: Session) -> tuple[str, ...]:
+def _row(session: Session, gone: set[str]) -> tuple[str, ...]:
     moment = utc_seconds(session.last_activity) or utc_seconds(session.created_at)
     age = "" if moment is None else age_text(time.time() - moment)
-    status = f"{session.status} ({session.status_reason})" if session.status_reason else session.status
+    status = status_and_reason(session, gone)
     folder = session.project or session.cwd
     return session.session_id, session.computer, folder, session.agent, status, age, session.title

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 import click
 
+from teleclaude.cli.shown import offline, status_of
 from teleclaude.cli.table import print_json, print_table, say
 from teleclaude.client.api import Api, Health
 from teleclaude.core.errors import Unavailable
@@ -60,9 +61,10 @@ def _print_health(health: Health, pid: int) -> None:
 
 
 def _print_counts(api: Api) -> None:
-    sessions, todos = api.sessions(), api.todos()
-    say(f"{_counted(len(api.computers()), 'computer')}, {_counted(len(api.projects()), 'project')}")
-    say(_counted(len(sessions), "session") + _by_status(session.status for session in sessions))
+    computers, sessions, todos = api.computers(), api.sessions(), api.todos()
+    gone = offline(computers)
+    say(f"{_counted(len(computers), 'computer')}, {_counted(len(api.projects()), 'project')}")
+    say(_counted(len(sessions), "session") + _by_status(status_of(session, gone) for session in sessions))
     say(_counted(len(todos), "todo") + _by_status(todo.status for todo in todos))
 
 

@@ -17,10 +17,10 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from importlib.metadata import version
 
 import msgspec
 
+from teleclaude import __version__
 from teleclaude.core.errors import PeerError, TeleclaudeError
 from teleclaude.core.lifeline import BEAT_EVERY
 from teleclaude.core.paths import DEFAULT_TMUX_SOCKET
@@ -245,7 +245,7 @@ class LocalHalf:
             tmux_socket=tmux_socket or DEFAULT_TMUX_SOCKET,
             role=self._settings.computer.role,
             platform=f"{platform.system()} {platform.machine()}",
-            version=version("teleclaude"),
+            version=__version__,
             epoch=self._own.epoch,
         )
 

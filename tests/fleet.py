@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Protocol
 
 from tests.machine import Machine
 from tests.redis_process import RedisProcess
@@ -12,7 +13,7 @@ from tests.redis_process import RedisProcess
 
 def cli(machine: Machine, *args: str) -> str:
     """Run `teleclaude` as the user of that computer would; give what it printed."""
-    command = [sys.executable, "-m", "teleclaude.cli.main", *args]
+    command = [*machine.prefix, sys.executable, "-m", "teleclaude.cli.main", *args]
     done = subprocess.run(command, env=machine.environ, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, (args, done.stdout, done.stderr)
     return done.stdout
@@ -26,14 +27,39 @@ def join_all(machines: Iterable[Machine], url: str) -> None:
         cli(machine, "fleet", "join", join_string)
 
 
-class Fleet:
-    """Computers with one real Redis between them, joined as the README says, all serving."""
+class Wires(Protocol):
+    """Where computers and their Redis are linked; see tests/chaos/network.py."""
 
-    def __init__(self, *names: str, environ: dict[str, str] | None = None) -> None:
-        self.redis = RedisProcess()
+    redis_address: str
+
+    def prefix(self, name: str = "") -> list[str]:
+        """Words before a command that shall run on that computer, or without a name where Redis is."""
+        ...
+
+
+class Fleet:
+    """Computers with one real Redis between them, joined as the README says, all serving.
+
+    With `wires`, Redis is reached over TCP and with a password; otherwise through a unix socket. `environ` is for all
+    computers, `more` for those that it names.
+    """
+
+    def __init__(
+        self,
+        *names: str,
+        environ: dict[str, str] | None = None,
+        more: Mapping[str, dict[str, str]] | None = None,
+        wires: Wires | None = None,
+    ) -> None:
         self.machines: list[Machine] = []
+        if wires:
+            self.redis = RedisProcess(prefix=wires.prefix(), address=wires.redis_address, password="of-the-fleet")
+        else:
+            self.redis = RedisProcess()
         try:
-            self.machines += [Machine(name, environ=environ) for name in names]
+            for name in names:
+                own = {**(environ or {}), **(more or {}).get(name, {})}
+                self.machines.append(Machine(name, environ=own, prefix=wires.prefix(name) if wires else ()))
             join_all(self.machines, self.redis.url)
             for machine in self.machines:
                 machine.start()

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,10 +43,16 @@ def request(path: Path, method: str, target: str, body: object = None, *, timeou
 
 
 class Machine:
-    """One simulated computer. `start` brings the daemon up; `close` ends all that it made."""
+    """One simulated computer. `start` brings the daemon up; `close` ends all that it made.
 
-    def __init__(self, name: str, settings: str = "", environ: Mapping[str, str] | None = None) -> None:
+    `prefix`: words before the command of its daemon, such as those that put it into a network of its own.
+    """
+
+    def __init__(
+        self, name: str, settings: str = "", environ: Mapping[str, str] | None = None, *, prefix: Sequence[str] = ()
+    ) -> None:
         self.name = name
+        self.prefix = list(prefix)
         self.folder = Path(tempfile.mkdtemp(prefix="tc", dir="/tmp"))
         self.tmux_socket = f"tc-{os.path.basename(self.folder)}"
         self.place = Places(
@@ -81,7 +87,10 @@ class Machine:
         self.folder.joinpath("log").touch()
         with self.folder.joinpath("log").open("ab") as log:
             self.daemon = subprocess.Popen(
-                [sys.executable, "-m", "teleclaude.daemon"], env=self.environ, stderr=log, stdin=subprocess.DEVNULL
+                [*self.prefix, sys.executable, "-m", "teleclaude.daemon"],
+                env=self.environ,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
             )
         self.wait_until_serving()
         return self

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 
 from tests.bench.report import HEADER, Figure, machine
 
+SOAK_WITH_LONG = 180.0  # seconds of a soak from which on it has faults of over a minute
+SOAK_HOLD = 6.0  # seconds, at most, of a passing fault in a soak: longer than any time-out but a lease
 BENCHES = ("gets", "push", "tmux", "client", "idle", "fleet")
 
 
@@ -36,15 +38,21 @@ def main() -> int:
 
 
 def _soak(seconds: float) -> int:
-    """Run fault runs with one seed after the other until the time is over; 1 when a promise was broken."""
+    """Run fault runs with one seed after the other until the time is over; 1 when a promise was broken.
+
+    In the first, computers are cut off and put to sleep for longer than a lease.
+    """
+    from tests.chaos.faults import LONG_FAULTS
     from tests.chaos.run import run
 
     end, seed, broken = time.monotonic() + seconds, int(time.time()) % 1_000_000, 0
+    long = LONG_FAULTS if seconds >= SOAK_WITH_LONG else []
     while (left := end - time.monotonic()) > 0:
         seed += 1
-        found, took = run(seed, 400, seconds=left)
-        print(f"seed {seed}: agreed after {took:.2f} s,", *(found or ["no promise broken"]), flush=True)
-        broken += bool(found)
+        report = run(seed, 400, seconds=left, hold=SOAK_HOLD, long=long)
+        print(report.text(), flush=True)
+        broken += bool(report.found)
+        long = []
     return int(broken > 0)
 
 

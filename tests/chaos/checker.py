@@ -9,7 +9,10 @@ Entries it reads (others are left out):
     command  id, outcome                                 how a command that must happen at most once ended
     effects  id, count                                   how often it happened
     read     session, found                              whether what was written was in what was read next
+    agreed   seconds                                     how long after the last fault healed all agreed
     final    owner, who, state                           what each observer says of an owner's records at the end
+    answer   computer, request, status, body             an answer that no client may ever get
+Those of promise 4 are in leases.py.
 """
 
 from __future__ import annotations
@@ -18,12 +21,26 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from tests.chaos.journal import Entry
+from tests.chaos.leases import four
+
+PROMISED = 5.0  # seconds after the last fault healed
+BOUND = 15.0  # seconds that are too many even on a machine that does much else
 
 
 def violations(journal: Iterable[Entry]) -> list[str]:
     """Every broken promise, by its number in the design, with what shows it."""
     entries = list(journal)
-    checks = (_one_and_three_in_replicas, _three_in_clients, _five, _six, _eight, _two_at_the_end)
+    checks = (
+        _one_and_three_in_replicas,
+        _three_in_clients,
+        four,
+        _five,
+        _six,
+        _eight,
+        _two_in_time,
+        _two_at_the_end,
+        _answers,
+    )
     return [text for check in checks for text in check(entries)]
 
 
@@ -102,6 +119,19 @@ def _eight(entries: list[Entry]) -> Iterator[str]:
             yield f"8: {command} ended {outcome} and happened {counts.get(command, 0)} times"
 
 
+def _two_in_time(entries: list[Entry]) -> Iterator[str]:
+    """All agreed soon after each time that the last fault had healed."""
+    for entry in _of(entries, "agreed"):
+        if entry["seconds"] > BOUND:
+            yield f"2: all agreed only after {entry['seconds']:.1f} s; {PROMISED:.0f} are promised"
+
+
+def _answers(entries: list[Entry]) -> Iterator[str]:
+    """No fault of another process or computer is a fault of the web process."""
+    for entry in _of(entries, "answer"):
+        yield f"500: {entry['computer']} answered {entry['request']} with {entry['status']}: {entry['body'][:300]}"
+
+
 def _two_at_the_end(entries: list[Entry]) -> Iterator[str]:
     """After the last fault healed, all observers say the same of each owner."""
     states: defaultdict[str, dict[str, str]] = defaultdict(dict)
@@ -110,3 +140,16 @@ def _two_at_the_end(entries: list[Entry]) -> Iterator[str]:
     for owner, by in states.items():
         if len(set(by.values())) > 1:
             yield f"2: of {owner} not all say the same: {by}"
+
+
+CHECKS = (
+    _one_and_three_in_replicas,
+    _three_in_clients,
+    four,
+    _five,
+    _six,
+    _eight,
+    _two_in_time,
+    _two_at_the_end,
+    _answers,
+)

@@ -1,4 +1,4 @@
-"""Faults of workers and of Redis: each is done, and healed, by one call."""
+"""Faults of processes and computers: each is done, and healed, by one call."""
 
 from __future__ import annotations
 
@@ -8,25 +8,24 @@ import random
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 
-import redis
-
-from tests.fleet import Fleet
+from tests.chaos.field import Field
 from tests.machine import Machine
 
-Fault = Callable[[Fleet, random.Random], None]
+Fault = Callable[[Field, random.Random], None]
 
-HOLD = 0.7  # seconds that a fault lasts which must be ended by hand
+WORKERS = ("cache", "sync", "web")
 
 
-def kill_a_worker(fleet: Fleet, draw: random.Random) -> None:
+def kill_a_worker(field: Field, draw: random.Random) -> None:
     """SIGKILL one of the three processes of one computer."""
-    _signal(draw.choice(fleet.machines), draw.choice(["cache", "sync", "web"]), signal.SIGKILL)
+    _signal(field.some(draw), draw.choice(WORKERS), signal.SIGKILL)
 
 
-def stop_a_worker(fleet: Fleet, draw: random.Random) -> None:
+def stop_a_worker(field: Field, draw: random.Random) -> None:
     """SIGSTOP one of them; its supervisor has to notice."""
-    _signal(draw.choice(fleet.machines), draw.choice(["cache", "sync", "web"]), signal.SIGSTOP)
+    _signal(field.some(draw), draw.choice(WORKERS), signal.SIGSTOP)
 
 
 def _signal(machine: Machine, worker: str, number: signal.Signals) -> None:
@@ -36,72 +35,75 @@ def _signal(machine: Machine, worker: str, number: signal.Signals) -> None:
             os.kill(pid, number)
 
 
-def restart_redis_empty(fleet: Fleet, draw: random.Random) -> None:
-    """Redis goes, stays away for a while, and comes back without anything."""
-    fleet.redis.kill()
-    time.sleep(draw.random() * HOLD)  # how long the fault lasts; nothing waits for this
-    fleet.redis.start()
+def restart_a_daemon(field: Field, draw: random.Random) -> None:
+    """SIGKILL a supervisor, and start its daemon again at once."""
+    machine = field.some(draw)
+    with field.away(machine, "killed"):
+        machine.kill()
+        machine.start()
 
 
-def flush_redis(fleet: Fleet, draw: random.Random) -> None:
-    """FLUSHALL under everybody's blocked reads."""
-    fleet.redis.run("FLUSHALL")
+def stop_a_computer(field: Field, draw: random.Random) -> None:
+    """SIGSTOP all processes of a daemon for a while, as when a laptop sleeps."""
+    _stop(field, field.some(draw), field.hold(draw))
 
 
-def pause_redis(fleet: Fleet, draw: random.Random) -> None:
-    """CLIENT PAUSE: nobody gets an answer for a while."""
-    fleet.redis.run("CLIENT", "PAUSE", int(1000 * HOLD))
+def stop_a_computer_for_long(field: Field, draw: random.Random) -> None:
+    """The same, until after its lease ran out."""
+    _stop(field, field.some(draw), field.long)
 
 
-def hang_redis(fleet: Fleet, draw: random.Random) -> None:
-    """SIGSTOP and SIGCONT."""
-    fleet.redis.stop_the_clock()
-    time.sleep(HOLD)  # how long the fault lasts
-    fleet.redis.go_on()
+def _stop(field: Field, machine: Machine, seconds: float) -> None:
+    with field.away(machine, "stopped"):
+        assert machine.daemon is not None
+        supervisor = machine.daemon.pid
+        os.kill(supervisor, signal.SIGSTOP)  # first: it shall not see its workers hang
+        workers = _children(supervisor)
+        for pid in workers:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            time.sleep(seconds)  # how long the fault lasts; nothing waits for this
+        finally:
+            for pid in [*workers, supervisor]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
 
 
-def cut_connections(fleet: Fleet, draw: random.Random) -> None:
-    """Every connection is closed at once."""
-    fleet.redis.run("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def trim_streams(fleet: Fleet, draw: random.Random) -> None:
-    """The inboxes lose all their entries."""
-    for key in fleet.redis.run("KEYS", "*session_events*"):
-        with contextlib.suppress(redis.ResponseError):  # some other fault may have put another type there
-            fleet.redis.run("XTRIM", key, "MAXLEN", 0)
+def cut_a_link(field: Field, draw: random.Random) -> None:
+    """Pull the cable of one computer for a while."""
+    _cut(field, draw, "cut", field.hold(draw))
 
 
-def wrong_type(fleet: Fleet, draw: random.Random) -> None:
-    """Something else stands under an inbox' key."""
-    for key in fleet.redis.run("KEYS", "*session_events*")[:1]:
-        fleet.redis.run("SET", key, "not a stream", "EX", 1)
+def cut_the_way_to_redis(field: Field, draw: random.Random) -> None:
+    """Lose for a while, in silence, what one computer sends."""
+    _cut(field, draw, "cut_to_redis", field.hold(draw))
 
 
-def read_only(fleet: Fleet, draw: random.Random) -> None:
-    """Redis takes no writes for a while."""
-    fleet.redis.run("CONFIG", "SET", "min-replicas-to-write", 1)
-    time.sleep(HOLD)  # how long the fault lasts
-    fleet.redis.run("CONFIG", "SET", "min-replicas-to-write", 0)
+def cut_the_way_from_redis(field: Field, draw: random.Random) -> None:
+    """Lose for a while, in silence, what Redis sends to one computer."""
+    _cut(field, draw, "cut_from_redis", field.hold(draw))
 
 
-def out_of_memory(fleet: Fleet, draw: random.Random) -> None:
-    """Redis refuses to grow for a while."""
-    fleet.redis.run("CONFIG", "SET", "maxmemory", 1)
-    time.sleep(HOLD)  # how long the fault lasts
-    fleet.redis.run("CONFIG", "SET", "maxmemory", 0)
+def cut_a_link_for_long(field: Field, draw: random.Random) -> None:
+    """Keep one computer apart from the others until after its lease ran out."""
+    _cut(field, draw, draw.choice(["cut", "cut_to_redis", "cut_from_redis"]), field.long)
 
 
-FAULTS: list[Fault] = [
-    kill_a_worker,
-    stop_a_worker,
-    restart_redis_empty,
-    flush_redis,
-    pause_redis,
-    hang_redis,
-    cut_connections,
-    trim_streams,
-    wrong_type,
-    read_only,
-    out_of_memory,
-]
+def _cut(field: Field, draw: random.Random, how: str, seconds: float) -> None:
+    network, machine = field.network, field.some(draw)
+    assert network is not None
+    try:
+        getattr(network, how)(machine.name)
+        field.journal.write("cut", computer=machine.name, how=how)
+        time.sleep(seconds)  # how long the fault lasts
+    finally:
+        network.mend(machine.name)
+
+
+PROCESS_FAULTS: list[Fault] = [kill_a_worker, stop_a_worker, restart_a_daemon, stop_a_computer]
+LINK_FAULTS: list[Fault] = [cut_a_link, cut_the_way_to_redis, cut_the_way_from_redis]
+LONG_FAULTS: list[Fault] = [cut_a_link_for_long, stop_a_computer_for_long]

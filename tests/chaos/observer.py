@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import threading
 
-from teleclaude.client.events import Changed, Connected, Malformed, Message, Replaced, Resumed
+from teleclaude.client.events import (
+    Changed,
+    Connected,
+    Disconnected,
+    Health,
+    Malformed,
+    Message,
+    Replaced,
+    Resumed,
+    Stopped,
+)
 from teleclaude.client.model import Model, fold
 from teleclaude.client.reader import Reader
 from teleclaude.core.backoff import Backoff
@@ -21,6 +31,8 @@ class Observer:
         self._model = Model()
         self._lock = threading.Lock()
         self._connection = 0
+        self._is_connected = self._is_stale = False
+        self._view: tuple[bool, list[str]] = (False, [])
         self._reader = Reader(machine.place.api_socket, self._wake, backoff=Backoff(0.1, 1.0))
         self._reader.want({("*", "sessions"), ("*", "projects"), ("*", "todos")})
         self._reader.start()
@@ -32,12 +44,28 @@ class Observer:
                 self._note(message)
             self._model = fold(self._model, messages)
             shown = [key for machine in self._model.machines.values() for key in machine.sessions]
+            self._note_view()
         if messages:
             self._journal.write("shown", client=self.name, sessions=shown)
 
+    def _note_view(self) -> None:
+        online = sorted(m.name for m in self._model.machines.values() if m.is_online and not m.is_local)
+        view = (self._is_connected and not self._is_stale, online)
+        if view != self._view:
+            self._view = view
+            self._journal.write("view", client=self.name, live=view[0], online=online)
+
     def _note(self, message: Message) -> None:
-        if isinstance(message, Connected):
-            self._connection += 1
+        match message:
+            case Connected():
+                self._connection += 1
+                self._is_connected = True
+            case Disconnected() | Stopped():
+                self._is_connected = False
+            case Health():
+                self._is_stale = message.stale
+            case _:
+                pass
         if isinstance(message, Connected | Replaced | Changed | Resumed):
             self._frame(message.epoch, message.version, type(message).__name__, whole=True)
         if isinstance(message, Malformed):
@@ -60,6 +88,14 @@ class Observer:
         with self._lock:
             machine = self._model.machines.get(owner)
             return {} if machine is None else {s.tmux.pane: s.tmux.name for s in machine.sessions.values()}
+
+    def status(self, name: str) -> str:
+        """What the client says of a computer: online or offline; "unknown" while it does not know it, or is cut off."""
+        self._wake()
+        with self._lock:
+            machine = self._model.machines.get(name)
+            known = machine and machine.computer and self._is_connected
+            return machine.computer.status if machine and machine.computer and known else "unknown"
 
     def close(self) -> None:
         """Stop following."""

@@ -1,180 +1,198 @@
-"""One run: random work on three computers' tmux while faults come and go; then everybody must agree.
+"""One run: random work on three computers' tmux while faults come and go; now and then everybody must agree.
 
-`python -m tests.chaos.run --seed 1 --steps 60` prints what the checker found, and exits 1 if that is anything.
+`python -m tests.chaos.run --seed 1 --steps 60` prints what was done and what the checker found, and exits 1 if that
+is anything. Where the machine allows it each computer is in a network namespace of its own and reaches Redis over TCP;
+where not, the run says so, and goes on through a unix socket without the faults of links.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import random
 import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from tests.chaos.checker import violations
-from tests.chaos.faults import FAULTS
+from tests.chaos.checker import PROMISED, violations
+from tests.chaos.faults import LINK_FAULTS, LONG_FAULTS, PROCESS_FAULTS, Fault, cut_a_link_for_long
+from tests.chaos.field import Field
 from tests.chaos.journal import Journal, read
-from tests.chaos.observer import Observer
+from tests.chaos.network import Network, why_not
+from tests.chaos.redis_faults import REDIS_FAULTS
+from tests.chaos.work import Work
 from tests.fleet import Fleet
-from tests.machine import ROOT, Machine
+from tests.machine import ROOT
 from tests.wait import until
 
 NAMES = ("alpha", "beta", "gamma")
-AGREE_WITHIN = 30.0  # seconds after the last fault; the promise is 5, and the journal tells what it took
+CLOCKS = {  # seconds: the wall clocks of two are an hour behind; none was started when another was
+    "beta": {"TELECLAUDE_TEST_WALL": "3600", "TELECLAUDE_TEST_BOOT": "90000"},
+    "gamma": {"TELECLAUDE_TEST_BOOT": "4000"},
+}
+AGREE_WITHIN = 30.0  # seconds for which agreement is waited for; the checker says what is too long
 FAULT_RATE = 0.2
+LONG = 66.0  # seconds of a fault that outlasts a lease
+ROUND = 40  # steps until all must agree
+PACE = 0.5  # seconds between steps during a long fault
+
+
+@dataclass
+class Report:
+    """What a run did. `agreed`: seconds from each healing until all agreed. `network`: why there was none, or empty."""
+
+    seed: int
+    network: str = ""
+    found: list[str] = field(default_factory=list)
+    agreed: list[float] = field(default_factory=list)
+    faults: Counter[str] = field(default_factory=Counter)
+
+    def text(self) -> str:
+        """A few lines for a person."""
+        times = sorted(self.agreed) or [float("nan")]
+        late = sum(took > PROMISED for took in times)
+        kinds = ", ".join(f"{name} {count}" for name, count in sorted(self.faults.items()))
+        wires = "links cut in namespaces" if not self.network else f"no links were cut ({self.network})"
+        return (
+            f"seed {self.seed}: {self.faults.total()} faults ({kinds}); {wires}; all agreed {len(self.agreed)} times, "
+            f"after {times[len(times) // 2]:.2f} s (median), {times[-1]:.2f} s (worst), {late} over {PROMISED:.0f} s; "
+            f"{'; '.join(self.found) or 'no promise broken'}"
+        )
 
 
 class Run:
-    """The driver of one run."""
+    """The driver of one run. `faults`: what it draws from."""
 
-    def __init__(self, fleet: Fleet, journal: Journal, seed: int) -> None:
-        self.fleet = fleet
-        self._journal = journal
-        self._draw = random.Random(seed)
-        self._count = 0
-        self._tokens: dict[str, str] = {}  # title of a session started by command, to its computer
-        self.observers = [Observer(machine, journal) for machine in fleet.machines]
-        for machine in fleet.machines:
-            machine.tmux("new-session", "-d", "-s", "first", "-c", str(machine.code))
+    def __init__(self, place: Field, work: Work, faults: Sequence[Fault], draw: random.Random, report: Report) -> None:
+        self._field = place
+        self._work = work
+        self._faults = faults
+        self._deck: list[Fault] = []
+        self._draw = draw
+        self._report = report
 
     def step(self) -> None:
         """Do one thing."""
-        if self._draw.random() < FAULT_RATE:
-            fault = self._draw.choice(FAULTS)
-            self._journal.write("fault", name=fault.__name__)
-            fault(self.fleet, self._draw)
+        if self._draw.random() >= FAULT_RATE or not self._faults:
+            self._work.step()
             return
-        work = self._draw.choice([self._make, self._make, self._rename, self._kill, self._command])
-        work(self._draw.choice(self.fleet.machines))
+        if not self._deck:  # each comes once before any comes again
+            self._deck = self._draw.sample(self._faults, len(self._faults))
+        self._do(self._deck.pop())
 
-    def _names(self, machine: Machine) -> list[str]:
-        names = machine.tmux("list-sessions", "-F", "#{session_name}").splitlines()
-        return [name for name in names if name.startswith("work")]
+    def _do(self, fault: Fault, draw: random.Random | None = None) -> None:
+        self._field.journal.write("fault", name=fault.__name__)
+        self._report.faults[fault.__name__] += 1
+        fault(self._field, draw or self._draw)
+        self._field.journal.write("healed", name=fault.__name__)
 
-    def _make(self, machine: Machine) -> None:
-        self._count += 1
-        machine.tmux("new-session", "-d", "-s", f"work{self._count}", "-c", str(machine.code))
-        self._journal.write("tmux", computer=machine.name, did="made")
+    def work_during(self, fault: Fault) -> None:
+        """Do a long fault, while everybody works on and other faults come."""
+        failed: list[BaseException] = []
 
-    def _rename(self, machine: Machine) -> None:
-        names = self._names(machine)
-        if names:
-            self._count += 1
-            machine.tmux("rename-session", "-t", f"={self._draw.choice(names)}", f"work{self._count}")
-            self._journal.write("tmux", computer=machine.name, did="renamed")
+        def do() -> None:
+            try:
+                self._do(fault, random.Random(self._report.seed))
+            except BaseException as error:
+                failed.append(error)
 
-    def _kill(self, machine: Machine) -> None:
-        names = self._names(machine)
-        if names:
-            target = f"={self._draw.choice(names)}"
-            mark = machine.tmux("display-message", "-p", "-t", f"{target}:", "#{@teleclaude}")
-            machine.tmux("kill-session", "-t", target)
-            self._journal.write("tmux", computer=machine.name, did="killed")
-            if '"id":"' in mark.replace(" ", ""):
-                session = mark.replace(" ", "").split('"id":"', 1)[1].split('"', 1)[0]
-                self._journal.write("killed", session=session)
-
-    def _command(self, target: Machine) -> None:
-        """Start a session on one computer through another's daemon."""
-        through = self._draw.choice(self.fleet.machines)
-        self._count += 1
-        token = f"token-{self._count}"
-        self._tokens[token] = target.name
-        body = {"computer": target.name, "project": str(target.code), "agent": "shell", "title": token}
+        thread = threading.Thread(target=do, name=fault.__name__)
+        thread.start()
         try:
-            status, answer = through.call("POST", "/sessions", body)
-        except (OSError, ValueError):
-            self._journal.write("command", id=token, outcome="unknown")
-            return
-        outcome = "ok" if status == 201 else "unknown" if status == 504 else "error"
-        self._journal.write("command", id=token, outcome=outcome, status=status, answer=answer)
-        if outcome == "ok" and through is target:
-            self._read_back(through, answer["session_id"])
+            while thread.is_alive():
+                self.step()
+                thread.join(PACE)
+        finally:
+            thread.join()
+        if failed:
+            raise failed[0]
 
-    def _read_back(self, through: Machine, session: str) -> None:
-        try:
-            found = session in {s.session_id for s in through.sessions()}
-        except (OSError, AssertionError):
-            return  # the web process went away; there was no next read
-        self._journal.write("read", session=session, found=found)
-
-    def agree(self) -> float:
-        """Wait until tmux, REST and clients of all say the same, and note what each says. Gives the seconds."""
+    def agree(self) -> None:
+        """Wait until tmux, REST and clients of all say the same, and note how long that took."""
+        self._field.heal()
         began = time.monotonic()
         try:
-            until(lambda: not self._differences(), AGREE_WITHIN, every=0.05)
+            until(lambda: not self._work.differences(), AGREE_WITHIN, every=0.05)
         except AssertionError:
-            self._journal.write("disagreement", differences=self._differences())
+            self._field.journal.write("disagreement", differences=self._work.differences())
         took = time.monotonic() - began
-        self._journal.write("agreed", seconds=took)
-        for owner, who, state in self._views():
-            self._journal.write("final", owner=owner, who=who, state=repr(sorted(state.items())))
-        for token, computer in self._tokens.items():
-            titles = [s.title for s in self.fleet[computer].sessions(computer)]
-            self._journal.write("effects", id=token, count=titles.count(token))
-        return took
+        self._field.journal.write("agreed", seconds=took)
+        self._report.agreed.append(took)
 
-    def _views(self) -> list[tuple[str, str, dict[str, str]]]:
-        views: list[tuple[str, str, dict[str, str]]] = []
-        for owner in self.fleet.machines:
-            listed = owner.tmux("list-panes", "-a", "-F", "#{pane_id} #{session_name}").splitlines()
-            views.append((owner.name, "tmux", dict(line.split(" ", 1) for line in listed)))
-            for machine, observer in zip(self.fleet.machines, self.observers, strict=True):
-                rest = {s.tmux.pane: s.tmux.name for s in machine.sessions(owner.name)}
-                views.append((owner.name, f"rest of {machine.name}", rest))
-                views.append((owner.name, f"client of {machine.name}", observer.sessions(owner.name)))
-        return views
-
-    def _differences(self) -> list[Any]:
-        try:
-            views = self._views()
-        except (OSError, AssertionError) as error:
-            return [str(error)]
-        truth = {owner: state for owner, who, state in views if who == "tmux"}
-        return [(owner, who, state, truth[owner]) for owner, who, state in views if state != truth[owner]]
-
-    def close(self) -> None:
-        """Let go of the clients."""
-        for observer in self.observers:
-            observer.close()
+    def go(self, steps: int, seconds: float, long: Sequence[Fault]) -> None:
+        """Do it: all `long` faults, then `steps` steps, or as many as there is time for."""
+        end = time.monotonic() + seconds
+        until(lambda: not self._work.differences(), AGREE_WITHIN)
+        self._field.fleet.redis.keep()
+        for fault in [fault for fault in long if self._field.network or fault is not cut_a_link_for_long]:
+            self.work_during(fault)
+            self.agree()
+        for number in range(1, steps + 1):
+            if time.monotonic() >= end:
+                break
+            self.step()
+            if number % ROUND == 0 and number < steps:
+                self.agree()
+        self.agree()
+        self._work.note_effects()
 
 
-def run(seed: int, steps: int, *, bug: str = "", seconds: float = float("inf")) -> tuple[list[str], float]:
-    """Do one run of at most `steps` steps or `seconds`: what the checker found, and how long agreeing took."""
+def run(
+    seed: int,
+    steps: int,
+    *,
+    bug: str = "",
+    seconds: float = float("inf"),
+    links: bool = True,
+    hold: float = 0.7,
+    lease: float = 0.0,
+    long: Sequence[Fault] = (),
+    passing: bool = True,
+) -> Report:
+    """Do one run of at most `steps` steps or `seconds`.
+
+    `links`: in namespaces, where possible. `hold`: the most seconds of a passing fault. `lease`: seconds, if another
+    than usual. `long`: faults to begin with, whatever time they take. `passing`: whether there are any others.
+    """
+    report = Report(seed, network=why_not() if links else "not asked for")
     folder = Path(tempfile.mkdtemp(prefix="tcj", dir="/tmp"))
-    path = folder / "journal"
-    trace = {"TELECLAUDE_TEST_JOURNAL": str(path), "TELECLAUDE_TEST_BUG": bug}
+    trace = {"TELECLAUDE_TEST_JOURNAL": str(folder / "journal"), "TELECLAUDE_TEST_BUG": bug}
     trace["PYTHONPATH"] = f"{ROOT / 'tests' / 'chaos' / 'inject'}:{ROOT}"
-    fleet = Fleet(*NAMES, environ=trace)
-    journal = Journal(path)
-    try:
-        driver = Run(fleet, journal, seed)
-        try:
-            until(lambda: not driver._differences(), AGREE_WITHIN)
-            end = time.monotonic() + seconds
-            for _ in range(steps):
-                if time.monotonic() >= end:
-                    break
-                driver.step()
-            took = driver.agree()
-        finally:
-            driver.close()
-        found = violations(read(path))
-        if found:
-            keep = Path(tempfile.gettempdir()) / f"teleclaude-chaos-{seed}.journal"
-            shutil.copy(path, keep)
-            logs = [machine.log() for machine in fleet.machines]
-            keep.with_suffix(".log").write_text("\n\n".join(logs))
-            found.append(f"the journal is {keep}")
-        return found, took
-    finally:
-        journal.close()
-        fleet.close()
-        shutil.rmtree(folder)
+    if lease:
+        trace["TELECLAUDE_TEST_LEASE"] = str(lease)
+    with contextlib.ExitStack() as stack:
+        stack.callback(shutil.rmtree, folder)
+        network = None if report.network else stack.enter_context(contextlib.closing(Network(NAMES)))
+        fleet = stack.enter_context(contextlib.closing(Fleet(*NAMES, environ=trace, more=CLOCKS, wires=network)))
+        journal = stack.enter_context(contextlib.closing(Journal(folder / "journal")))
+        place = Field(fleet, journal, network, hold=hold, long=lease * 4 if lease else LONG)
+        draw = random.Random(seed)
+        with contextlib.closing(Work(place, draw)) as work:
+            faults = [*PROCESS_FAULTS, *REDIS_FAULTS, *(LINK_FAULTS if network else [])] if passing else []
+            try:
+                Run(place, work, faults, draw, report).go(steps, seconds, long)
+            except BaseException:
+                _keep(seed, folder, fleet)
+                raise
+        report.found = violations(read(folder / "journal"))
+        if report.found:
+            report.found.append(f"the journal is {_keep(seed, folder, fleet)}")
+    return report
+
+
+def _keep(seed: int, folder: Path, fleet: Fleet) -> Path:
+    """Keep the journal and the logs of a run that failed."""
+    keep = Path(tempfile.gettempdir()) / f"teleclaude-chaos-{seed}.journal"
+    shutil.copy(folder / "journal", keep)
+    keep.with_suffix(".log").write_text("\n\n".join(f"== {each.name}\n{each.log()}" for each in fleet.machines))
+    return keep
 
 
 def main() -> None:
@@ -182,11 +200,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--steps", type=int, default=60)
-    parser.add_argument("--bug", default="")
+    parser.add_argument("--hold", type=float, default=0.7, help="the most seconds of a passing fault")
+    parser.add_argument("--long", action="store_true", help="faults of over a minute as well")
+    parser.add_argument("--no-links", action="store_true", help="no network namespaces")
+    parser.add_argument("--bug", default="", help="seed one")
+    parser.add_argument("--lease", type=float, default=0.0, help="seconds of a lease")
     options = parser.parse_args()
-    found, took = run(options.seed, options.steps, bug=options.bug)
-    print("\n".join(found) or f"no promise broken; all agreed {took:.2f} s after the last step")
-    sys.exit(bool(found))
+    report = run(
+        options.seed,
+        options.steps,
+        bug=options.bug,
+        links=not options.no_links,
+        hold=options.hold,
+        lease=options.lease,
+        long=LONG_FAULTS if options.long else (),
+    )
+    print(report.text())
+    sys.exit(bool(report.found))
 
 
 if __name__ == "__main__":

@@ -79,6 +79,41 @@ def test_a_seeded_bug_is_found(tmp_path: Path, bug: str) -> None:
     assert run(tmp_path / "j", bug, 1)
 
 
+def seen_live(until: float) -> list[dict[str, Any]]:
+    """A journal in which c heard of o once, sealed at 1 s, and shows it as live from 2 s until `until`."""
+    return [
+        {"what": "clock", "t": 0.0, "computer": "o", "ahead": 100.0, "lease": 60.0},
+        {"what": "heard", "t": 2.0, "computer": "c", "owner": "o", "sealed": 101.0},
+        {"what": "view", "t": 2.0, "client": "c", "live": True, "online": ["o"]},
+        {"what": "view", "t": until, "client": "c", "live": True, "online": []},
+    ]
+
+
+def at(seconds: float, what: str, **fields: Any) -> dict[str, Any]:
+    """An entry of a client or computer named c."""
+    return {"what": what, "t": seconds, "client": "c", "computer": "c", **fields}
+
+
+@pytest.mark.parametrize(
+    ("more", "is_broken"),
+    [
+        ([], True),
+        ([at(50.0, "heard", owner="o", sealed=150.0)], False),
+        ([at(80.0, "heard", owner="o", sealed=179.0)], True),  # it came too late
+        ([at(50.0, "heard", owner="o", sealed=101.0)], True),  # it lay in Redis all the time
+        ([at(30.0, "view", live=False, online=["o"])], False),
+        ([at(30.0, "view", live=True, online=[]), at(70.0, "view", live=True, online=["o"])], True),
+        ([at(30.0, "away", why="stopped"), at(88.0, "back", why="stopped")], False),
+        ([at(30.0, "away", why="stopped"), at(70.0, "back", why="stopped")], True),
+        ([at(30.0, "away", why="killed"), at(88.0, "back", why="killed")], True),
+    ],
+)
+def test_whose_lease_ran_out_may_not_be_live(more: list[dict[str, Any]], is_broken: bool) -> None:
+    """What counts is when the last heartbeat was sealed, what the client says of itself, and whether it can say it."""
+    entries = sorted([*seen_live(until=90.0), *more], key=lambda entry: float(entry["t"]))
+    assert [text[:2] for text in violations(entries)] == ["4:"] * is_broken
+
+
 FRAME = {"what": "frame", "client": "c", "connection": 1, "epoch": "e", "event": "x", "whole": True}
 
 
@@ -95,6 +130,9 @@ FRAME = {"what": "frame", "client": "c", "connection": 1, "epoch": "e", "event":
         ([{"what": "command", "id": "k", "outcome": "unknown"}, {"what": "effects", "id": "k", "count": 2}], "8:"),
         ([{"what": "final", "owner": "a", "who": "x", "state": "1"},
           {"what": "final", "owner": "a", "who": "y", "state": "2"}], "2:"),
+        ([{"what": "agreed", "seconds": 16.0}], "2:"),
+        ([*seen_live(until=70.0)], "4:"),
+        ([{"what": "answer", "computer": "a", "request": "GET /x", "status": 500, "body": ""}], "50"),
     ],
 )  # fmt: skip
 def test_each_broken_promise_is_named(entries: list[dict[str, Any]], promise: str) -> None:
@@ -116,5 +154,7 @@ def test_what_is_allowed_is_not_reported() -> None:
         {**FRAME, "version": 5},
         {**FRAME, "version": 1, "epoch": "f"},
         {"what": "command", "id": "k", "outcome": "unknown"},
+        {"what": "agreed", "seconds": 6.0},
+        *seen_live(until=65.0),
     ]
     assert violations(entries) == []

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
+import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -115,27 +116,47 @@ class Traced(Replica[str, Any]):
 
 
 def install(path: str, bug: str) -> None:
-    """Make this process' replicas and own records write to the journal at `path`."""
+    """Make this process' replicas, own records and heartbeats write to the journal at `path`."""
     from teleclaude.core import replica
-    from teleclaude.sync.owned import OwnRecords
 
     Traced.journal, Traced.process, Traced.bug = Journal(Path(path)), str(os.getpid()), bug
     replica.Replica = Traced  # type: ignore[misc,assignment]  # before anybody has imported it by name
+    _trace_own_records(Traced.journal)
+    _trace_heartbeats(Traced.journal)
+
+
+def _trace_own_records(journal: Journal) -> None:
+    from teleclaude.sync.owned import OwnRecords
+
     plain = OwnRecords.update
 
     def update(self: OwnRecords, kind: Kind, records: Iterable[Record]) -> bool:
         with self._lock:
             changed = plain(self, kind, records)
             if changed:
-                state = self._records[kind]
-                Traced.journal.write(
-                    "owned",
-                    computer=self.computer,
-                    kind=kind,
-                    epoch=self.epoch,
-                    seq=self._seq[kind],
-                    digest=digest(state),
-                )
+                at = {"epoch": self.epoch, "seq": self._seq[kind], "digest": digest(self._records[kind])}
+                journal.write("owned", computer=self.computer, kind=kind, **at)
             return changed
 
     OwnRecords.update = update  # type: ignore[method-assign]  # that is what tracing is
+
+
+def _trace_heartbeats(journal: Journal) -> None:
+    from teleclaude.sync.peers import roster
+    from teleclaude.sync.peers.clocks import now
+
+    begin, plain = roster.Roster.__init__, roster.Roster.receive
+
+    def init(self: roster.Roster, me: str) -> None:
+        begin(self, me)
+        journal.write("clock", computer=me, ahead=now() - time.monotonic(), lease=roster.LEASE)
+
+    def receive(self: roster.Roster, envelope: Any, *args: Any) -> roster.Word:
+        word = plain(self, envelope, *args)
+        if word in {roster.Word.NEW, roster.Word.BEAT}:
+            told = {"sealed": envelope.clock, "generation": envelope.generation, "word": word.value}
+            journal.write("heard", computer=self.me, owner=envelope.sender, **told)
+        return word
+
+    roster.Roster.__init__ = init  # type: ignore[method-assign]  # tracing, as above
+    roster.Roster.receive = receive  # type: ignore[method-assign,assignment]  # the same

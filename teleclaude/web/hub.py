@@ -3,6 +3,7 @@
 Rules of this module:
 - A client is in step with the mirror, or waits to be given its state anew; in between it is told nothing.
 - An event is encoded once. Clients that look at the same get the same bytes, in one write for all events of a turn.
+- Before the first snapshot nobody knows what there is: a client is told that, and never that there is nothing.
 - Versions never go backwards on a connection, but with a new epoch, which a new `hello` tells.
 - Nothing here waits: pushing to a client that does not read costs the same as to one that does.
 
@@ -121,11 +122,13 @@ class Hub:
         """Give a client all its state anew: its first, one of a new epoch, or one for all that it missed."""
         client.box.restart()
         is_new_epoch, client.epoch = client.epoch != self.mirror.epoch, self.mirror.epoch
-        state = [self._initial("*", ("computers",)), frames.event("health", self.mirror.version, self._health)]
+        state = [frames.event("health", self.mirror.version, self._health)]
+        if self.mirror.epoch:
+            state.insert(0, self._initial("*", ("computers",)))
+            state += [self._initial(s.computer, tuple(s.types)) for s in selections_of(client.wants)]
         if is_new_epoch:
             data = {"epoch": self.mirror.epoch, "computer": self.computer, "server": self._server}
             state.insert(0, frames.event_of("hello", self.mirror.version, data))
-        state += [self._initial(s.computer, tuple(s.types)) for s in selections_of(client.wants)]
         client.box.push_state(b"".join(state))
         self._audiences.setdefault(client.wants, {})[client.name] = client.box.push
 
@@ -137,7 +140,7 @@ class Hub:
     def show(self, client: Client, chosen: Iterable[Selection]) -> None:
         """Give a client the initial state of what it chose."""
         self._keep_in_step(client)
-        for selection in chosen:
+        for selection in chosen if self.mirror.epoch else ():  # else it comes with the first snapshot
             client.box.push_state(self._initial(selection.computer, tuple(sorted(selection.types))))
 
     def resume(self, client: Client, position: Position) -> None:

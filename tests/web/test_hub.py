@@ -283,6 +283,25 @@ def test_a_new_epoch_begins_with_hello_and_everything_anew() -> None:
     assert [e["event"] for e in box.events()] == ["session_started"]
 
 
+def test_before_the_first_snapshot_nobody_is_told_that_there_is_nothing() -> None:
+    """A web process that just started keeps no client from showing what it had; with the snapshot comes everything."""
+    hub, cache, box = Hub("1"), DaemonCache("a"), Box()
+    client = Client("1", box)
+    hub.join(client)
+    hub.choose(client, frozenset({("*", "sessions")}))
+    hub.show(client, [Selection("*", ["sessions"])])
+    hub.resume(client, Position(epoch="before", version=7))
+    assert [e["event"] for e in box.events()] == ["hello", "health", "resumed"]
+    cache.put([make("computers", "a", 1, "x"), make("sessions", "a", 1, "x")])
+    hub.receive_snapshot(snapshot(cache))
+    assert not hub.bring_in_step()
+    events = box.events()
+    assert [e["event"] for e in events] == ["hello", "computers_initial", "health", "sessions_initial"]
+    assert len(events[3]["data"]["sessions"]) == 1
+    told(hub, cache, make("sessions", "a", 2, "x"))
+    assert [e["event"] for e in box.events()] == ["session_started"]
+
+
 def test_who_left_leaves_nothing_behind() -> None:
     """Clients, audiences and interest go with the client."""
     hub, _ = a_hub()

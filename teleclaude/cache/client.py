@@ -42,9 +42,12 @@ class CacheClient:
         """Hand a request to the sync process; its outcome comes on the feed of `subscriber`."""
         self._call("submit", subscriber, wire.encode(request))
 
-    def work(self, interest_version: int, timeout: float) -> wire.Work:
-        """Wait at most `timeout` seconds for requests, or for other interest than at `interest_version`."""
-        return wire.decode_work(self._call("work", interest_version, timeout))
+    def work(self, interest_version: int, timeout: float, numbers: dict[str, int] | None = None) -> wire.Work:
+        """Wait at most `timeout` seconds for requests, or for other interest than at `interest_version`.
+
+        `numbers`: what this process counted so far, for the metrics.
+        """
+        return wire.decode_work(self._call("work", interest_version, timeout, numbers))
 
     def finish(self, outcome: Outcome) -> None:
         """Tell how a request ended."""
@@ -65,6 +68,10 @@ class CacheClient:
     def stats(self) -> dict[str, int]:
         """Numbers for the metrics."""
         return dict(self._call("stats"))
+
+    def numbers(self) -> dict[str, int]:
+        """What the sync process counted, as of its last question for work."""
+        return dict(self._call("numbers"))
 
     def _call(self, method: str, *args: Any) -> Any:
         door = None

@@ -44,6 +44,7 @@ class CacheCore:
         self.interest = Interest()
         self.lane = Lane()
         self.filled = False
+        self.numbers: dict[str, int] = {}  # what the sync process counted, by its last question for work
         self._subscribers: dict[str, Subscriber] = {}
         lock = threading.Lock()
         self._changed = threading.Condition(lock)
@@ -107,10 +108,11 @@ class CacheCore:
             self.lane.submit(subscriber, request)
             self._asked.notify_all()
 
-    def work(self, interest_version: int, timeout: float) -> wire.Work:
+    def work(self, interest_version: int, timeout: float, numbers: dict[str, int] | None = None) -> wire.Work:
         """Wait at most `timeout` seconds for requests or for interest other than at `interest_version`."""
         deadline = time.monotonic() + timeout
         with self._asked:
+            self.numbers = self.numbers if numbers is None else numbers
             while not self.lane.waiting and self.interest.version == interest_version:
                 left = deadline - time.monotonic()
                 if left <= 0 or not self._asked.wait(left):

@@ -25,7 +25,7 @@ from teleclaude.core.requests import Outcome, Request
 
 log = logging.getLogger(__name__)
 
-EXPOSED = ("write", "submit", "work", "finish", "emit", "set_interest", "stale", "stats")
+EXPOSED = ("write", "submit", "work", "finish", "emit", "set_interest", "stale", "stats", "numbers")
 
 _request = msgspec.msgpack.Decoder(Request).decode
 _outcome = msgspec.msgpack.Decoder(Outcome).decode
@@ -51,9 +51,9 @@ class Door:
         """Hand a request to the sync process; its outcome comes on the subscriber's feed."""
         self._core.submit(subscriber, _request(request))
 
-    def work(self, interest_version: int, timeout: float) -> bytes:
-        """Wait for something to do."""
-        return wire.encode(self._core.work(interest_version, timeout))
+    def work(self, interest_version: int, timeout: float, numbers: dict[str, int] | None) -> bytes:
+        """Wait for something to do; `numbers` is what the sync process counted so far."""
+        return wire.encode(self._core.work(interest_version, timeout, numbers))
 
     def finish(self, outcome: bytes) -> None:
         """Tell how a request ended."""
@@ -74,6 +74,10 @@ class Door:
     def stats(self) -> dict[str, int]:
         """Numbers for the metrics."""
         return self._core.stats()
+
+    def numbers(self) -> dict[str, int]:
+        """What the sync process counted, for the metrics."""
+        return self._core.numbers
 
 
 class DoorManager(BaseManager):

@@ -28,7 +28,7 @@ _UNKNOWN = -1  # a version that no cache has, so that it tells its interest at o
 class Door(Protocol):
     """What the lane needs of the cache."""
 
-    def work(self, interest_version: int, timeout: float) -> Work:
+    def work(self, interest_version: int, timeout: float, numbers: dict[str, int] | None = None) -> Work:
         """Wait for work; raises Unavailable."""
         ...
 
@@ -50,6 +50,7 @@ class Lane:
         self.hand_on: Callable[[Request], None] = lambda _: None  # a request for another computer
         self.on_epoch: Callable[[str], None] = lambda _: None
         self.on_interest: Callable[[dict[str, list[Kind]]], None] = lambda _: None
+        self.numbers: Callable[[], dict[str, int]] = dict  # for the metrics, told with each question
 
     def start(self) -> None:
         """Begin, in threads that end with the process."""
@@ -67,7 +68,7 @@ class Lane:
         epoch, version = "", _UNKNOWN
         while not self._stopped.is_set():
             try:
-                work = self._door.work(version, ASK_FOR)
+                work = self._door.work(version, ASK_FOR, self.numbers())
                 backoff.reset()
             except TeleclaudeError as error:
                 level = logging.DEBUG if isinstance(error, Unavailable) else logging.ERROR

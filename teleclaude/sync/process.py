@@ -61,6 +61,7 @@ class SyncProcess:
         self.lane.hand_on = self._hand_on
         self.lane.on_epoch = self.writer.seen_epoch
         self.lane.on_interest = self._take_interest
+        self.lane.numbers = lambda: self._peers.counters if self._peers else {}
 
     def _tmux_socket(self) -> str:
         return self._place.tmux_socket or self._settings.tmux.socket

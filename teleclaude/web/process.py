@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import time
+from collections.abc import Callable, Mapping
 
 import gevent
 from gevent.event import Event
@@ -194,15 +195,19 @@ class WebProcess:
             "stale": int(bool(self._reads.stale)),
             "data_version": self._hub.mirror.version,
         }
-        stats: dict[str, float] = {}
+        return found | {f"cache_{name}": value for name, value in self._asked(self._cache.stats).items()}
+
+    def _asked(self, numbers: Callable[[], Mapping[str, int]]) -> dict[str, float]:
+        """Numbers of the cache; none when it does not answer."""
         try:
-            stats = dict(self._calls.run(self._cache.stats, timeout=1.0))
+            return dict(self._calls.run(numbers, timeout=1.0))
         except TeleclaudeError as error:
             log.info("no numbers of the cache: %s", error)
-        return found | {f"cache_{name}": value for name, value in stats.items()}
+            return {}
 
     def _counters(self) -> dict[str, float]:
-        return {
+        peers = {f"peers_{name}": value for name, value in self._asked(self._cache.numbers).items()}
+        return peers | {
             "fast_answers": self._reads.fast_answers,
             "refused_requests": self._local.refused + (self._tcp.refused if self._tcp else 0),
             "events_told": self._hub.events,

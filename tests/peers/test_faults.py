@@ -202,6 +202,7 @@ def test_wrong_password(node: MakeNode, server: RedisProcess) -> None:
     """A password that is wrong, or wanted all of a sudden, is told without showing it; the right one heals it."""
     near, far = pair(node)
     server.run("CONFIG", "SET", "requirepass", "right-word")
+    server.password = "right-word"
     raw_url = server.url
     server.url = f"unix://:right-word@{server.path}"
     server.run("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
@@ -275,6 +276,23 @@ def test_cut_connections_again_and_again(node: MakeNode, server: RedisProcess) -
     ran = [one.id for one in far.ran]
     assert len(ran) == len(set(ran))
     assert set(ran) >= {request.id for request in requests}
+
+
+def test_one_connects_at_a_time(node: MakeNode, server: RedisProcess) -> None:
+    """When all lines of a computer break at once there is one new connection, and nothing of the old stays."""
+    near, _ = pair(node)
+    until(lambda: lines_of(server) == 2 + 3, 20)  # far has no reason to read an inbox
+    for number in range(8):
+        until(lambda: near.is_ok() and lines_of(server) == 2 + 3, HEAL)
+        server.run("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        until(lambda number=number: near.half.counters["connects"] >= number + 2, HEAL)  # type: ignore[misc]
+    until(lambda: near.is_ok() and lines_of(server) == 2 + 3, HEAL)
+    assert near.half.counters["connects"] == 9
+
+
+def lines_of(server: RedisProcess) -> int:
+    """How many connections Redis has, this look at them left out."""
+    return len(server.run("CLIENT", "LIST").splitlines()) - 1
 
 
 def test_no_storm(node: MakeNode, server: RedisProcess) -> None:

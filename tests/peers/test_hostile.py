@@ -22,6 +22,7 @@ from teleclaude.sync.peers.words import (
     Hello,
     Part,
     Pull,
+    Screen,
     Snapshot,
     rows_of,
 )
@@ -157,6 +158,23 @@ def _as_far(seal: Seal, blob: bytes) -> bytes:
     """The same body, sealed by the running far itself: a member who lies."""
     _, body = Seal("near", "", 0, [KEY]).open(blob)
     return seal.seal("near", body)
+
+
+@pytest.mark.parametrize(("epoch", "age", "reason"), [("", 0.0, ""), ("", 61.0, "expired"), ("before", 0.0, "epoch")])
+def test_only_a_screen_of_now_is_shown(
+    node: MakeNode, server: RedisProcess, monkeypatch: pytest.MonkeyPatch, epoch: str, age: float, reason: str
+) -> None:
+    """A screen that somebody kept is not shown by a computer that has started anew since, and forgot its id."""
+    near, far = node("near"), node("far")
+    near.look("far")
+    until(lambda: near.titles("far") == ["one"])
+    kept = Seal("far", epoch or far.own.epoch, far.engine.ground.seal.generation, [KEY])
+    with monkeypatch.context() as then:
+        then.setattr("teleclaude.sync.peers.seal.now", lambda: now() - age)
+        blob = kept.seal("near", Screen(session_id="one", text="as it was"))
+    put_inbox(server, "near", blob)
+    until(lambda: near.half.counters[f"dropped_{reason}"] == 1 if reason else near.lane.screens)
+    assert len(near.lane.screens) == (0 if reason else 1)
 
 
 def test_an_event_that_is_replayed_is_counted(node: MakeNode, server: RedisProcess) -> None:

@@ -79,6 +79,51 @@ def test_silence_when_nobody_looks(node: MakeNode) -> None:
     until(lambda: near.titles("far") == ["changed again"])
 
 
+def test_a_second_computer_is_asked_at_once(node: MakeNode) -> None:
+    """Whoever was just asked is no reason to let another one wait: nothing between computers is shared."""
+    near, far, _ = node("near"), node("far"), node("third")
+    until(lambda: near.status("far") == near.status("third") == "online")
+    near.look("far")
+    until(lambda: near.titles("far") == ["one"])
+    with far.engine._lock:  # it hangs, with a question under way
+        near.half.interest({"far": ["sessions", "projects"], "third": ["sessions"]})
+        until(lambda: near.titles("third") == ["one"], 2.0)
+
+
+def test_snapshot_and_events_join_without_a_hole(node: MakeNode) -> None:
+    """What changes while a computer is being expanded is in the snapshot or in an event behind it: one pull is enough.
+
+    It is so each time: the place in the inbox is known before anything is asked.
+    """
+    near, far = node("near"), node("far")
+    until(lambda: near.status("far") == "online")
+    for turn in range(10):
+        pulls = near.half.counters["pulls"]
+        titles = [f"turn {turn} change {number}" for number in range(40)]
+        for number, title in enumerate(titles):
+            far.sessions(title, "stays")
+            if number == 10:
+                near.look("far")
+            time.sleep(0.001)  # so that they are not all one
+        until(lambda title=titles[-1]: near.titles("far") == ["stays", title])  # type: ignore[misc]  # bound by default
+        assert near.half.counters["pulls"] == pulls + 1
+        near.look_away()
+        until(lambda: not far.engine.fleet.serving.subscribers)
+
+
+def test_a_heartbeat_that_says_nothing_new_is_no_change(node: MakeNode) -> None:
+    """Only its time is another: clients are told nothing, however many computers beat."""
+    near, far = looking(node, "near", "far")
+    peer = near.engine.ground.roster.peers
+    until(lambda: near.awaited("far") == ())
+    version, beat = near.core.cache.version, peer["far"].beat
+    for _ in range(3):
+        beat = peer["far"].beat
+        far.engine.post(far.engine.fleet.pulse.soon)
+        until(lambda beat=beat: peer["far"].beat > beat)  # type: ignore[misc]  # bound by default
+    assert near.core.cache.version == version
+
+
 def test_one_of_two_clients_leaves(node: MakeNode) -> None:
     """Interest shrinks with the client that had it, also when another stays."""
     near, far = node("near"), node("far")

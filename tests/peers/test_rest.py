@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from teleclaude.core.requests import Message, Refresh, Request, new_id
 from teleclaude.core.settings import parse
 from teleclaude.sync.owned import OwnRecords
 from teleclaude.sync.peers.claim import Name
@@ -85,6 +86,35 @@ def _is_quiet(monitor: Monitor) -> bool:
     monitor.commands.clear()
     time.sleep(1.0)
     return not monitor.commands
+
+
+PLAIN = {"SET", "GET", "MGET", "DEL", "UNLINK", "EXPIRE", "ZADD", "ZRANGE", "ZREM", "TYPE", "EXISTS"}
+STREAMS = {"XADD", "XREAD", "XREADGROUP", "XACK", "XDEL", "XINFO", "XGROUP", "XLEN"}
+LINE = {"HELLO", "AUTH", "CLIENT", "SELECT", "PING", "INFO"}
+
+
+def test_no_command_grows_with_what_others_keep_in_redis(node: MakeNode, server: RedisProcess) -> None:
+    """From start to end, with clients that look, refresh and command: neither KEYS nor SCAN, nothing that blocks."""
+    monitor = Monitor(server)
+    near, far = node("near"), node("far")
+    near.look("*")
+    until(lambda: near.titles("far") == ["one"])
+    far.sessions("two")
+    until(lambda: near.titles("far") == ["two"])
+    for args in (Refresh(), Message(session_id="two", text="x")):
+        request = Request(id=new_id(), computer="far", args=args, deadline=time.monotonic() + 10)
+        near.half.submit(request)
+        assert near.ended(request).status == "ok"
+    for line in server.run("CLIENT", "LIST").splitlines():
+        if "cmd=monitor" not in line:  # all others break
+            server.run("CLIENT", "KILL", "ID", line.split()[0].removeprefix("id="))
+    until(lambda: near.half.counters["connects"] == far.half.counters["connects"] == 2)
+    near.look_away()
+    far.close(keep=True)
+    until(lambda: near.status("far") == "offline")
+    monitor.close()
+    assert {"XADD", "ZREM"} <= set(monitor.commands)
+    assert {command.upper() for command in monitor.commands} <= PLAIN | STREAMS | LINE
 
 
 def test_nothing_is_left_behind(node: MakeNode, server: RedisProcess) -> None:

@@ -16,6 +16,7 @@ from teleclaude.sync.peers.replicas import PullNeeded, Replicas
 from teleclaude.sync.peers.roster import EVERYWHERE, Peer
 from teleclaude.sync.peers.seal import EVERYBODY, Dropped
 from teleclaude.sync.peers.words import (
+    REQUEST_LIFE,
     Answer,
     Body,
     Envelope,
@@ -188,9 +189,18 @@ class Asking:
             case Heads():
                 self.replicas.heads(owner, envelope.epoch, body.heads, now, ordered=True)
             case Screen():
+                self._check_age(envelope, now)
                 self._ground.desk.emit(wire.OutputFrame(owner, body.session_id, body.text))
             case _:
                 raise Dropped("malformed", owner)
+
+    def _check_age(self, envelope: Envelope, now: float) -> None:
+        """Raise for what is not of now: the memory of ids does not reach back behind this process' start."""
+        peer = self._ground.roster.peers.get(envelope.sender)
+        if peer is None or peer.epoch != envelope.epoch:
+            raise Dropped("epoch", envelope.sender)
+        if envelope.clock < peer.clock.estimate(now) - REQUEST_LIFE:
+            raise Dropped("expired", envelope.sender)
 
     def _gap(self, envelope: Envelope) -> None:
         peer = self._ground.roster.peers.get(envelope.sender)

@@ -66,7 +66,7 @@ class DaemonCache:
     # Writes: each tells how many changes it made.
 
     def put(self, records: Iterable[Record]) -> int:
-        """Put records by their keys. A computer that is put has been heard of now."""
+        """Put records by their keys. A computer whose `last_seen` is another than before has been heard of now."""
         return sum(self._put(record) for record in records)
 
     def replace(self, kind: Kind, computer: str, records: Iterable[Record]) -> int:
@@ -167,7 +167,8 @@ class DaemonCache:
         shelf = self._shelf(kind, computer)
         old = shelf.records.get(key)
         if isinstance(record, Computer):
-            self._seen[key] = time.monotonic()
+            if not isinstance(old, Computer) or old.last_seen != record.last_seen:
+                self._seen[key] = time.monotonic()  # whatever else is told of it anew is no sign of life
             if isinstance(old, Computer) and _same_but_seen(old, record):
                 shelf.records[key] = record  # a heartbeat that says nothing new; the time is told when it matters
                 return 0
@@ -190,10 +191,7 @@ class DaemonCache:
         found = self.get("computers", name, name)
         if not isinstance(found, Computer) or found.status == "offline":
             return 0
-        seen = self._seen[name]
-        changes = self._put(msgspec.structs.replace(found, status="offline"))
-        self._seen[name] = seen  # going offline is no sign of life
-        return changes
+        return self._put(msgspec.structs.replace(found, status="offline"))
 
 
 def _same_but_seen(old: Computer, new: Computer) -> bool:

@@ -41,7 +41,7 @@ def test_offline_is_told_once_and_a_heartbeat_ends_it() -> None:
         assert [cache.expire(), cache.expire()] == [1, 0]
         clock.tick(timedelta(seconds=300))
         assert cache.expire() == 0
-        assert cache.put([make.computer("raspi")]) == 1
+        assert cache.put([make.computer("raspi", last_seen="12:06")]) == 1
         assert cache.expire() == 0
 
 
@@ -82,6 +82,18 @@ def test_heartbeat_that_says_nothing_new_is_no_change() -> None:
     found = cache.get("computers", "raspi", "raspi")
     assert isinstance(found, Computer)
     assert (found.status, found.last_seen) == ("offline", "12:00:40")
+
+
+def test_whatever_else_is_told_of_a_computer_is_no_sign_of_life() -> None:
+    """Only a heartbeat, which has a time of its own, prolongs the life of a computer."""
+    with freeze_time(NOON) as clock:
+        cache = DaemonCache("here")
+        cache.put([make.computer("raspi", last_seen="12:00")])
+        clock.tick(timedelta(seconds=40))
+        told = msgspec.structs.replace(make.computer("raspi", last_seen="12:00"), awaited=("sessions",))
+        assert cache.put([told]) == 1
+        clock.tick(timedelta(seconds=20))
+        assert cache.expire() == 1
 
 
 @pytest.mark.parametrize("kind", ["projects", "todos"])

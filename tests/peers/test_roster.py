@@ -45,6 +45,19 @@ def test_the_same_or_an_older_beat_is_no_sign_of_life() -> None:
     assert [peer.name for peer in roster.expire(60.0)] == ["far"]
 
 
+def test_a_beat_that_lay_in_redis_counts_from_when_it_was_written() -> None:
+    """The lease does not begin anew because somebody looks late; and only of the beat that was meant."""
+    roster = Roster("near")
+    heard(roster, 100.0, 5)
+    roster.aged(*beat(5), 60.0)
+    roster.aged(*beat(5), 90.0)  # never later than was known
+    assert roster.next_change(100.0) == 20.0
+    heard(roster, 110.0, 6)
+    roster.aged(*beat(5), 60.0)
+    assert not roster.expire(169.0)
+    assert [peer.name for peer in roster.expire(170.0)] == ["far"]
+
+
 def test_what_an_earlier_start_said_is_old() -> None:
     """After a restart no beat of the run before counts, whatever its number."""
     roster = Roster("near")

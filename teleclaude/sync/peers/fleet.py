@@ -120,7 +120,7 @@ class Fleet:
         replicas.heads(peer.name, peer.epoch, peer.heads, now, ordered=False)
 
     def _greeted(self, envelope: Envelope, hello: Hello) -> None:
-        self.pulse.receive(envelope, hello.heartbeat)
+        self.pulse.greeted(envelope, hello.heartbeat)
 
     def _left(self, envelope: Envelope) -> None:
         if self.ground.roster.leave(envelope):

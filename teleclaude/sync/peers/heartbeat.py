@@ -53,6 +53,7 @@ class Pulse:
         self.flushed: Callable[[], None] = lambda: None
         self._last_blob = b""
         self._seen_blobs: dict[str, bytes] = {}
+        self._timed: set[str] = set()  # names whose beat was read on this connection, and its age asked for
         self._names: set[str] = set()
         self._beat_at = 0.0
         self._look_at = 0.0
@@ -68,6 +69,7 @@ class Pulse:
         """The connection is new: beat, enter the list, and look, at once. `found`: the beat that is to be replaced."""
         self._beat_at = self._look_at = self._enter_at = 0.0
         self._last_blob = found
+        self._timed.clear()
         self.anxious_until = now + 15.0
 
     def soon(self) -> None:
@@ -200,8 +202,18 @@ class Pulse:
             return  # the same beat again is no sign of life
         self._seen_blobs[name] = blob
         opened = self.open_beat(name, blob)
-        if opened:
-            self.receive(*opened)
+        if not opened:
+            return
+        self.receive(*opened)
+        if name not in self._timed:
+            # Nobody looked before, so it may lie there since long. What is left of its time tells its age.
+            self._timed.add(name)
+            self._ground.outbox.put("PTTL", self._ground.keys.heartbeat(name), then=partial(self._aged, *opened))
+
+    def _aged(self, envelope: Envelope, beat: Heartbeat, left: Any) -> None:
+        if isinstance(left, int) and left >= 0:
+            written = clock() - max(0.0, HEARTBEAT_TTL - left / 1000)
+            self._ground.roster.aged(envelope, beat, written)
 
     def open_beat(self, name: str, blob: bytes) -> tuple[Envelope, Heartbeat] | None:
         """Open the heartbeat under a name; None, and counted, when it is none of that computer."""
@@ -213,6 +225,19 @@ class Pulse:
             self._ground.drops.add(dropped)
             return None
         return envelope, body
+
+    def greeted(self, envelope: Envelope, beat: Heartbeat) -> None:
+        """Take the greeting of a computer.
+
+        From one that was not here it says only where to look: greetings have no end, and may have waited in the
+        stream for longer than the computer lived.
+        """
+        ground, name = self._ground, envelope.sender
+        known = ground.roster.online(name)
+        if known and known.epoch == envelope.epoch:
+            self.receive(envelope, beat)
+        elif is_name(name) and name != ground.me:
+            ground.outbox.put("GET", ground.keys.heartbeat(name), then=partial(self._read_alone, name, None))
 
     def receive(self, envelope: Envelope, beat: Heartbeat) -> None:
         """Take a heartbeat that was opened."""

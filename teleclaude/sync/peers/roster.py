@@ -2,7 +2,7 @@
 
 Rules of this module:
 - A computer is online for `LEASE` seconds after a beat that was not seen before. The same beat again, or an older one,
-  is no sign of life.
+  is no sign of life; one that is known to have lain in Redis for a while counts from when it was written.
 - Starts of a computer are counted (`generation`); what an earlier start said is old, for ever.
 - What was known of a computer is never overwritten by nothing.
 """
@@ -100,6 +100,12 @@ class Roster:
         peer.clock.sample(envelope.clock, now)
         self.peers[name] = peer
         return Word.BEAT if known and is_same and known.online else Word.NEW
+
+    def aged(self, envelope: Envelope, beat: Heartbeat, written: float) -> None:
+        """Take note that the beat that was received was written at `written`, and not when it was read."""
+        peer = self.peers.get(envelope.sender)
+        if peer and (peer.generation, peer.beat) == (envelope.generation, beat.beat):
+            peer.heard = min(peer.heard, written)
 
     def leave(self, envelope: Envelope) -> bool:
         """Take a goodbye. False when it is old."""

@@ -40,18 +40,23 @@ CLOCKS = {  # seconds: the wall clocks of two are an hour behind; none was start
 AGREE_WITHIN = 30.0  # seconds for which agreement is waited for; the checker says what is too long
 FAULT_RATE = 0.2
 LONG = 66.0  # seconds of a fault that outlasts a lease
-ROUND = 40  # steps until all must agree
+ROUND = 20  # steps until all must agree
 PACE = 0.5  # seconds between steps during a long fault
 
 
 @dataclass
 class Report:
-    """What a run did. `agreed`: seconds from each healing until all agreed. `network`: why there was none, or empty."""
+    """What a run did.
+
+    `healed`: seconds from the end of each round until every worker of every computer ran again; `agreed`: seconds from
+    then until all agreed. `network`: why there was none, or empty.
+    """
 
     seed: int
     network: str = ""
     found: list[str] = field(default_factory=list)
     agreed: list[float] = field(default_factory=list)
+    healed: list[float] = field(default_factory=list)
     faults: Counter[str] = field(default_factory=Counter)
 
     def text(self) -> str:
@@ -63,6 +68,7 @@ class Report:
         return (
             f"seed {self.seed}: {self.faults.total()} faults ({kinds}); {wires}; all agreed {len(self.agreed)} times, "
             f"after {times[len(times) // 2]:.2f} s (median), {times[-1]:.2f} s (worst), {late} over {PROMISED:.0f} s; "
+            f"workers were back after at most {max(self.healed, default=0.0):.1f} s; "
             f"{'; '.join(self.found) or 'no promise broken'}"
         )
 
@@ -116,6 +122,7 @@ class Run:
 
     def agree(self) -> None:
         """Wait until tmux, REST and clients of all say the same, and note how long that took."""
+        ended = time.monotonic()
         self._field.heal()
         began = time.monotonic()
         try:
@@ -123,8 +130,9 @@ class Run:
         except AssertionError:
             self._field.journal.write("disagreement", differences=self._work.differences())
         took = time.monotonic() - began
-        self._field.journal.write("agreed", seconds=took)
+        self._field.journal.write("agreed", seconds=took, workers=began - ended)
         self._report.agreed.append(took)
+        self._report.healed.append(began - ended)
 
     def go(self, steps: int, seconds: float, long: Sequence[Fault]) -> None:
         """Do it: all `long` faults, then `steps` steps, or as many as there is time for."""

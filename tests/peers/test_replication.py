@@ -8,7 +8,7 @@ import pytest
 
 from teleclaude.core.requests import Refresh, Request, new_id
 from teleclaude.core.settings import FleetSettings, RedisSettings
-from teleclaude.sync.peers import fleet
+from teleclaude.sync.peers import fleet, replicas, roster
 from tests import make
 from tests.peers.conftest import MakeNode
 from tests.peers.node import Node
@@ -90,11 +90,9 @@ def test_a_second_computer_is_asked_at_once(node: MakeNode) -> None:
         until(lambda: near.titles("third") == ["one"], 2.0)
 
 
-def test_snapshot_and_events_join_without_a_hole(node: MakeNode) -> None:
-    """What changes while a computer is being expanded is in the snapshot or in an event behind it: one pull is enough.
-
-    It is so each time: the place in the inbox is known before anything is asked.
-    """
+def test_snapshot_and_events_join_without_a_hole(node: MakeNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What changes while a computer is being expanded is in the snapshot or in an event behind it: one pull does."""
+    monkeypatch.setattr(replicas, "ANSWER_TIMEOUT", 60.0)
     near, far = node("near"), node("far")
     until(lambda: near.status("far") == "online")
     for turn in range(10):
@@ -109,6 +107,39 @@ def test_snapshot_and_events_join_without_a_hole(node: MakeNode) -> None:
         assert near.half.counters["pulls"] == pulls + 1
         near.look_away()
         until(lambda: not far.engine.fleet.serving.subscribers)
+
+
+def test_what_came_before_the_inbox_was_read_is_read(node: MakeNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The place in the inbox is known before anything is asked, so the first answer is not missed by a slow reader."""
+    monkeypatch.setattr(replicas, "ANSWER_TIMEOUT", 60.0)
+    near, far = node("near"), node("far")
+    until(lambda: near.status("far") == "online")
+    inbox = near.engine._inbox
+    want = inbox.want
+    inbox.want = lambda wanted: None  # type: ignore[method-assign]  # it has not come to read yet
+    near.look("far")
+    until(lambda: far.engine.fleet.serving.subscribers)
+    far.sessions("two")
+    until(lambda: pushed(far) == 1)
+    inbox.want = want  # type: ignore[method-assign]
+    until(lambda: near.titles("far") == ["two"])
+    assert near.half.counters["pulls"] == 1
+
+
+def test_a_heartbeat_that_is_late_takes_nothing_away(node: MakeNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a computer is taken for offline its rows stay; when it is heard again, none of them has blinked."""
+    near, far = looking(node, "near", "far")
+    epoch, version = near.core.cache.epoch, near.core.cache.version
+    with monkeypatch.context() as short:
+        short.setattr(roster, "LEASE", 0.5)
+        until(lambda: near.status("far") == "offline")
+    assert near.titles("far") == ["one"]
+    far.engine.post(far.engine.fleet.pulse.soon)
+    until(lambda: near.status("far") == "online")
+    until(lambda: near.awaited("far") == () and near.engine.fleet.asking.replicas.is_settled("far"))
+    changes = near.core.cache.changes_since(epoch, version)
+    assert changes is not None
+    assert {change.kind for change in changes} == {"computers"}
 
 
 def test_a_heartbeat_that_says_nothing_new_is_no_change(node: MakeNode) -> None:
@@ -217,6 +248,26 @@ def test_refresh_pulls_now_and_keeps_what_is_there(node: MakeNode) -> None:
     everywhere = Request(id=new_id(), computer="", args=Refresh(), deadline=time.monotonic() + 10)
     near.half.submit(everywhere)
     assert near.ended(everywhere).status == "ok"
+
+
+def test_a_refresh_brings_every_kind(node: MakeNode) -> None:
+    """What is refreshed is all that is looked at, todos and sessions no less than projects."""
+    near, far = node("near"), node("far")
+    far.own.update("todos", [make.todo(owner="far")])
+    near.look("far", "projects", "sessions", "todos")
+    until(lambda: near.records("todos", "far") and near.titles("far") and near.records("projects", "far"))
+    until(lambda: near.awaited("far") == ())
+    far.engine.ground.push = lambda *_args, **_more: None  # type: ignore[method-assign]  # every event is lost
+    far.own.update("todos", [make.todo(owner="far", title="another")])
+    far.own.update("projects", [make.project(owner="far", name="another")])
+    far.sessions("another")
+    request = Request(id=new_id(), computer="far", args=Refresh(), deadline=time.monotonic() + 10)
+    near.half.submit(request)
+    assert near.ended(request).status == "ok"
+    near.writer.flush(5.0)
+    assert list(near.records("todos", "far").values()) == [make.todo(owner="far", title="another")]
+    assert list(near.records("projects", "far").values()) == [make.project(owner="far", name="another")]
+    assert near.titles("far") == ["another"]
 
 
 def test_who_may_not_look_sees_nothing(node: MakeNode) -> None:

@@ -89,8 +89,9 @@ def test_a_user_with_too_few_rights_is_told(node: MakeNode, server: RedisProcess
 
 def test_cluster(node: MakeNode, folder: Path) -> None:
     """On Redis Cluster no command or pipeline crosses slots where it must not."""
-    port = free_port()
+    port, bus = free_port(), free_port()  # by itself the bus would be at port + 10000, which may be above all ports
     options = ["--port", str(port), "--cluster-enabled", "yes", "--save", "", "--dir", str(folder)]
+    options += ["--cluster-port", str(bus)]
     process = subprocess.Popen(["redis-server", *options], stdout=subprocess.DEVNULL)
     try:
         until(lambda: _cluster_is_ready(port), 30)

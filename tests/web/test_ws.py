@@ -167,6 +167,7 @@ def test_interest_follows_the_subscriptions(own: Daemon) -> None:
 
 def test_interest_is_gone_with_the_web_process(own: Daemon) -> None:
     """Also when it is killed."""
+    own.seen()
     peer = Peer(own.api)
     peer.say(subscribe="sessions")
     until(lambda: own.sync.work(-1, 0).interest == {"*": ["sessions"]})

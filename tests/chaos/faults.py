@@ -20,19 +20,21 @@ WORKERS = ("cache", "sync", "web")
 
 def kill_a_worker(field: Field, draw: random.Random) -> None:
     """SIGKILL one of the three processes of one computer."""
-    _signal(field.some(draw), draw.choice(WORKERS), signal.SIGKILL)
+    _signal(field, draw, signal.SIGKILL)
 
 
 def stop_a_worker(field: Field, draw: random.Random) -> None:
     """SIGSTOP one of them; its supervisor has to notice."""
-    _signal(field.some(draw), draw.choice(WORKERS), signal.SIGSTOP)
+    _signal(field, draw, signal.SIGSTOP)
 
 
-def _signal(machine: Machine, worker: str, number: signal.Signals) -> None:
+def _signal(field: Field, draw: random.Random, number: signal.Signals) -> None:
+    machine, worker = field.some(draw), draw.choice(WORKERS)
     with contextlib.suppress(OSError, AssertionError, ProcessLookupError):  # it may be away already
         pid = machine.worker_pid(worker)
         if pid:
             os.kill(pid, number)
+            field.broken.add(pid)
 
 
 def restart_a_daemon(field: Field, draw: random.Random) -> None:
@@ -64,6 +66,7 @@ def _stop(field: Field, machine: Machine, seconds: float) -> None:
         try:
             time.sleep(seconds)  # how long the fault lasts; nothing waits for this
         finally:
+            field.broken.difference_update(workers)  # one that was stopped before goes on with them
             for pid in [*workers, supervisor]:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGCONT)

@@ -28,6 +28,7 @@ class Field:
         self.network = network
         self._hold = hold
         self.long = long
+        self.broken: set[int] = set()  # process ids of workers that have to be replaced
         self._away: set[str] = set()
         self._lock = threading.Lock()
 
@@ -59,7 +60,7 @@ class Field:
             return machine.name in self._away
 
     def heal(self) -> None:
-        """Wait until every worker of every computer runs: a worker that was killed is a fault until it is back."""
+        """Wait until every worker of every computer runs, and none of them is one that was killed or stopped."""
         for machine in self.fleet.machines:
             until(lambda machine=machine: self._works(machine), RESTART_WITHIN, every=0.02)  # type: ignore[misc]
 
@@ -70,5 +71,5 @@ class Field:
             if any(worker["state"] == "fatal" for worker in workers.values()) and machine.daemon is not None:
                 self.journal.write("revived", computer=machine.name)
                 machine.daemon.send_signal(signal.SIGHUP)
-            return all(worker["state"] == "running" for worker in workers.values())
+            return all(worker["state"] == "running" and worker["pid"] not in self.broken for worker in workers.values())
         return False

@@ -49,11 +49,12 @@ class Report:
     """What a run did.
 
     `healed`: seconds from the end of each round until every worker of every computer ran again; `agreed`: seconds from
-    then until all agreed. `network`: why there was none, or empty.
+    then until all agreed. `network`: why there was none, or empty. `journal`: where it was kept, if it was.
     """
 
     seed: int
     network: str = ""
+    journal: str = ""
     found: list[str] = field(default_factory=list)
     agreed: list[float] = field(default_factory=list)
     healed: list[float] = field(default_factory=list)
@@ -69,7 +70,7 @@ class Report:
             f"seed {self.seed}: {self.faults.total()} faults ({kinds}); {wires}; all agreed {len(self.agreed)} times, "
             f"after {times[len(times) // 2]:.2f} s (median), {times[-1]:.2f} s (worst), {late} over {PROMISED:.0f} s; "
             f"workers were back after at most {max(self.healed, default=0.0):.1f} s; "
-            f"{'; '.join(self.found) or 'no promise broken'}"
+            f"{'; '.join(self.found) or 'no promise broken'}{self.journal and f'; see {self.journal}'}"
         )
 
 
@@ -120,35 +121,36 @@ class Run:
         if failed:
             raise failed[0]
 
-    def agree(self) -> None:
-        """Wait until tmux, REST and clients of all say the same, and note how long that took."""
+    def agree(self) -> bool:
+        """Wait until tmux, REST and clients of all say the same, and note how long that took. False: they do not."""
         ended = time.monotonic()
         self._field.heal()
         began = time.monotonic()
-        try:
-            until(lambda: not self._work.differences(), AGREE_WITHIN, every=0.05)
-        except AssertionError:
-            self._field.journal.write("disagreement", differences=self._work.differences())
+        for seconds in (PROMISED, AGREE_WITHIN - PROMISED):
+            try:
+                until(lambda: not self._work.differences(), seconds, every=0.05)
+                break
+            except AssertionError:
+                self._field.journal.write("disagreement", differences=self._work.differences())
         took = time.monotonic() - began
         self._field.journal.write("agreed", seconds=took, workers=began - ended)
         self._report.agreed.append(took)
         self._report.healed.append(began - ended)
+        return took < AGREE_WITHIN
 
     def go(self, steps: int, seconds: float, long: Sequence[Fault]) -> None:
-        """Do it: all `long` faults, then `steps` steps, or as many as there is time for."""
+        """Do it: all `long` faults, then `steps` steps, or rounds of them until time is up or they do not agree."""
         end = time.monotonic() + seconds
         until(lambda: not self._work.differences(), AGREE_WITHIN)
         self._field.fleet.redis.keep()
         for fault in [fault for fault in long if self._field.network or fault is not cut_a_link_for_long]:
             self.work_during(fault)
             self.agree()
-        for number in range(1, steps + 1):
-            if time.monotonic() >= end:
-                break
-            self.step()
-            if number % ROUND == 0 and number < steps:
-                self.agree()
-        self.agree()
+        done = 0
+        while self.agree() and done < steps and time.monotonic() < end:
+            for _ in range(min(ROUND, steps - done)):
+                self.step()
+            done += ROUND
         self._work.note_effects()
 
 
@@ -190,13 +192,13 @@ def run(
                 _keep(seed, folder, fleet)
                 raise
         report.found = violations(read(folder / "journal"))
-        if report.found:
-            report.found.append(f"the journal is {_keep(seed, folder, fleet)}")
+        if report.found or max(report.agreed) > PROMISED:
+            report.journal = str(_keep(seed, folder, fleet))
     return report
 
 
 def _keep(seed: int, folder: Path, fleet: Fleet) -> Path:
-    """Keep the journal and the logs of a run that failed."""
+    """Keep the journal and the logs of a run that failed, or was slow."""
     keep = Path(tempfile.gettempdir()) / f"teleclaude-chaos-{seed}.journal"
     shutil.copy(folder / "journal", keep)
     keep.with_suffix(".log").write_text("\n\n".join(f"== {each.name}\n{each.log()}" for each in fleet.machines))

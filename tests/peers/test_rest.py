@@ -128,3 +128,16 @@ def test_nothing_is_left_behind(node: MakeNode, server: RedisProcess) -> None:
     assert server.run("KEYS", "*") == []
     until(lambda: threading.active_count() <= before)
     until(lambda: len(server.run("CLIENT", "LIST").splitlines()) == 1)
+
+
+def test_all_that_leave_at_once_leave_nothing(node: MakeNode, server: RedisProcess) -> None:
+    """The goodbye to one that has just left as well does not make its messages anew, for nobody would read them."""
+    for _ in range(5):
+        nodes = [node(name) for name in ("one", "two", "three")]
+        until(lambda here=nodes: all(n.status(m.name) == "online" for n in here for m in here if n is not m))  # type: ignore[misc]  # a default argument binds it
+        leaving = [threading.Thread(target=each.close) for each in nodes]
+        for thread in leaving:
+            thread.start()
+        for thread in leaving:
+            thread.join()
+        assert server.run("KEYS", "*") == []

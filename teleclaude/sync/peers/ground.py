@@ -144,11 +144,13 @@ class Ground:
         *,
         then: Then | None = None,
         on_try: Callable[[], None] | None = None,
+        make: bool = True,
     ) -> None:
-        """Put a message into another computer's messages."""
+        """Put a message into another computer's messages; `make` them where they are not there."""
         blob = self.seal.seal(name, body, message_id)
+        how = () if make else ("NOMKSTREAM",)
         key = self.keys.messages(name)
-        command: tuple[Value, ...] = ("XADD", key, "MAXLEN", "~", MESSAGES_LENGTH, "*", "m", blob)
+        command: tuple[Value, ...] = ("XADD", key, *how, "MAXLEN", "~", MESSAGES_LENGTH, "*", "m", blob)
         self.outbox.put(*command, then=then, on_try=on_try)
 
     def push(self, name: str, blob: bytes, *, expire: bool, then: Then | None = None) -> None:

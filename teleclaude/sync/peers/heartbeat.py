@@ -153,7 +153,7 @@ class Pulse:
         ground.outbox.put("ZREM", ground.keys.computers, ground.me)
         for peer in ground.roster.peers.values():
             if peer.online:
-                ground.request(peer.name, Goodbye())
+                ground.request(peer.name, Goodbye(), make=False)  # it may have left just now, and taken its keys along
 
     # In.
 

@@ -43,8 +43,9 @@ def _soak(seconds: float) -> int:
     In the first, computers are cut off and put to sleep for longer than a lease.
     """
     from tests.chaos.faults import LONG_FAULTS
-    from tests.chaos.run import run
+    from tests.chaos.run import end_in_order, run
 
+    end_in_order()
     end, seed, broken = time.monotonic() + seconds, int(time.time()) % 1_000_000, 0
     long = LONG_FAULTS if seconds >= SOAK_WITH_LONG else []
     while (left := end - time.monotonic()) > 0:

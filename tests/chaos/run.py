@@ -11,6 +11,7 @@ import argparse
 import contextlib
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -205,8 +206,14 @@ def _keep(seed: int, folder: Path, fleet: Fleet) -> Path:
     return keep
 
 
+def end_in_order() -> None:
+    """Have SIGTERM end this process as Ctrl-C does: with nothing left behind."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+
+
 def main() -> None:
     """Do a run from the command line."""
+    end_in_order()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--steps", type=int, default=60)

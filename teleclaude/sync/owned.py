@@ -36,6 +36,7 @@ class OwnRecords:
     def __init__(self, computer: str, submit: Callable[[list[wire.Op]], None]) -> None:
         self.computer = computer
         self.epoch = secrets.token_hex(8)
+        self.described = Computer(name=computer)  # what is known of this computer before any look at it
         self._submit = submit
         self._lock = threading.RLock()
         self._records: dict[Kind, dict[str, Record]] = {kind: {} for kind in OWN_KINDS}

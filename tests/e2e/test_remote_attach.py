@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -66,11 +68,37 @@ def client(machines: tuple[Machine, Machine]) -> Iterator[Terminal]:
         terminal.close()
 
 
-def test_enter_attaches_to_a_session_of_another_computer(machines: tuple[Machine, Machine], client: Terminal) -> None:
+def attach(client: Terminal, sshd: Sshd, text: str = "I-AM-FAR") -> None:
+    """Press Enter, and wait until the session is on the terminal."""
+    shown = len(client.raw)
+    client.send("\r")
+    try:
+        client.wait_for(text, 20)
+    except AssertionError as error:
+        log = sshd.folder.joinpath("log").read_text(errors="replace")
+        raise AssertionError(f"{error}\nall that was shown: {bytes(client.raw[shown:])!r}\nsshd: {log}") from None
+
+
+@contextmanager
+def looking_nowhere(machine: Machine) -> Iterator[None]:
+    """Have a computer not notice what happens in its tmux; its supervisor would end a process that hangs."""
+    assert machine.daemon is not None
+    pids = (machine.daemon.pid, machine.worker_pid("sync"))
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in reversed(pids):
+            os.kill(pid, signal.SIGCONT)
+
+
+def test_enter_attaches_to_a_session_of_another_computer(
+    machines: tuple[Machine, Machine], client: Terminal, sshd: Sshd
+) -> None:
     """Its tmux, on the socket of its own, is on the terminal; it gets what is typed; C-b d leads back to the tree."""
     laptop, raspi = machines
-    client.send("\r")
-    client.wait_for("I-AM-FAR", 20)
+    attach(client, sshd)
     assert raspi.tmux("list-clients", "-F", "#{session_name}") == "faraway"
     client.send("typed from afar\r")
     until(lambda: "typed from afar" in raspi.tmux("capture-pane", "-p", "-t", "=faraway:"))
@@ -80,8 +108,7 @@ def test_enter_attaches_to_a_session_of_another_computer(machines: tuple[Machine
     client.wait_for("meanwhile", 20)
     assert "I-AM-FAR" not in client.text()
     until(lambda: not raspi.tmux("list-clients"))
-    client.send("\r")  # and once more
-    client.wait_for("typed from afar", 20)
+    attach(client, sshd, "typed from afar")
     client.send("\x02d")
     client.wait_for("Tab view")
     client.send("q")
@@ -98,8 +125,7 @@ def test_a_host_that_cannot_be_reached_is_told(machines: tuple[Machine, Machine]
     machines[1].tmux("rename-session", "-t", "=faraway", "renamed")
     client.wait_for("renamed", 20)
     sshd.start()
-    client.send("\r")
-    client.wait_for("I-AM-FAR", 20)
+    attach(client, sshd)
     client.send("\x02d")
     client.wait_for("Tab view")
 
@@ -119,12 +145,9 @@ def test_a_host_that_hangs_is_given_up_with_a_key(client: Terminal, sshd: Sshd) 
 def test_a_session_that_has_gone_there_is_told(machines: tuple[Machine, Machine], client: Terminal) -> None:
     """What tmux says on the other computer is gone with its terminal; the client still says what was wrong."""
     raspi = machines[1]
-    os.kill(raspi.worker_pid("sync"), 19)  # SIGSTOP: the row stays though the session goes
-    try:
+    with looking_nowhere(raspi):  # the row stays though the session goes
         raspi.tmux("new-session", "-d", "-s", "other")
         raspi.tmux("kill-session", "-t", "=faraway")
         client.send("\r")
         client.wait_for("raspi: its tmux ended with status 1", 20)
         client.wait_for("Tab view")
-    finally:
-        os.kill(raspi.worker_pid("sync"), 18)

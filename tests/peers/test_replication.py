@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from teleclaude.core.records import Computer
 from teleclaude.core.requests import Refresh, Request, new_id
 from teleclaude.core.settings import FleetSettings, RedisSettings
 from teleclaude.sync.peers import fleet, replicas, roster
@@ -217,9 +218,13 @@ def test_rows_are_not_asked_of_a_computer_that_has_not_looked_yet(node: MakeNode
     near, far = looking(node, "near", "far")
     far.close(keep=True)
     again = Node("far", far.settings.redis.url, folder=far.folder)
+    again.own.described = Computer(name="far", host="far.lan", tmux_socket="moved")
     try:
         again.half.start()
         until(lambda: near.status("far") == "online")
+        found = near.computer("far")
+        assert found is not None
+        assert (found.host, found.tmux_socket) == ("far.lan", "moved"), "where to attach is told with the first beat"
         until(lambda: again.engine.fleet.serving._early)
         assert near.titles("far") == ["one"]
         again.sessions("one", "two")

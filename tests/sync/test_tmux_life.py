@@ -205,7 +205,7 @@ def test_which_tmux_is_told(tmux: TmuxServer, local: Start) -> None:
     """
     here = local()
     assert here.own.me is not None
-    assert here.own.me.tmux_socket == tmux.name
+    assert here.own.me.tmux_socket == here.own.described.tmux_socket == tmux.name
     assert here.own.me.user == pwd.getpwuid(os.geteuid()).pw_name
     here.half.reload(parse(""), tmux.name + "-other")
     until(lambda: here.own.me and here.own.me.tmux_socket == tmux.name + "-other")

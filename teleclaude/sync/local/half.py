@@ -53,7 +53,7 @@ class LocalHalf:
         self._book = SessionBook(own.computer, settings.agents, self.marks)
         self._watch = self._new_watch()
         self._plans = self._new_plans()
-        self._self = self._describe(tmux_socket)
+        self._self = own.described = self._describe(tmux_socket)
         self._server = 0
         self._panes: dict[str, str] = {}  # by terminal
         self._writes: list[Query] = []

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from teleclaude.core.records import Computer, Kind, utc_text
+from teleclaude.core.records import Kind, utc_text
 from teleclaude.core.settings import is_name
 from teleclaude.sync.peers.claim import Name
 from teleclaude.sync.peers.clocks import now as clock
@@ -111,7 +111,7 @@ class Pulse:
         """Make the beat of now."""
         own = self._ground.own
         self._is_bare = own.me is None  # not looked at itself yet
-        info = own.me or Computer(name=own.computer)
+        info = own.me or own.described  # others may attach as soon as they see it
         # Who reads this knows that we reach Redis; what we thought before we did would only confuse.
         info = msgspec.structs.replace(info, services=tuple(s for s in info.services if s.name != "redis"))
         return Heartbeat(

@@ -331,9 +331,7 @@ def test_without_a_terminal_it_says_so() -> None:
 
 def test_the_start_imports_nothing_that_is_not_needed_for_it() -> None:
     """Until the first screen: no websockets, no logging, no HTTP library, no blessed, and nothing of the daemon."""
-    code = (
-        "import sys, teleclaude.core.lean as m; m.import_msgspec(); import teleclaude.tui.app; print(*sys.modules)"
-    )
+    code = "import sys, teleclaude.core.lean as m; m.import_msgspec(); import teleclaude.tui.app; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     unwanted = {
         "websockets",

@@ -136,6 +136,19 @@ class Machine:
         done = subprocess.run(command, env=self.environ, capture_output=True, text=True, timeout=20, check=True)
         return done.stdout.rstrip("\n")
 
+    @contextlib.contextmanager
+    def looking_nowhere(self) -> Iterator[None]:
+        """Have the daemon not notice what happens in tmux; its supervisor hangs too, or it would end what hangs."""
+        assert self.daemon is not None
+        pids = (self.daemon.pid, self.worker_pid("sync"))
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in reversed(pids):
+                os.kill(pid, signal.SIGCONT)
+
     def stop(self) -> int:
         """SIGTERM the daemon; its exit status."""
         assert self.daemon is not None

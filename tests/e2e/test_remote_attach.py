@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
@@ -79,20 +77,6 @@ def attach(client: Terminal, sshd: Sshd, text: str = "I-AM-FAR") -> None:
         raise AssertionError(f"{error}\nall that was shown: {bytes(client.raw[shown:])!r}\nsshd: {log}") from None
 
 
-@contextmanager
-def looking_nowhere(machine: Machine) -> Iterator[None]:
-    """Have a computer not notice what happens in its tmux; its supervisor would end a process that hangs."""
-    assert machine.daemon is not None
-    pids = (machine.daemon.pid, machine.worker_pid("sync"))
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in reversed(pids):
-            os.kill(pid, signal.SIGCONT)
-
-
 def test_enter_attaches_to_a_session_of_another_computer(
     machines: tuple[Machine, Machine], client: Terminal, sshd: Sshd
 ) -> None:
@@ -145,7 +129,7 @@ def test_a_host_that_hangs_is_given_up_with_a_key(client: Terminal, sshd: Sshd) 
 def test_a_session_that_has_gone_there_is_told(machines: tuple[Machine, Machine], client: Terminal) -> None:
     """What tmux says on the other computer is gone with its terminal; the client still says what was wrong."""
     raspi = machines[1]
-    with looking_nowhere(raspi):  # the row stays though the session goes
+    with raspi.looking_nowhere():  # the row stays though the session goes
         raspi.tmux("new-session", "-d", "-s", "other")
         raspi.tmux("kill-session", "-t", "=faraway")
         client.send("\r")

@@ -202,15 +202,14 @@ def test_attach_and_detach_outside_of_tmux(machine: Machine) -> None:
 
 def test_a_session_that_has_gone_is_told(machine: Machine) -> None:
     """When there is nothing to attach to any more, the client comes back and says why."""
-    os.kill(machine.worker_pid("sync"), 19)  # SIGSTOP: the row stays though the session goes
     terminal = client(machine)
     try:
-        machine.tmux("kill-session", "-t", "=one")
-        terminal.send("\r")
-        terminal.wait_for("can't find session")
-        terminal.wait_for("Tab view")
+        with machine.looking_nowhere():  # the row stays though the session goes
+            machine.tmux("kill-session", "-t", "=one")
+            terminal.send("\r")
+            terminal.wait_for("can't find session")
+            terminal.wait_for("Tab view")
     finally:
-        os.kill(machine.worker_pid("sync"), 18)
         terminal.close()
 
 

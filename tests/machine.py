@@ -137,10 +137,10 @@ class Machine:
         return done.stdout.rstrip("\n")
 
     @contextlib.contextmanager
-    def looking_nowhere(self) -> Iterator[None]:
-        """Have the daemon not notice what happens in tmux; its supervisor hangs too, or it would end what hangs."""
+    def hung(self, *workers: str) -> Iterator[None]:
+        """Have workers hang, and the supervisor before them, or it would end what hangs."""
         assert self.daemon is not None
-        pids = (self.daemon.pid, self.worker_pid("sync"))
+        pids = [self.daemon.pid, *(self.worker_pid(name) for name in workers)]
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
         try:

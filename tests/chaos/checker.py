@@ -30,18 +30,7 @@ BOUND = 15.0  # seconds that are too many even on a machine that does much else
 def violations(journal: Iterable[Entry]) -> list[str]:
     """Every broken promise, by its number in the design, with what shows it."""
     entries = list(journal)
-    checks = (
-        _one_and_three_in_replicas,
-        _three_in_clients,
-        four,
-        _five,
-        _six,
-        _eight,
-        _two_in_time,
-        _two_at_the_end,
-        _answers,
-    )
-    return [text for check in checks for text in check(entries)]
+    return [text for check in CHECKS for text in check(entries)]
 
 
 def _of(entries: list[Entry], what: str) -> list[Entry]:

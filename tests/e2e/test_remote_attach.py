@@ -129,7 +129,7 @@ def test_a_host_that_hangs_is_given_up_with_a_key(client: Terminal, sshd: Sshd) 
 def test_a_session_that_has_gone_there_is_told(machines: tuple[Machine, Machine], client: Terminal) -> None:
     """What tmux says on the other computer is gone with its terminal; the client still says what was wrong."""
     raspi = machines[1]
-    with raspi.looking_nowhere():  # the row stays though the session goes
+    with raspi.hung("sync"):  # the row stays though the session goes
         raspi.tmux("new-session", "-d", "-s", "other")
         raspi.tmux("kill-session", "-t", "=faraway")
         client.send("\r")

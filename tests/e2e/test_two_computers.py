@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -86,20 +84,6 @@ def client(machine: Machine) -> Iterator[Terminal]:
         terminal.close()
 
 
-@contextmanager
-def hung(machine: Machine) -> Iterator[None]:
-    """Have all processes of a daemon hang; its heartbeat stays in Redis for a minute."""
-    assert machine.daemon is not None
-    pids = [machine.daemon.pid, *(machine.worker_pid(name) for name in ("cache", "sync", "web"))]
-    for pid in pids:  # the supervisor first, or it would end the others
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in reversed(pids):
-            os.kill(pid, signal.SIGCONT)
-
-
 def test_projects_and_todos_of_another_computer(two: Two) -> None:
     """They are on the screen under the computer that owns them, and what is written into a todos file follows."""
     laptop = two.start().laptop
@@ -159,7 +143,7 @@ def test_a_computer_that_hangs_locks_nobody(two: Two) -> None:
     with client(laptop) as terminal:
         terminal.send("Gl")
         terminal.wait_for("faraway", 20)
-        with hung(two.raspi):
+        with two.raspi.hung("cache", "sync", "web"):  # its heartbeat stays in Redis for a minute
             laptop.tmux("new-session", "-d", "-s", "nearby")
             terminal.wait_for("nearby")
             terminal.send("gr")  # look again at this computer, then at the other, too

@@ -204,7 +204,7 @@ def test_a_session_that_has_gone_is_told(machine: Machine) -> None:
     """When there is nothing to attach to any more, the client comes back and says why."""
     terminal = client(machine)
     try:
-        with machine.looking_nowhere():  # the row stays though the session goes
+        with machine.hung("sync"):  # the row stays though the session goes
             machine.tmux("kill-session", "-t", "=one")
             terminal.send("\r")
             terminal.wait_for("can't find session")

@@ -15,7 +15,7 @@ from typing import TypeVar
 from teleclaude.cache import wire
 from teleclaude.cache.daemon_cache import DaemonCache
 from teleclaude.cache.interest import Interest
-from teleclaude.cache.lane import Lane
+from teleclaude.cache.request_queue import Lane
 from teleclaude.cache.snapshot import Shelf, payload_of, shelf_of
 from teleclaude.core.records import Kind
 from teleclaude.core.requests import Outcome, Request

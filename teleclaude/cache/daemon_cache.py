@@ -18,9 +18,9 @@ from typing import Final
 
 import msgspec
 
-from teleclaude.cache.changelog import ChangeLog
 from teleclaude.cache.wire import Change, Section
 from teleclaude.core.records import KINDS, Computer, Kind, Record, key_of, kind_of, owner_of
+from teleclaude.replication.change_log import ChangeLog
 
 COMPUTER_TTL: Final = 60.0  # seconds without a heartbeat until a computer is offline
 PLAN_TTL: Final = 300.0  # seconds until remote projects and todos are stale
@@ -53,7 +53,7 @@ class DaemonCache:
     def __init__(self, local: str, *, log_size: int = LOG_SIZE, epoch: str | None = None) -> None:
         self.local = local
         self.epoch = epoch or secrets.token_hex(8)
-        self._log = ChangeLog(log_size)
+        self._log: ChangeLog[Change] = ChangeLog(log_size)
         self._shelves: dict[tuple[Kind, str], _Shelf] = {}
         self._seen: dict[str, float] = {}  # monotonic time of each computer's last heartbeat
         self.dirty: set[tuple[Kind, str]] = set()  # what changed since the caller last cleared it

@@ -11,7 +11,7 @@ from typing import Any
 
 from teleclaude.cache.core import CacheCore
 from teleclaude.cache.daemon_cache import DaemonCache
-from teleclaude.cache.door import Door, serve
+from teleclaude.cache.doors import Door, serve
 from teleclaude.cache.feed import FeedServer
 from teleclaude.cache.snapshot import SnapshotWriter
 from teleclaude.core import log as logs

@@ -13,16 +13,16 @@ from teleclaude.core.text import visible
 
 # Command, where it is, and the line that `--help` shows.
 COMMANDS = {
-    "status": ("teleclaude.cli.status:status", "How the daemon is, and what it depends on."),
-    "sessions": ("teleclaude.cli.sessions:sessions", "List sessions."),
-    "start": ("teleclaude.cli.sessions:start", "Start an agent in a project."),
-    "message": ("teleclaude.cli.sessions:message", "Give text to a session."),
-    "output": ("teleclaude.cli.sessions:output", "Show the last lines of a session."),
-    "end": ("teleclaude.cli.sessions:end", "End a session."),
-    "fleet": ("teleclaude.cli.fleet:fleet", "One view of several computers."),
-    "daemon": ("teleclaude.cli.daemon:daemon", "Start, stop, restart or reload the daemon."),
-    "service": ("teleclaude.cli.service:service", "Run the daemon as a service of your systemd."),
-    "token": ("teleclaude.cli.token:token", "Tokens for the API over TCP."),
+    "status": ("teleclaude.cli.status_command:status", "How the daemon is, and what it depends on."),
+    "sessions": ("teleclaude.cli.session_commands:sessions", "List sessions."),
+    "start": ("teleclaude.cli.session_commands:start", "Start an agent in a project."),
+    "message": ("teleclaude.cli.session_commands:message", "Give text to a session."),
+    "output": ("teleclaude.cli.session_commands:output", "Show the last lines of a session."),
+    "end": ("teleclaude.cli.session_commands:end", "End a session."),
+    "fleet": ("teleclaude.cli.fleet_commands:fleet", "One view of several computers."),
+    "daemon": ("teleclaude.cli.daemon_commands:daemon", "Start, stop, restart or reload the daemon."),
+    "service": ("teleclaude.cli.service_commands:service", "Run the daemon as a service of your systemd."),
+    "token": ("teleclaude.cli.token_commands:token", "Tokens for the API over TCP."),
 }
 
 

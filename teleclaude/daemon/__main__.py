@@ -72,7 +72,7 @@ def run(place: Places, *, background: bool = False, how: Mapping[str, Sequence[s
     Raises AlreadyRuns, Refused, SettingsError.
     """
     from teleclaude.daemon.relay import Relay  # noqa: PLC0415  (not for `start`)
-    from teleclaude.daemon.rules import Rules  # noqa: PLC0415
+    from teleclaude.daemon.settings_in_force import Rules  # noqa: PLC0415
     from teleclaude.daemon.supervisor import Supervisor  # noqa: PLC0415
 
     folders.prepare(place)

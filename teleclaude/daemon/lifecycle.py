@@ -35,7 +35,7 @@ def start(place: Places) -> str:
     """
     if _serves(place):
         return f"teleclaude runs already (pid {holder(place.lock_file) or 'unknown'})"
-    from teleclaude.daemon.service import start_if_installed  # noqa: PLC0415  (it knows us too)
+    from teleclaude.daemon.systemd_unit import start_if_installed  # noqa: PLC0415  (it knows us too)
 
     folders.prepare(place)
     by_systemd = False  # one that is installed as a service runs as the service

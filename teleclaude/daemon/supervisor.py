@@ -28,7 +28,7 @@ from teleclaude.daemon.crew import Crew, Order
 from teleclaude.daemon.life import Action, Life, State
 from teleclaude.daemon.notify import Notifier
 from teleclaude.daemon.relay import Relay
-from teleclaude.daemon.rules import Rules
+from teleclaude.daemon.settings_in_force import Rules
 from teleclaude.daemon.worker import Worker, how_it_ended
 
 log = logging.getLogger(__name__)

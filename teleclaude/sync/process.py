@@ -12,7 +12,7 @@ import signal
 import threading
 from typing import TYPE_CHECKING, Any
 
-from teleclaude.cache.client import CacheClient
+from teleclaude.cache.cache_client import CacheClient
 from teleclaude.cache.wire import OutputFrame
 from teleclaude.core import log as logs
 from teleclaude.core.errors import NotFound, SettingsError
@@ -21,15 +21,15 @@ from teleclaude.core.paths import Places, places
 from teleclaude.core.records import Kind, Service
 from teleclaude.core.requests import Outcome, Refresh, Request, failed
 from teleclaude.core.settings import Settings, load_in_force
-from teleclaude.sync.commands import Commands
-from teleclaude.sync.lane import Lane
-from teleclaude.sync.local.half import LocalHalf
-from teleclaude.sync.owned import OwnRecords
-from teleclaude.sync.watching import Watches
-from teleclaude.sync.writer import CacheWriter
+from teleclaude.sync.cache_writer import CacheWriter
+from teleclaude.sync.commands.dispatch import Lane
+from teleclaude.sync.commands.executor import Commands
+from teleclaude.sync.commands.live_output import Watches
+from teleclaude.sync.local_loop import LocalHalf
+from teleclaude.sync.own_records import OwnRecords
 
 if TYPE_CHECKING:
-    from teleclaude.sync.peers.half import PeersHalf
+    from teleclaude.sync.fleet.service import PeersHalf
 
 log = logging.getLogger(__name__)
 
@@ -131,7 +131,7 @@ class SyncProcess:
 
     def _new_peers(self) -> PeersHalf:
         # Imported only here: Redis costs 20 MB and 100 ms, and who has no fleet has no use for it.
-        from teleclaude.sync.peers.half import PeersHalf
+        from teleclaude.sync.fleet.service import PeersHalf
 
         peers = PeersHalf(self._place, self._settings, self.own, self.writer, self.client, self.commands.run)
         peers.on_change = self.local.changed

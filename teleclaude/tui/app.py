@@ -21,7 +21,7 @@ from teleclaude.client.api import Api
 from teleclaude.client.reader import Reader
 from teleclaude.core.paths import Places
 from teleclaude.tui import saved, style
-from teleclaude.tui.calls import Calls
+from teleclaude.tui.effects import Calls
 from teleclaude.tui.first_look import first_look
 from teleclaude.tui.keymap import terminal_keys
 from teleclaude.tui.keys import ESC_DELAY, KeyReader

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from teleclaude.tui import commands, dialogs
+from teleclaude.tui import dialogs, tree_keys
 from teleclaude.tui.cells import Line, Span, clipped, clipped_left, cut, fit, line_width, over, width
 from teleclaude.tui.edit import place_of, shown, wrapped
 from teleclaude.tui.form import Button, Choice, Field, Form, TextField
@@ -65,7 +65,7 @@ def _fitted(body: list[Line], cursor: Cursor | None, most: int) -> Body:
 def _help(dialog: Help, state: State, inner: int) -> list[Line]:
     lines: list[Line] = [
         (("  " + fit(keys, 12), "key"), (clipped(words, inner - 14), "text"))
-        for keys, _, words, _ in commands.TABLE
+        for keys, _, words, _ in tree_keys.TABLE
         if words
     ]
     page = max(1, state.rows[0] - 8)

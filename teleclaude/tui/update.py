@@ -1,6 +1,6 @@
 """`update(state, message) -> (state, effects)`: the only place where the state changes. Pure.
 
-What a key does is in tui/commands.py (the tree) and tui/dialogs.py (what lies over it).
+What a key does is in tui/tree_keys.py (the tree) and tui/dialogs.py (what lies over it).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from teleclaude.client.events import (
 )
 from teleclaude.client.model import fold
 from teleclaude.core.records import Session
-from teleclaude.tui import commands, dialogs
+from teleclaude.tui import dialogs, tree_keys
 from teleclaude.tui.keys import Key, Paste
 from teleclaude.tui.navigate import rebuilt, select
 from teleclaude.tui.notices import failure, noticed
@@ -116,7 +116,7 @@ def _input(state: State, told: Key | Paste) -> Step:
     if state.dialog is not None:
         return dialogs.press(state, told)
     if isinstance(told, Key):
-        return commands.press(state, told.name)
+        return tree_keys.press(state, told.name)
     return state, []
 
 

@@ -13,30 +13,30 @@ from gevent.event import Event
 from gevent.socket import wait_read
 
 from teleclaude import __version__
-from teleclaude.cache.client import CacheClient
+from teleclaude.cache.cache_client import CacheClient
 from teleclaude.cache.snapshot import SnapshotReader
 from teleclaude.core import log as logs
 from teleclaude.core.errors import SettingsError, TeleclaudeError, Unavailable
 from teleclaude.core.lifeline import BEAT_EVERY, Lifeline
 from teleclaude.core.paths import Places, places
 from teleclaude.core.settings import ApiSettings, Settings, load_in_force
-from teleclaude.web.app import make_app
-from teleclaude.web.calls import Calls
-from teleclaude.web.commands import Commands
-from teleclaude.web.feed import Feed
-from teleclaude.web.handler import CONNECTIONS_LIMIT, Server
-from teleclaude.web.health import Workers, health_event, stale_reason
-from teleclaude.web.hub import Hub
-from teleclaude.web.interest import Interest
-from teleclaude.web.line import Thread
-from teleclaude.web.listeners import bind_tcp, bind_unix, raise_fd_limit
-from teleclaude.web.memory import Memory
-from teleclaude.web.metrics import metrics
-from teleclaude.web.parts import Parts
-from teleclaude.web.reads import Reads
-from teleclaude.web.security import Gate, Tokens, address_of, gate_for_tcp, tokens_file
-from teleclaude.web.socket import Conversations
-from teleclaude.web.watches import Watches
+from teleclaude.web.api.calls import Calls
+from teleclaude.web.api.commands import Commands
+from teleclaude.web.api.health import Workers, health_event, stale_reason
+from teleclaude.web.api.metrics import metrics
+from teleclaude.web.api.queries import Reads
+from teleclaude.web.context import Parts
+from teleclaude.web.flask_app import make_app
+from teleclaude.web.http.handler import CONNECTIONS_LIMIT, Server
+from teleclaude.web.http.listeners import bind_tcp, bind_unix, raise_fd_limit
+from teleclaude.web.http.security import Gate, Tokens, address_of, gate_for_tcp, tokens_file
+from teleclaude.web.push.client_interest import Interest
+from teleclaude.web.push.feed_reader import Feed
+from teleclaude.web.push.hub import Hub
+from teleclaude.web.push.memory import Memory
+from teleclaude.web.push.socket import Conversations
+from teleclaude.web.push.watches import Watches
+from teleclaude.web.push.websocket_transport import Thread
 
 log = logging.getLogger(__name__)
 

@@ -19,12 +19,12 @@ from teleclaude.cache import wire
 from teleclaude.core.records import Computer, Kind, Session, key_of
 from teleclaude.core.requests import Outcome
 from teleclaude.core.settings import parse
-from teleclaude.sync.owned import OWN_KINDS, OwnRecords
-from teleclaude.sync.peers.clocks import now as clock
-from teleclaude.sync.peers.ground import Ground
-from teleclaude.sync.peers.keys import HEARTBEAT_TTL, Keys
-from teleclaude.sync.peers.seal import EVERYBODY, Dropped, Seal
-from teleclaude.sync.peers.words import Event, Heartbeat, Part, Pull, Snapshot, rows_of
+from teleclaude.sync.fleet.context import Ground
+from teleclaude.sync.fleet.redis.key_names import HEARTBEAT_TTL, Keys
+from teleclaude.sync.fleet.wire.clock import now as clock
+from teleclaude.sync.fleet.wire.messages import Event, Heartbeat, Part, Pull, Snapshot, rows_of
+from teleclaude.sync.fleet.wire.sealing import EVERYBODY, Dropped, Seal
+from teleclaude.sync.own_records import OWN_KINDS, OwnRecords
 from tests.bench import sample
 
 BEAT_EVERY = 20.0  # seconds

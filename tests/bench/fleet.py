@@ -19,7 +19,7 @@ from typing import Any
 
 import redis
 
-from teleclaude.sync.peers.membership import load_ring
+from teleclaude.sync.fleet.keyring import load_ring
 from tests.bench import cores
 from tests.bench.crowd import Crowd
 from tests.bench.report import Figure, at_most, milliseconds, percentile, pss

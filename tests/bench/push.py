@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 from teleclaude.cache import wire
 from teleclaude.core.records import Session
-from teleclaude.web import frames
+from teleclaude.web.push import frames
 from tests.bench import cores, sample, served
 from tests.bench.report import Figure, at_most, middle, milliseconds, percentile
 from tests.bench.ws_load import Readers, readers, upgraded

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from teleclaude.cache import wire
-from teleclaude.cache.client import CacheClient
+from teleclaude.cache.cache_client import CacheClient
 from teleclaude.core.records import Computer, Record, Session
 from tests.bench import cores, sample
 from tests.machine import ROOT, Machine, request

@@ -22,7 +22,7 @@ from pathlib import Path
 import pytest
 
 from teleclaude.cache import wire
-from teleclaude.cache.client import CacheClient, open_feed
+from teleclaude.cache.cache_client import CacheClient, open_feed
 from teleclaude.cache.snapshot import SnapshotReader
 from teleclaude.core.errors import Unavailable
 from teleclaude.core.paths import Places

@@ -39,11 +39,11 @@ def shift_clocks(wall: float, boot: float) -> None:
 def set_lease(seconds: float) -> None:
     """Make leases shorter, for both who give and who judge them."""
     from teleclaude.cache import daemon_cache
-    from teleclaude.sync.peers import keys
+    from teleclaude.sync.fleet.redis import key_names
 
     daemon_cache.COMPUTER_TTL = seconds  # type: ignore[misc]  # a constant, but for this test
-    keys.HEARTBEAT_TTL = max(1, int(seconds))
-    from teleclaude.sync.peers import heartbeat
+    key_names.HEARTBEAT_TTL = max(1, int(seconds))
+    from teleclaude.sync.fleet.membership import heartbeat
 
     heartbeat.BEAT_EVERY = seconds / 3
 
@@ -51,7 +51,7 @@ def set_lease(seconds: float) -> None:
 def never_expire() -> None:
     """Seed the bug that breaks promise 4."""
     from teleclaude.cache.daemon_cache import DaemonCache
-    from teleclaude.sync.peers.roster import Peer, Roster
+    from teleclaude.sync.fleet.membership.peers import Peer, Roster
 
     def no_peers(_self: Roster, _now: float) -> list[Peer]:
         return []

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from teleclaude.core.replica import Verdict
+from teleclaude.replication.replica import Verdict
 from tests.chaos import journal as journals
 from tests.chaos.checker import violations
 from tests.chaos.traced import BUGS, Traced, digest

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from teleclaude.core.records import Kind, Record
-from teleclaude.core.replica import Replica, Verdict
+from teleclaude.replication.replica import Replica, Verdict
 from tests.chaos.journal import Journal
 
 BUGS = ("drop", "double", "reorder", "no_resync")
@@ -117,7 +117,7 @@ class Traced(Replica[str, Any]):
 
 def install(path: str, bug: str) -> None:
     """Make this process' replicas, own records and heartbeats write to the journal at `path`."""
-    from teleclaude.core import replica
+    from teleclaude.replication import replica
 
     Traced.journal, Traced.process, Traced.bug = Journal(Path(path)), str(os.getpid()), bug
     replica.Replica = Traced  # type: ignore[misc,assignment]  # before anybody has imported it by name
@@ -126,7 +126,7 @@ def install(path: str, bug: str) -> None:
 
 
 def _trace_own_records(journal: Journal) -> None:
-    from teleclaude.sync.owned import OwnRecords
+    from teleclaude.sync.own_records import OwnRecords
 
     plain = OwnRecords.update
 
@@ -142,21 +142,21 @@ def _trace_own_records(journal: Journal) -> None:
 
 
 def _trace_heartbeats(journal: Journal) -> None:
-    from teleclaude.sync.peers import roster
-    from teleclaude.sync.peers.clocks import now
+    from teleclaude.sync.fleet.membership import peers
+    from teleclaude.sync.fleet.wire.clock import now
 
-    begin, plain = roster.Roster.__init__, roster.Roster.receive
+    begin, plain = peers.Roster.__init__, peers.Roster.receive
 
-    def init(self: roster.Roster, me: str) -> None:
+    def init(self: peers.Roster, me: str) -> None:
         begin(self, me)
-        journal.write("clock", computer=me, ahead=now() - time.monotonic(), lease=roster.LEASE)
+        journal.write("clock", computer=me, ahead=now() - time.monotonic(), lease=peers.LEASE)
 
-    def receive(self: roster.Roster, envelope: Any, *args: Any) -> roster.Word:
+    def receive(self: peers.Roster, envelope: Any, *args: Any) -> peers.Word:
         word = plain(self, envelope, *args)
-        if word in {roster.Word.NEW, roster.Word.BEAT}:
+        if word in {peers.Word.NEW, peers.Word.BEAT}:
             told = {"sealed": envelope.clock, "generation": envelope.generation, "word": word.value}
             journal.write("heard", computer=self.me, owner=envelope.sender, **told)
         return word
 
-    roster.Roster.__init__ = init  # type: ignore[method-assign]  # tracing, as above
-    roster.Roster.receive = receive  # type: ignore[method-assign,assignment]  # the same
+    peers.Roster.__init__ = init  # type: ignore[method-assign]  # tracing, as above
+    peers.Roster.receive = receive  # type: ignore[method-assign,assignment]  # the same

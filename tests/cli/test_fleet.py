@@ -17,10 +17,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from teleclaude.cli.main import teleclaude
-from teleclaude.sync.peers.membership import read_join_string
+from teleclaude.sync.fleet.keyring import read_join_string
 from tests.machine import Machine
-from tests.peers.conftest import server
 from tests.redis_process import RedisProcess
+from tests.sync.fleet.conftest import server
 from tests.wait import until
 
 __all__ = ["server"]

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from teleclaude.core.errors import Conflict, Unavailable
-from teleclaude.daemon.service import UNIT, covers, render, unit_path
+from teleclaude.daemon.systemd_unit import UNIT, covers, render, unit_path
 from tests.daemon.user_manager import UserManager, why_not
 from tests.machine import Machine
 from tests.wait import until
@@ -97,7 +97,7 @@ def test_unit_of_somebody_else_stays(tmp_path: Path) -> None:
     unit = unit_path(environ)
     unit.parent.mkdir(parents=True)
     unit.write_text("[Service]\n", encoding="utf-8")
-    from teleclaude.daemon.service import _ours  # noqa: PLC0415  (what install and uninstall ask first)
+    from teleclaude.daemon.systemd_unit import _ours  # noqa: PLC0415  (what install and uninstall ask first)
 
     with pytest.raises(Conflict, match="was not written by teleclaude"):
         _ours(unit)

@@ -18,9 +18,9 @@ import pytest
 from teleclaude.cache import wire
 from teleclaude.core.records import Session
 from teleclaude.core.settings import parse
-from teleclaude.sync.local.half import LocalHalf
-from teleclaude.sync.local.tmux import socket_path
-from teleclaude.sync.owned import OwnRecords
+from teleclaude.sync.local_loop import LocalHalf
+from teleclaude.sync.own_records import OwnRecords
+from teleclaude.sync.tmux.client import socket_path
 from tests.wait import until
 
 

@@ -18,7 +18,7 @@ import msgspec
 import pytest
 
 from teleclaude.cache import wire
-from teleclaude.cache.client import CacheClient, open_feed
+from teleclaude.cache.cache_client import CacheClient, open_feed
 from teleclaude.cache.snapshot import SnapshotReader
 from teleclaude.core.lifeline import VARIABLE
 from teleclaude.core.paths import Places

@@ -18,14 +18,14 @@ from typing import Any
 import msgspec
 
 from teleclaude.cache import wire
-from teleclaude.cache.client import CacheClient
+from teleclaude.cache.cache_client import CacheClient
 from teleclaude.core.errors import TeleclaudeError
 from teleclaude.core.lifeline import WorkerState
 from teleclaude.core.paths import Places, places
 from teleclaude.core.records import Computer, Record, Session, Tmux
 from teleclaude.core.requests import Args, Outcome, Request, failed
 from tests.wait import until
-from tests.web.http import Answer, ask
+from tests.web.raw_http import Answer, ask
 
 LOCAL = "here"
 STARTED_WITHIN = 60.0  # seconds; the machine may be busy

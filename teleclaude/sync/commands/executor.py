@@ -1,0 +1,342 @@
+"""Commands: the one place that acts on tmux.
+
+Rules:
+- A request whose deadline has passed never runs; a request id runs at most once, and is answered the same again.
+- Sessions are named by their id or a unique prefix of it, and reached by tmux' own ids in the server that the records
+  come from: a restarted server refuses them.
+- Text goes in through a buffer, never as an argument; nothing is ever put into a shell string.
+- A command is answered when what it did can be read: the own records are up to date and flushed into the cache.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import msgspec
+
+from teleclaude.core.errors import (
+    Ambiguous,
+    Conflict,
+    InvalidField,
+    NotFound,
+    OutcomeUnknown,
+    TeleclaudeError,
+    Unavailable,
+    WaitingForApproval,
+)
+from teleclaude.core.records import Project, Session
+from teleclaude.core.requests import (
+    Args,
+    End,
+    Keys,
+    Message,
+    Outcome,
+    Output,
+    Refresh,
+    Rename,
+    Request,
+    Start,
+    Watch,
+    check,
+    failed,
+)
+from teleclaude.core.settings import Settings
+from teleclaude.sync.commands import start
+from teleclaude.sync.commands.live_output import Watches
+from teleclaude.sync.commands.terminal_text import for_paste, last_lines, only_colours
+from teleclaude.sync.local_loop import LocalHalf
+from teleclaude.sync.own_records import OwnChange, OwnRecords
+from teleclaude.sync.tmux.client import CommandFailed, NoServer, OtherServer
+
+log = logging.getLogger(__name__)
+
+REMEMBERED = 4096  # request ids
+STEP_TIMEOUT = 5.0  # seconds that one answer of tmux may take
+ENTER_PAUSE, LONG_PAUSE = 0.06, 0.15  # seconds between a paste and Enter, so that the program has taken the paste
+LONG = 16 * 1024
+READY_WITHIN = 8.0  # seconds for a new session to take its first message
+READY_QUIET = 0.4  # seconds without a change on its screen, until it counts as ready
+READY_EVERY = 0.1
+OUTPUT_LIMIT = 200_000  # characters
+
+_KEY_NAMES = (
+    "Enter|Escape|Tab|BTab|Space|BSpace|Up|Down|Left|Right|Home|End|PageUp|PageDown|PgUp|PgDn|PPage|NPage|IC|DC|"
+    "Insert|Delete|F[1-9]|F1[0-2]"
+)
+_KEY = re.compile(rf"(?:[CMS]-){{0,3}}(?:{_KEY_NAMES}|[\x21-\x7e])|[\S ]")
+
+
+class Writer(Protocol):
+    """What commands need of the cache's writer."""
+
+    def flush(self, timeout: float) -> bool:
+        """Wait until all that was submitted can be read."""
+        ...
+
+
+class Commands:
+    """Runs requests for this computer. `run` may be called from any thread."""
+
+    def __init__(self, local: LocalHalf, own: OwnRecords, writer: Writer, watches: Watches, settings: Settings) -> None:
+        self._local, self._own, self._writer, self._watches = local, own, writer, watches
+        self.settings = settings
+        self._lock = threading.Lock()
+        self._outcomes: OrderedDict[str, Outcome | None] = OrderedDict()  # by request id; None: under way
+        self._gone: OrderedDict[str, None] = OrderedDict()  # ids of sessions that have ended
+        own.listen(self._note_gone)
+
+    def _note_gone(self, change: OwnChange) -> None:
+        if change.kind == "sessions":
+            self._gone.update(dict.fromkeys(change.removed))
+            while len(self._gone) > REMEMBERED:
+                self._gone.popitem(last=False)
+
+    def run(self, request: Request) -> Outcome:
+        """Run a request and say how it ended. Raises nothing."""
+        with self._lock:
+            if request.id in self._outcomes:
+                known = self._outcomes[request.id]
+                return known or failed(request.id, Conflict("this request is under way already"))
+            self._outcomes[request.id] = None
+            if len(self._outcomes) > REMEMBERED:
+                self._outcomes.popitem(last=False)
+        outcome = self._outcome(request)
+        with self._lock:
+            self._outcomes[request.id] = outcome
+        return outcome
+
+    def _outcome(self, request: Request) -> Outcome:
+        try:
+            if request.deadline <= time.monotonic():
+                raise Unavailable("the command came too late; it did not run")
+            data = self._run(check(request.args), request)
+        except TeleclaudeError as error:
+            return failed(request.id, error)
+        except Exception:  # one command's fault must not end the thread that runs commands
+            log.exception("a command failed")
+            return failed(request.id, OutcomeUnknown("the command failed in an unforeseen way; the log tells more"))
+        return Outcome(id=request.id, status="ok", data=data)
+
+    def _run(self, args: Args, request: Request) -> dict[str, Any]:
+        match args:
+            case Start():
+                return self._start(args, request)
+            case Message():
+                return self._message(args, request.deadline)
+            case Keys():
+                return self._keys(args, request.deadline)
+            case Rename():
+                return self._rename(args, request.deadline)
+            case End():
+                return self._end(args, request.deadline)
+            case Output():
+                return self._output(args, request.deadline)
+            case Watch():
+                session, _ = self._session(args.session_id)
+                self._watches.watch(session.session_id, args.seconds)
+                return {}
+            case Refresh():
+                return self._refresh(request.deadline)
+
+    # Verbs.
+
+    def _start(self, args: Start, request: Request) -> dict[str, Any]:
+        self._refuse_if_hung()
+        argv = start.command_of(self.settings, args.agent, args.thinking_mode)
+        projects = [record for record in self._own.snapshot("projects")[1] if isinstance(record, Project)]
+        folder = start.folder_of(args.project, projects, self.settings, request.origin)
+        argv = start.found_program(argv, args.agent, self._server_path())
+        name = start.session_name(args.title, folder, args.agent)
+        marks = self._local.marks
+        with marks.held():
+            pane, server = start.new_session(self._local.tmux, name, folder, argv, _left(request.deadline))
+            mark = marks.change(server, pane, agent=args.agent, title=args.title, mode=args.thinking_mode, ours=True)
+        self._show_pane(pane, mark.id, request.deadline)
+        told = self._first_message(pane, server, args, request.deadline) if args.message else {}
+        record = self._own.get("sessions", mark.id)
+        if record is None:
+            raise Conflict(f"{args.agent} ended as soon as it was started")
+        return {"session": msgspec.to_builtins(record), **told}
+
+    def _show_pane(self, pane: str, session_id: str, deadline: float) -> None:
+        """See a new pane, which may take a moment to become what it is to be, or its end."""
+        until = min(deadline, time.monotonic() + STEP_TIMEOUT)
+        self._show(deadline)
+        while not self._own.get("sessions", session_id) and self._local.has_pane(pane) and _left(until):
+            time.sleep(READY_EVERY)
+            self._show(deadline)
+
+    def _server_path(self) -> str:
+        """PATH of what runs in tmux: that of the server, not ours."""
+        try:
+            answer = self._local.tmux.run("show-environment", "-g", "PATH", timeout=STEP_TIMEOUT)
+        except Unavailable:
+            return ""
+        return answer.decode("utf-8", "surrogateescape").strip().partition("=")[2]
+
+    def _first_message(self, pane: str, server: int, args: Start, deadline: float) -> dict[str, Any]:
+        """Send the first message once the program takes it; tell when that did not come about."""
+        try:
+            if not self._wait_ready(pane, min(deadline - 1.0, time.monotonic() + READY_WITHIN)):
+                return {"message_sent": False, "reason": "the session was not ready to take the message in time"}
+            self._paste(pane, args.message, server, deadline)
+        except TeleclaudeError as error:
+            return {"message_sent": False, "reason": error.message}
+        self._show(deadline)
+        return {"message_sent": True}
+
+    def _wait_ready(self, pane: str, until: float) -> bool:
+        """Wait until a screen has something on it and has stopped changing. False when time is up."""
+        before, since = b"", time.monotonic()
+        while time.monotonic() < until:
+            screen = self._local.tmux.run("capture-pane", "-p", "-t", pane, timeout=_left(until))
+            if screen != before:
+                before, since = screen, time.monotonic()
+            elif screen.strip() and time.monotonic() - since >= READY_QUIET:
+                return True
+            time.sleep(READY_EVERY)
+        return False
+
+    def _message(self, args: Message, deadline: float) -> dict[str, Any]:
+        session, server = self._alive(args.session_id)
+        if (session.status, session.status_reason) == ("waiting", "approval"):
+            raise WaitingForApproval("the agent waits for an approval, and text would answer it: use keys, or attach")
+        self._paste(session.tmux.pane, args.text, server, deadline)
+        return {}
+
+    def _paste(self, pane: str, text: str, server: int, deadline: float) -> None:
+        buffer = f"teleclaude-{secrets.token_hex(6)}"
+        clean = for_paste(text)
+        if not clean:
+            raise InvalidField("text", "holds nothing but control characters")
+        self._from_buffer(pane, buffer, clean, server, deadline, "-p")
+        self._local.note_input(pane)
+        time.sleep(LONG_PAUSE if len(clean) > LONG else ENTER_PAUSE)
+        # Enter goes the same way: send-keys would press it in copy mode, and in every pane that is synchronised.
+        self._from_buffer(pane, buffer, "\r", server, deadline)
+
+    def _from_buffer(self, pane: str, buffer: str, text: str, server: int, deadline: float, *how: str) -> None:
+        load = ("load-buffer", "-b", buffer, "-", ";")
+        paste = ("paste-buffer", "-b", buffer, "-d", "-r", *how, "-t", pane)
+        try:
+            self._tmux(*load, *paste, server=server, deadline=deadline, data=text.encode())
+        except NotFound:
+            self._tmux("delete-buffer", "-b", buffer, server=server, deadline=deadline)
+            raise
+
+    def _keys(self, args: Keys, deadline: float) -> dict[str, Any]:
+        for key in args.keys:
+            if not _KEY.fullmatch(key) or not key.isprintable():
+                raise InvalidField("keys", f"{key!r} is no key: use names as Enter, C-c, Up, F5, or one character")
+        session, server = self._alive(args.session_id)
+        keys = ["Space" if key == " " else start.argument(key) for key in args.keys]
+        self._tmux("send-keys", "-t", session.tmux.pane, "--", *keys, server=server, deadline=deadline)
+        self._local.note_input(session.tmux.pane)
+        return {}
+
+    def _rename(self, args: Rename, deadline: float) -> dict[str, Any]:
+        session, server = self._session(args.session_id)
+        mark = self._local.marks.change(server, session.tmux.pane, title=args.title)
+        if mark.ours:  # the tmux session is ours to name; other people's names are theirs
+            name = start.session_name(args.title, session.cwd, session.agent)
+            try:
+                self._tmux("rename-session", "-t", session.tmux.session, name, server=server, deadline=deadline)
+            except CommandFailed as error:
+                log.info("the tmux session keeps its name: %s", error.message)
+        self._show(deadline)
+        record = self._own.get("sessions", session.session_id)
+        if record is None:
+            raise NotFound("the session has ended")
+        return {"session": msgspec.to_builtins(record)}
+
+    def _end(self, args: End, deadline: float) -> dict[str, Any]:
+        try:
+            session, server = self._session(args.session_id)
+        except NotFound:
+            if args.session_id in self._gone:
+                return {}  # it is as it was asked to be
+            raise
+        try:
+            self._tmux("kill-pane", "-t", session.tmux.pane, server=server, deadline=deadline)
+        except (NotFound, NoServer, OtherServer):
+            log.info("session %s had ended already", session.session_id)
+        self._show(deadline)
+        return {}
+
+    def _output(self, args: Output, deadline: float) -> dict[str, Any]:
+        session, server = self._session(args.session_id)
+        return {"text": self._captured(session.tmux.pane, args.lines, server, deadline)}
+
+    def _captured(self, pane: str, lines: int, server: int, deadline: float) -> str:
+        capture = ("capture-pane", "-p", "-e", "-J", "-S", f"-{lines}", "-t", pane)
+        screen = self._tmux(*capture, server=server, deadline=deadline).decode("utf-8", "replace")
+        return last_lines(only_colours(screen), lines, OUTPUT_LIMIT)
+
+    def capture(self, session_id: str, lines: int) -> tuple[str, str]:
+        """Give (pane, screen) of a session that is watched. Raises what commands raise."""
+        session, server = self._session(session_id)
+        return session.tmux.pane, self._captured(session.tmux.pane, lines, server, time.monotonic() + STEP_TIMEOUT)
+
+    def _refresh(self, deadline: float) -> dict[str, Any]:
+        self._local.look_at_plans()
+        self._refuse_if_hung()
+        if not self._show(deadline) and self._local.state[0] in {"hung", "down"}:
+            raise Unavailable(f"tmux could not be looked at: {self._local.state[1]}")
+        return {}
+
+    # Parts.
+
+    def _session(self, wanted: str) -> tuple[Session, int]:
+        """Find a session by id or unique prefix, and the tmux server that its ids belong to.
+
+        The server is read first: read after a restart that came between, it would vouch for an old pane's number.
+        """
+        server = self._local.server
+        exact = self._own.get("sessions", wanted)
+        if isinstance(exact, Session):
+            return exact, server
+        found = [r for r in self._own.snapshot("sessions")[1] if isinstance(r, Session)]
+        found = [record for record in found if record.session_id.startswith(wanted)]
+        if not found:
+            raise NotFound(f"no session here has the id {wanted!r}", field="session_id")
+        if len(found) > 1:
+            raise Ambiguous(f"{len(found)} sessions have an id that begins with {wanted!r}", field="session_id")
+        return found[0], server
+
+    def _alive(self, wanted: str) -> tuple[Session, int]:
+        session, server = self._session(wanted)
+        if session.status == "ended":
+            raise Conflict("the session has ended")
+        return session, server
+
+    def _tmux(self, *args: str, server: int, deadline: float, data: bytes = b"") -> bytes:
+        self._refuse_if_hung()
+        try:
+            return self._local.tmux.run(*args, timeout=min(STEP_TIMEOUT, _left(deadline)), data=data, server=server)
+        except CommandFailed as error:
+            if "can't find" in error.message:
+                raise NotFound("the session has ended", field="session_id") from error
+            raise
+
+    def _refuse_if_hung(self) -> None:
+        state, reason = self._local.state
+        if state == "hung":
+            raise Unavailable(f"the command did not run: {reason}")
+
+    def _show(self, deadline: float) -> bool:
+        """See what was done, and put it where clients read. False when that could not be done in time."""
+        return self._local.look_now(min(STEP_TIMEOUT, _left(deadline))) and self._writer.flush(_left(deadline))
+
+
+def _left(deadline: float) -> float:
+    return max(0.0, deadline - time.monotonic())
+
+
+RunLocal = Callable[[Request], Outcome]

@@ -1,0 +1,1 @@
+"""The other computers, through Redis."""

@@ -1,0 +1,1 @@
+"""Who is in the fleet, and who is there now."""

@@ -1,0 +1,1 @@
+"""What this computer gives to others, and does for them."""

@@ -1,0 +1,144 @@
+"""Who looks at this computer, and what they are still to be told. Pure: times come as arguments.
+
+Rules of this module:
+- A computer is pushed to only while its lease runs: its pull or its heartbeat, not older than `LEASE`, lists this one.
+- A pull tells the interest at once; from the beat that it names on, the heartbeats tell it.
+- Changes that wait are merged by key, so a slow Redis costs at most one row of each record. Rows are whole, so the
+  merged change from `after` to `seq` says the same as each one in turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from teleclaude.core.records import Kind, Record, key_of
+from teleclaude.sync.fleet.membership.peers import LEASE, Peer
+from teleclaude.sync.fleet.wire.messages import Event, rows_of
+from teleclaude.sync.own_records import OwnChange
+
+
+@dataclass
+class Subscriber:
+    """One computer that looks."""
+
+    epoch: str
+    kinds: frozenset[Kind]
+    beat: int
+    until: float
+    expire_at: float = 0.0  # when its inbox' expiry is set again
+
+
+class Subscribers:
+    """All computers that look at this one, `me`."""
+
+    def __init__(self, me: str) -> None:
+        self.me = me
+        self._subscribers: dict[str, Subscriber] = {}
+
+    def told(self, name: str, epoch: str, kinds: Iterable[Kind], beat: int, now: float) -> None:
+        """Take what a request of a computer says of its interest."""
+        known = self._subscribers.get(name)
+        if known and known.epoch == epoch and known.beat > beat:
+            return  # its heartbeat has said something newer
+        self._set(name, epoch, kinds, beat, now)
+
+    def beat(self, peer: Peer) -> None:
+        """Take what a new heartbeat of a computer says of its interest."""
+        known = self._subscribers.get(peer.name)
+        if known and known.epoch == peer.epoch and known.beat > peer.beat:
+            return  # it was written before the request that told the interest
+        self._set(peer.name, peer.epoch, peer.looks_at(self.me), peer.beat, peer.heard)
+
+    def _set(self, name: str, epoch: str, kinds: Iterable[Kind], beat: int, now: float) -> None:
+        found = frozenset(kinds)
+        if not found:
+            self._subscribers.pop(name, None)
+            return
+        known = self._subscribers.get(name)
+        self._subscribers[name] = Subscriber(epoch, found, beat, now + LEASE, known.expire_at if known else 0.0)
+
+    def drop(self, name: str) -> None:
+        """Push nothing more to a computer."""
+        self._subscribers.pop(name, None)
+
+    def expire(self, now: float) -> None:
+        """Drop whose lease ran out."""
+        for name in [name for name, one in self._subscribers.items() if one.until <= now]:
+            del self._subscribers[name]
+
+    def of(self, kind: Kind) -> list[str]:
+        """Names of those that look at a kind."""
+        return [name for name, one in self._subscribers.items() if kind in one.kinds]
+
+    def names(self) -> list[str]:
+        """All names."""
+        return list(self._subscribers)
+
+    def inbox_expiry_due(self, name: str, now: float, every: float = 60.0) -> bool:
+        """Tell, once per `every` seconds, that the expiry of a subscriber's inbox has to be set."""
+        one = self._subscribers.get(name)
+        if one is None or now < one.expire_at:
+            return False
+        one.expire_at = now + every
+        return True
+
+    def __bool__(self) -> bool:
+        """Tell whether anybody looks."""
+        return bool(self._subscribers)
+
+
+@dataclass
+class _Merged:
+    after: int
+    seq: int
+    rows: dict[str, Record | None] = field(default_factory=dict)
+
+
+class Pending:
+    """Changes of this computer's records that were not pushed yet, merged."""
+
+    def __init__(self) -> None:
+        self._kinds: dict[Kind, _Merged] = {}
+
+    def add(self, change: OwnChange) -> None:
+        """Take the next change."""
+        merged = self._kinds.setdefault(change.kind, _Merged(change.seq - 1, change.seq))
+        merged.seq = change.seq
+        merged.rows.update(dict.fromkeys(change.removed))
+        merged.rows.update({key_of(record): record for record in change.puts})
+
+    def take(self) -> list[Event]:
+        """Give what waits, one event a kind, and wait for more."""
+        kinds, self._kinds = self._kinds, {}
+        return [_event(kind, merged) for kind, merged in kinds.items()]
+
+    def clear(self) -> None:
+        """Drop what waits: nobody looks."""
+        self._kinds.clear()
+
+    def __bool__(self) -> bool:
+        """Tell whether anything waits."""
+        return bool(self._kinds)
+
+
+def _event(kind: Kind, merged: _Merged) -> Event:
+    puts = [record for record in merged.rows.values() if record is not None]
+    removed = [key for key, record in merged.rows.items() if record is None]
+    return Event(kind=kind, seq=merged.seq, after=merged.after, rows=rows_of(puts), removed=removed)
+
+
+class Watchers:
+    """Which computers watch the screen of which session here, until when."""
+
+    def __init__(self) -> None:
+        self._until: dict[tuple[str, str], float] = {}
+
+    def watch(self, name: str, session_id: str, until: float) -> None:
+        """Take note that a computer watches a session; a time that is past ends it."""
+        self._until[name, session_id] = until
+
+    def of(self, session_id: str, now: float) -> list[str]:
+        """Names of those that watch a session now."""
+        self._until = {place: until for place, until in self._until.items() if until > now}
+        return [name for name, watched in self._until if watched == session_id]

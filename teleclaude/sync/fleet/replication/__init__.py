@@ -1,0 +1,1 @@
+"""Copies of what other computers own."""

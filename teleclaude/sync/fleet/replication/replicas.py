@@ -1,0 +1,318 @@
+"""Copies of what other computers have, for what clients here look at. Pure: it gives pulls to send and cache writes.
+
+Rules of this module:
+- core/replica.py alone decides what a change or a snapshot does to the rows.
+- What is looked at is pulled from each owner that is online, all at once, and again after a gap, a new epoch, a lost
+  connection, a head that is ahead, or (projects and todos) five minutes. What is there stays until the new lands.
+- An owner that does not answer is asked again, ever more slowly. It delays nobody else.
+- What nobody looks at any more keeps its rows and position, and is asked for anew before it counts as current.
+Times are seconds on this computer's clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from teleclaude.cache import wire
+from teleclaude.core.backoff import Backoff
+from teleclaude.core.records import Kind, Record, key_of
+from teleclaude.core.requests import new_id
+from teleclaude.replication.replica import Replica, Verdict
+from teleclaude.sync.fleet.wire.messages import Event, Part, read_rows
+
+Phase: TypeAlias = Literal["unwanted", "wanted", "awaited", "current"]
+Happening: TypeAlias = Literal["want", "unwant", "ask", "land", "behind", "lost"]
+
+# What is missing here raises KeyError: it cannot happen.
+TABLE: dict[tuple[Phase, Happening], Phase] = {
+    ("unwanted", "want"): "wanted",
+    ("unwanted", "unwant"): "unwanted",
+    ("unwanted", "land"): "unwanted",
+    ("unwanted", "behind"): "unwanted",
+    ("unwanted", "lost"): "unwanted",
+    ("wanted", "want"): "wanted",
+    ("wanted", "unwant"): "unwanted",
+    ("wanted", "ask"): "awaited",
+    ("wanted", "land"): "current",
+    ("wanted", "behind"): "wanted",
+    ("wanted", "lost"): "wanted",
+    ("awaited", "want"): "awaited",
+    ("awaited", "unwant"): "unwanted",
+    ("awaited", "land"): "current",
+    ("awaited", "behind"): "awaited",  # what comes lies behind this event in the inbox
+    ("awaited", "lost"): "wanted",
+    ("current", "want"): "current",
+    ("current", "unwant"): "unwanted",
+    ("current", "land"): "current",
+    ("current", "behind"): "wanted",
+    ("current", "lost"): "wanted",
+}
+
+PLAN_TTL = 300.0  # seconds that projects and todos are good for
+TTLS: dict[Kind, float] = {"projects": PLAN_TTL, "todos": PLAN_TTL}
+ANSWER_TIMEOUT = 2.0  # seconds until an owner is asked again, at first
+REFUSED_FOR = 60.0  # seconds until an owner that refused is asked again
+HEAD_GRACE = 1.0  # seconds that an event may be on its way after a heartbeat told its number
+AWAITED_AFTER = 0.5  # seconds until a repeated pull is shown as awaited
+
+
+@dataclass
+class Shelf:
+    """One owner's records of one kind, as they are here."""
+
+    phase: Phase = "unwanted"
+    replica: Replica[str, Record] = field(default_factory=Replica)
+    filled: float = 0.0  # last time it was known to be current
+    asked: float = 0.0
+    suspect: tuple[int, float] | None = None  # (head, since when) that a heartbeat told
+
+    def happens(self, what: Happening) -> None:
+        """Go to the next phase."""
+        self.phase = TABLE[self.phase, what]
+
+
+@dataclass(frozen=True)
+class PullNeeded:
+    """A pull to send to `owner`; `request` is the id by which `land` knows the answer."""
+
+    owner: str
+    request: str
+    kinds: list[Kind]
+    have: dict[Kind, tuple[str, int]]
+    look: bool
+
+
+@dataclass
+class _Owner:
+    shelves: dict[Kind, Shelf] = field(default_factory=dict)
+    request: str = ""  # the pull that is under way
+    asked: float = 0.0
+    timeout: float = ANSWER_TIMEOUT
+    not_before: float = 0.0
+    look: bool = False
+    backoff: Backoff = field(default_factory=lambda: Backoff(ANSWER_TIMEOUT, 30.0))
+
+    def calm(self) -> None:
+        """Be ready to be asked at once."""
+        self.request, self.not_before = "", 0.0
+        self.backoff.reset()
+
+
+class Replicas:
+    """All of them. `ops` collects writes for the cache, in order, until the caller takes them.
+
+    `unanswered` counts the pulls that were not answered in time: their owner may be slow, or the way back broken.
+    """
+
+    def __init__(self) -> None:
+        self.unanswered = 0
+        self._owners: dict[str, _Owner] = {}
+        self.ops: list[wire.Op] = []
+        self.touched: set[str] = set()  # owners with something to do or to show, until the caller clears it
+
+    # What is wanted.
+
+    def want(self, name: str, kinds: Iterable[Kind]) -> None:
+        """Say all that is looked at now of one owner."""
+        owner, wanted = self._touch(name), set(kinds)
+        for kind in wanted:
+            shelf = owner.shelves.setdefault(kind, Shelf())
+            if shelf.phase == "unwanted" and not owner.request:
+                owner.calm()
+            shelf.happens("want")
+        for kind, shelf in owner.shelves.items():
+            if kind not in wanted:
+                shelf.happens("unwant")
+
+    def refresh(self, name: str, kinds: Iterable[Kind]) -> None:
+        """Pull those kinds now, whatever is here, and have the owner look again."""
+        owner = self._touch(name)
+        owner.calm()
+        owner.look = True
+        for kind in kinds:
+            owner.shelves.setdefault(kind, Shelf()).happens("lost")
+
+    def lost(self, name: str | None = None) -> None:
+        """Take note that changes may be missing: of one owner (it is new), or of all."""
+        for each in list(self._owners) if name is None else [name]:
+            owner = self._touch(each)
+            owner.calm()
+            for shelf in owner.shelves.values():
+                shelf.happens("lost")
+
+    def forget(self, name: str) -> None:
+        """Drop all of an owner."""
+        self._owners.pop(name, None)
+        self.ops.append(wire.Forget(name))
+
+    # What comes.
+
+    def apply(self, owner: str, epoch: str, event: Event) -> Verdict:
+        """Take an event. Raises ValueError when its rows are not the owner's."""
+        rows = read_rows(event.kind, owner, event.rows)
+        shelf = self._shelf(owner, event.kind)
+        if shelf is None:
+            return Verdict.REPEATED  # never asked for
+        replica = shelf.replica
+        # Rows are whole, so a change that reaches back behind the position is as good as one that follows it.
+        after = max(replica.seq, event.after)
+        verdict = replica.apply(epoch, event.seq, [(key_of(row), row) for row in rows], event.removed, after=after)
+        if verdict is Verdict.APPLIED:
+            self.ops += [wire.Remove(event.kind, owner, event.removed)] if event.removed else []
+            self.ops += wire.put(rows)
+        elif verdict is Verdict.NEED_SNAPSHOT:
+            self._behind(owner, shelf)
+        return verdict
+
+    def land(self, owner: str, epoch: str, request: str, parts: Iterable[Part], now: float) -> bool:
+        """Take the answer to a pull. False when it is to none that is under way. Raises ValueError for foreign rows."""
+        asked = self._owners.get(owner)
+        if asked is None or asked.request != request:
+            return False
+        rows = [(part, None if part.is_same else read_rows(part.kind, owner, part.rows)) for part in parts]
+        self._touch(owner).calm()
+        for part, records in rows:
+            shelf = asked.shelves.setdefault(part.kind, Shelf())
+            self._land(owner, epoch, part, records, shelf, now)
+        return True
+
+    def _land(self, owner: str, epoch: str, part: Part, records: list[Record] | None, shelf: Shelf, now: float) -> None:
+        replica = shelf.replica
+        if records is None:
+            if replica.epoch != epoch or replica.seq < part.seq:
+                shelf.happens("lost")  # what it was asked about is not here any more
+                return
+            self.ops.append(wire.Touch(part.kind, owner))
+        elif replica.replace(epoch, part.seq, [(key_of(record), record) for record in records]):
+            self.ops.append(wire.replace(part.kind, owner, list(replica.items.values())))
+        shelf.filled, shelf.suspect = now, None
+        shelf.happens("land")
+
+    def refused(self, owner: str, request: str, now: float) -> bool:
+        """Take a refusal: it is not asked again for a minute. False when nothing was asked."""
+        asked = self._owners.get(owner)
+        if asked is None or asked.request != request:
+            return False
+        self._touch(owner)
+        asked.request, asked.not_before = "", now + REFUSED_FOR
+        for shelf in asked.shelves.values():
+            if shelf.phase == "awaited":
+                shelf.happens("lost")
+        return True
+
+    def heads(self, owner: str, epoch: str, heads: Mapping[Kind, int], now: float, *, ordered: bool) -> None:
+        """Compare with what an owner says of itself; `ordered`: nothing older is on its way any more."""
+        found = self._owners.get(owner)
+        for kind, shelf in found.shelves.items() if found else ():
+            head = heads.get(kind, 0)
+            if shelf.phase != "current" or not shelf.replica.is_behind(epoch, head):
+                continue
+            if ordered or shelf.replica.epoch != epoch:
+                self._behind(owner, shelf)
+            elif shelf.suspect is None:
+                shelf.suspect = (head, now)
+
+    # What to do.
+
+    def due(self, online: Iterable[str], now: float) -> list[PullNeeded]:
+        """Give the pulls to send now to owners that are online."""
+        needed: list[PullNeeded] = []
+        for name in online:
+            owner = self._owners.get(name)
+            if owner is None:
+                continue
+            self._age(owner, now)
+            kinds: list[Kind] = sorted(kind for kind, shelf in owner.shelves.items() if shelf.phase == "wanted")
+            if (kinds or owner.look) and now >= owner.not_before and not owner.request:
+                needed.append(self._ask(name, owner, kinds, now))
+        return needed
+
+    def _ask(self, name: str, owner: _Owner, kinds: list[Kind], now: float) -> PullNeeded:
+        owner.request, owner.asked = new_id(), now
+        owner.timeout = owner.backoff.next()
+        self.touched.add(name)
+        look, owner.look = owner.look, False
+        have: dict[Kind, tuple[str, int]] = {}
+        for kind in kinds:
+            shelf = owner.shelves[kind]
+            shelf.happens("ask")
+            shelf.asked = now
+            if shelf.replica.epoch is not None:
+                have[kind] = (shelf.replica.epoch, shelf.replica.seq)
+        return PullNeeded(name, owner.request, kinds, have, look)
+
+    def _age(self, owner: _Owner, now: float) -> None:
+        if owner.request and now - owner.asked >= owner.timeout:
+            owner.request = ""
+            self.unanswered += 1
+            for shelf in owner.shelves.values():
+                if shelf.phase == "awaited":
+                    shelf.happens("lost")
+        for kind, shelf in owner.shelves.items():
+            if shelf.phase != "current":
+                continue
+            if now - shelf.filled >= TTLS.get(kind, float("inf")):
+                shelf.happens("behind")
+            elif shelf.suspect and now - shelf.suspect[1] >= HEAD_GRACE:
+                head, shelf.suspect = shelf.suspect[0], None
+                if shelf.replica.seq < head:
+                    shelf.happens("behind")
+
+    # What is there.
+
+    def awaited(self, name: str, now: float) -> tuple[Kind, ...]:
+        """Kinds that were asked of an owner and have not come yet."""
+        owner = self._owners.get(name)
+        shelves = sorted(owner.shelves.items()) if owner else []
+        return tuple(kind for kind, shelf in shelves if _is_awaited(shelf, now))
+
+    def phase(self, owner: str, kind: Kind) -> Phase:
+        """Where the replica of a kind is."""
+        shelf = self._shelf(owner, kind)
+        return shelf.phase if shelf else "unwanted"
+
+    def is_settled(self, name: str) -> bool:
+        """Tell whether nothing that is looked at is missing or under way."""
+        owner = self._owners.get(name)
+        if owner is None:
+            return True
+        is_whole = all(shelf.phase in {"current", "unwanted"} for shelf in owner.shelves.values())
+        return is_whole and not owner.look and not owner.request
+
+    def rows(self, owner: str, kind: Kind) -> Mapping[str, Record]:
+        """What is here of an owner's kind, by key."""
+        shelf = self._shelf(owner, kind)
+        return shelf.replica.items if shelf else {}
+
+    def everything(self) -> list[wire.Op]:
+        """All of it, as writes for a new cache."""
+        return [
+            wire.replace(kind, name, list(shelf.replica.items.values()))
+            for name, owner in self._owners.items()
+            for kind, shelf in owner.shelves.items()
+            if shelf.replica.epoch is not None
+        ]
+
+    # Parts.
+
+    def _touch(self, name: str) -> _Owner:
+        self.touched.add(name)
+        return self._owners.setdefault(name, _Owner())
+
+    def _shelf(self, owner: str, kind: Kind) -> Shelf | None:
+        found = self._owners.get(owner)
+        return found.shelves.get(kind) if found else None
+
+    def _behind(self, name: str, shelf: Shelf) -> None:
+        owner = self._touch(name)
+        if shelf.phase == "current" and not owner.request:
+            owner.not_before = 0.0
+        shelf.happens("behind")
+
+
+def _is_awaited(shelf: Shelf, now: float) -> bool:
+    if shelf.phase not in {"wanted", "awaited"}:
+        return False
+    return shelf.replica.epoch is None or (shelf.phase == "awaited" and now - shelf.asked >= AWAITED_AFTER)

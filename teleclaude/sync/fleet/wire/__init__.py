@@ -1,0 +1,1 @@
+"""What goes between computers, and how it is sealed."""

@@ -1,1 +1,0 @@
-"""This computer: tmux, projects and todos, watched by events."""

@@ -1,0 +1,324 @@
+"""The local half: one loop that watches this computer and keeps its own records up to date.
+
+It sleeps until something happens: in tmux (watch.py), in the projects' files (plans.py), in another thread (a pipe).
+The loop that does the work is the one that beats, so a beat proves that it works. Nothing in it waits for tmux: a
+question is asked, and its answer is taken when it comes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import platform
+import pwd
+import selectors
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+
+import msgspec
+
+from teleclaude import __version__
+from teleclaude.core.errors import PeerError, TeleclaudeError
+from teleclaude.core.lifeline import BEAT_EVERY
+from teleclaude.core.paths import DEFAULT_TMUX_SOCKET
+from teleclaude.core.records import Computer, Service, Session, utc_text
+from teleclaude.core.settings import Settings
+from teleclaude.sync.own_records import OwnRecords
+from teleclaude.sync.projects.catalogue import Plans
+from teleclaude.sync.sessions.pane_identity import Marks, write_commands
+from teleclaude.sync.sessions.session_records import SessionBook
+from teleclaude.sync.tmux.client import Query, Tmux
+from teleclaude.sync.tmux.panes import Look
+from teleclaude.sync.tmux.watch import TmuxWatch
+
+log = logging.getLogger(__name__)
+
+
+class LocalHalf:
+    """Watches this computer. `run` is the loop; the other methods may be called from any thread."""
+
+    def __init__(self, settings: Settings, tmux_socket: str, own: OwnRecords) -> None:
+        self._settings = settings
+        self._own = own
+        self._selector = selectors.DefaultSelector()
+        self._wake_read, self._wake_write = os.pipe()
+        for fd in (self._wake_read, self._wake_write):
+            os.set_blocking(fd, False)
+        self._selector.register(self._wake_read, selectors.EVENT_READ, self._drain)
+        self.marks = Marks()
+        self.tmux = Tmux(tmux_socket)
+        self._book = SessionBook(own.computer, settings.agents, self.marks)
+        self._watch = self._new_watch()
+        self._plans = self._new_plans()
+        self._self = own.described = self._describe(tmux_socket)
+        self._server = 0
+        self._panes: dict[str, str] = {}  # by terminal
+        self._writes: list[Query] = []
+        self._judge_at: float | None = None
+        self._publish_due = False
+        self._was_answered = False  # tmux was asked, and said what there is, or is verified not to run
+        self._tmux_since = utc_text(time.time())
+        self._turns: list[Callable[[], None]] = []  # what other threads want done in this one
+        self._looked = threading.Condition()
+        self._told = 0  # number of the last look that was published
+        self._stopped = False
+        self._gate = threading.RLock()  # the pipe's end; a signal handler may come while it is held
+        self._closed = False
+        self.services: Callable[[], list[Service]] = list
+        self.on_output: Callable[[list[str]], None] = lambda _: None  # panes that wrote
+
+    # From other threads.
+
+    def stop(self) -> None:
+        """End `run`."""
+        self._stopped = True
+        self._wake()
+
+    def reload(self, settings: Settings, tmux_socket: str) -> None:
+        """Take other settings, soon. The computer's name stays until the next start."""
+        self.call(lambda: self._reload(settings, tmux_socket))
+
+    def changed(self) -> None:
+        """Publish this computer's record anew, soon: one of its services changed."""
+        self.call(self._ask_publish)
+
+    def look_now(self, timeout: float) -> bool:
+        """Look at tmux now, and wait until what is seen is among the own records. False after `timeout` seconds."""
+        goal: list[int] = []
+
+        def ask() -> None:
+            goal.append(self._watch.begun + 1)
+            self._watch.look_now()
+
+        self.call(ask)
+        with self._looked:
+            return self._looked.wait_for(lambda: bool(goal) and self._told >= goal[0], timeout)
+
+    def look_at_plans(self) -> None:
+        """Read projects and todos anew, soon."""
+        self.call(self._renew_plans)
+
+    def note_input(self, pane: str) -> None:
+        """Note that a command wrote to a pane now."""
+        when = time.time()
+        self.call(lambda: self._book.note_input(pane, when))
+
+    def watch_output(self, panes: frozenset[str]) -> None:
+        """Tell of output in these panes more promptly than of that in others."""
+        self._watch.ttys.watched = frozenset(tty for tty, pane in self._panes.items() if pane in panes)
+
+    def has_pane(self, pane: str) -> bool:
+        """Tell whether the last look showed this pane."""
+        return pane in self._panes.values()
+
+    @property
+    def state(self) -> tuple[str, str]:
+        """How tmux is: a state of core.records.Service, and its reason."""
+        return self._watch.state, self._watch.reason
+
+    @property
+    def server(self) -> int:
+        """Process of the tmux server whose ids the records hold; 0 for none."""
+        return self._server
+
+    def call(self, turn: Callable[[], None]) -> None:
+        """Do something in the loop's thread, soon; also from a signal handler."""
+        self._turns.append(turn)  # append and pop(0) are atomic
+        self._wake()
+
+    def _wake(self) -> None:
+        with self._gate, contextlib.suppress(BlockingIOError):
+            if not self._closed:
+                os.write(self._wake_write, b"!")
+
+    # The loop.
+
+    def run(self, beat: Callable[[], None] = lambda: None) -> None:
+        """Watch until stopped, calling `beat` at least every `BEAT_EVERY` seconds."""
+        next_beat = 0.0
+        while not self._stopped:
+            now = time.monotonic()
+            if now >= next_beat:
+                beat()
+                next_beat = now + BEAT_EVERY
+            self._step(now)
+            wait = max(0.0, min(self._next_due(), next_beat) - time.monotonic())
+            for key, _ in self._selector.select(wait):
+                key.data()
+        self._close()
+
+    def _step(self, now: float) -> None:
+        while self._turns:
+            self._turns.pop(0)()
+        self._watch.step(now)
+        plans_due = self._plans.next_due()
+        if self._publish_due or _is_due(self._judge_at, now) or _is_due(plans_due, now):
+            self._publish()
+        if self._told != self._watch.done:
+            with self._looked:
+                self._told = self._watch.done
+                self._looked.notify_all()
+
+    def _next_due(self) -> float:
+        due = [self._watch.next_due(), self._judge_at, self._plans.next_due()]
+        return min(at for at in due if at is not None)
+
+    def _drain(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while os.read(self._wake_read, 4096):
+                pass
+
+    def _close(self) -> None:
+        for query in self._writes:
+            query.close()
+        self._watch.close()
+        self._plans.close()
+        self._selector.close()
+        with self._gate:
+            self._closed = True
+            os.close(self._wake_read)
+            os.close(self._wake_write)
+        with self._looked:
+            self._looked.notify_all()
+
+    # What was seen.
+
+    def _on_look(self, look: Look | None) -> None:
+        self._was_answered = True
+        server = look.server.pid if look else 0
+        if server != self._server:
+            self._server = server
+            self._book.forget()
+        self._panes = {pane.tty: pane.id for pane in look.panes} if look else {}
+        if look:
+            self.marks.meet(server)
+            if not self._book.take(look, self._watch.ttys.wrote_at, time.monotonic()):
+                self._watch.look_soon()
+            self._write_marks()
+        else:
+            self._book.forget()
+        self._publish()
+
+    def _on_state(self) -> None:
+        self._tmux_since = utc_text(time.time())
+        self._publish_due = True
+
+    def _ask_publish(self) -> None:
+        self._publish_due = True
+
+    def _publish(self) -> None:
+        """Bring the own records up to date with what is known now."""
+        self._publish_due = False
+        now = time.monotonic()
+        if self._plans.look(now, self._book.folders()):
+            self._own.update("projects", self._plans.projects)
+            self._own.update("todos", self._plans.todos)
+        sessions, expires = self._book.records(self._plans.project_of, time.time())
+        self._judge_at = None if expires is None else now + max(expires, 0.01)
+        if self._was_answered:
+            self._own.update("sessions", sessions)
+        self._update_computer(sessions)
+        if self._was_answered or self._watch.state != "off":
+            self._own.filled()
+
+    def _update_computer(self, sessions: list[Session]) -> None:
+        tmux = Service(name="tmux", state=self._watch.state, reason=self._watch.reason, since=self._tmux_since)
+        me = msgspec.structs.replace(
+            self._self,
+            counts=dict(sorted(Counter(session.status for session in sessions).items())),
+            services=(tmux, *self.services()),
+        )
+        old = self._own.me
+        if old is None or msgspec.structs.replace(old, last_seen="") != me:
+            self._own.update_computer(msgspec.structs.replace(me, last_seen=utc_text(time.time())))
+
+    def _describe(self, tmux_socket: str) -> Computer:
+        """What stays the same of this computer's record until the settings change."""
+        return Computer(
+            name=self._own.computer,
+            is_local=True,
+            user=_user(),
+            host=self._settings.computer.host,
+            tmux_socket=tmux_socket or DEFAULT_TMUX_SOCKET,
+            role=self._settings.computer.role,
+            platform=f"{platform.system()} {platform.machine()}",
+            version=__version__,
+            epoch=self._own.epoch,
+        )
+
+    # Marks: written into tmux many at a time.
+
+    def _write_marks(self) -> None:
+        if self._writes:
+            return
+        for command in write_commands(self.marks.unwritten()):
+            try:
+                query = self.tmux.ask(*command, server=self._server)
+            except (TeleclaudeError, OSError) as error:
+                log.debug("marks are not written: %s", error)
+                return
+            self._writes.append(query)
+            self._selector.register(query.fileno(), query.mask(), lambda query=query: self._on_written(query))
+
+    def _on_written(self, query: Query) -> None:
+        try:
+            answer = query.advance()
+        except (PeerError, OSError) as error:
+            log.debug("marks are not written: %s", error)
+        else:
+            if answer is None:
+                return
+            if not answer.ok:
+                log.debug("marks are not written: %s", answer.error)  # a pane ended; the next look writes the rest
+                self._watch.look_now()
+        self._selector.unregister(query.fileno())
+        query.close()
+        self._writes.remove(query)
+
+    # Settings.
+
+    def _reload(self, settings: Settings, tmux_socket: str) -> None:
+        old, self._settings = self._settings, settings
+        self._self = self._describe(tmux_socket)
+        if settings.agents != old.agents:
+            self._book.use_agents(settings.agents)
+        if settings.projects != old.projects:
+            self._renew_plans()
+        if Tmux(tmux_socket).path != self.tmux.path:
+            self._watch.close()
+            self.tmux = Tmux(tmux_socket)
+            self._watch = self._new_watch()
+        self._watch.look_now()
+
+    def _new_watch(self) -> TmuxWatch:
+        watch = TmuxWatch(self.tmux, self._selector, self._on_look)
+        watch.on_state = self._on_state
+        watch.on_output = self._wrote
+        return watch
+
+    def _wrote(self, ttys: list[str]) -> None:
+        self.on_output([self._panes[tty] for tty in ttys if tty in self._panes])
+
+    def _renew_plans(self) -> None:
+        self._plans.reload(self._settings.projects)
+        self._publish_due = True
+
+    def _new_plans(self) -> Plans:
+        plans = Plans(self._own.computer, self._settings.projects)
+        self._selector.register(plans.fileno(), selectors.EVENT_READ, self._ask_publish)
+        return plans
+
+
+def _is_due(at: float | None, now: float) -> bool:
+    return at is not None and at <= now
+
+
+def _user() -> str:
+    """Name of the user whose tmux this is; the environment's may be another's (su, sudo)."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())

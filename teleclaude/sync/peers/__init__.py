@@ -1,1 +1,0 @@
-"""The other computers, over Redis Streams. The only place that imports Redis."""

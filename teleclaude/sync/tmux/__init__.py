@@ -1,0 +1,1 @@
+"""tmux, and nothing else."""

@@ -1,0 +1,1 @@
+"""Bytes: listeners, heads, who may come in."""

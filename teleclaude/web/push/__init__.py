@@ -1,0 +1,1 @@
+"""/ws: what changes goes to who looks at it."""

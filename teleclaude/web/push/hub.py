@@ -1,0 +1,221 @@
+"""The clients on /ws and what each is told: a state at a version, then every later change in order.
+
+Rules of this module:
+- A client is in step with the mirror, or waits to be given its state anew; in between it is told nothing.
+- An event is encoded once. Clients that look at the same get the same bytes, in one write for all events of a turn.
+- Before the first snapshot nobody knows what there is: a client is told that, and never that there is nothing.
+- Versions never go backwards on a connection, but with a new epoch, which a new `hello` tells.
+- Nothing here waits: pushing to a client that does not read costs the same as to one that does.
+
+It knows no sockets and no gevent; a client's outbox is whatever takes bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+from teleclaude.cache.wire import Change, OutputFrame, SnapshotFrame
+from teleclaude.core.records import Kind
+from teleclaude.web.push import frames
+from teleclaude.web.push.mirror import Mark, Mirror
+from teleclaude.web.push.subscriptions import EVERYWHERE, Position, Selection, Want, selections_of
+
+CHANGES_A_TURN = 64  # so that telling many clients of many changes never takes long at one go
+
+
+class Box(Protocol):
+    """Where the frames of one client go."""
+
+    def push(self, data: bytes) -> None:
+        """Send an event."""
+        ...
+
+    def push_state(self, data: bytes) -> None:
+        """Send a state."""
+        ...
+
+    def restart(self) -> None:
+        """Drop what waits."""
+        ...
+
+
+class Client:
+    """One connection: what it looks at and watches. `epoch` is the one it is in step with; None before its state."""
+
+    def __init__(self, name: str, box: Box) -> None:
+        self.name = name
+        self.box = box
+        self.wants: frozenset[Want] = frozenset()
+        self.watched: set[str] = set()
+        self.epoch: str | None = None
+
+
+class Hub:
+    """All clients. `on_wants` is called with a client whose wants changed, or that left."""
+
+    def __init__(self, server: str) -> None:
+        self._server = server
+        self.computer = ""
+        self.mirror = Mirror()
+        self.clients: dict[str, Client] = {}
+        self.on_wants: Callable[[Client], None] = lambda _: None
+        self.events = 0
+        self._health = frames.encode({"stale": True, "reason": "starting", "workers": {}})
+        # How to push to those who are in step, by what they look at. This is walked at each change, so it is short.
+        self._audiences: dict[frozenset[Want], dict[str, Callable[[bytes], None]]] = {}
+        self._initials: dict[tuple[str, tuple[Kind, ...]], bytes] = {}
+        self._initials_at = ("", -1)
+
+    # From the feed.
+
+    def receive_snapshot(self, snapshot: SnapshotFrame) -> None:
+        """Take a snapshot; in a new epoch `bring_in_step` is to be called until it is done."""
+        marks = self.mirror.replace(snapshot)
+        if marks is None:
+            self._audiences.clear()  # nobody is in step
+        else:
+            self._tell(marks)
+
+    def receive_changes(self, changes: list[Change]) -> None:
+        """Take at most `CHANGES_A_TURN` changes, and tell them."""
+        self._tell(self.mirror.apply(changes))
+
+    def receive_output(self, output: OutputFrame) -> None:
+        """Tell the output of a watched session to whoever watches it."""
+        watchers = [client for client in self.clients.values() if self._watches(client, output)]
+        if watchers:
+            data = {"computer": output.computer, "session_id": output.session_id, "text": output.text}
+            frame = frames.event_of("session_output", self.mirror.version, data)
+            for client in watchers:
+                client.box.push(frame)
+
+    def bring_in_step(self, most: int = 50) -> bool:
+        """Give clients of another epoch their state anew, at most `most`; True when some are left."""
+        late = [client for client in self.clients.values() if client.epoch != self.mirror.epoch]
+        for client in late[:most]:
+            self.start_over(client)
+        return len(late) > most
+
+    def set_health(self, health: dict[str, Any]) -> None:
+        """Tell everybody how the daemon is; said again to each who comes."""
+        self._health = frames.encode(health)
+        frame = frames.event("health", self.mirror.version, self._health)
+        for client in self.clients.values():
+            if client.epoch == self.mirror.epoch:
+                client.box.push(frame)
+
+    # From clients.
+
+    def join(self, client: Client) -> None:
+        """Take a client, and give it what everybody gets."""
+        self.clients[client.name] = client
+        self.start_over(client)
+
+    def leave(self, client: Client) -> None:
+        """Forget a client."""
+        self.clients.pop(client.name, None)
+        self._set_wants(client, frozenset())
+        self._leave_audience(client)
+
+    def start_over(self, client: Client) -> None:
+        """Give a client all its state anew: its first, one of a new epoch, or one for all that it missed."""
+        client.box.restart()
+        is_new_epoch, client.epoch = client.epoch != self.mirror.epoch, self.mirror.epoch
+        state = [frames.event("health", self.mirror.version, self._health)]
+        if self.mirror.epoch:
+            state.insert(0, self._initial("*", ("computers",)))
+            state += [self._initial(s.computer, tuple(s.types)) for s in selections_of(client.wants)]
+        if is_new_epoch:
+            data = {"epoch": self.mirror.epoch, "computer": self.computer, "server": self._server}
+            state.insert(0, frames.event_of("hello", self.mirror.version, data))
+        client.box.push_state(b"".join(state))
+        self._audiences.setdefault(client.wants, {})[client.name] = client.box.push
+
+    def choose(self, client: Client, wants: frozenset[Want]) -> None:
+        """Change what a client looks at."""
+        self._keep_in_step(client)
+        self._set_wants(client, wants)
+
+    def show(self, client: Client, chosen: Iterable[Selection]) -> None:
+        """Give a client the initial state of what it chose."""
+        self._keep_in_step(client)
+        for selection in chosen if self.mirror.epoch else ():  # else it comes with the first snapshot
+            client.box.push_state(self._initial(selection.computer, tuple(sorted(selection.types))))
+
+    def resume(self, client: Client, position: Position) -> None:
+        """Give a client that comes back what changed since, or its state; then say which."""
+        self._keep_in_step(client)
+        marks = self.mirror.since(position.epoch, position.version)
+        if marks is None:
+            self.show(client, selections_of(client.wants))
+        else:
+            rest = [mark for mark in marks if mark.thing.kind != "computers"]  # it has these with its first state
+            client.box.push_state(b"".join(_for_wants(client.wants, self._told(rest))))
+        data = {"complete": marks is not None}
+        client.box.push_state(frames.event_of("resumed", self.mirror.version, data))
+
+    def say(self, client: Client, name: str, data: dict[str, Any]) -> None:
+        """Send an event to one client."""
+        client.box.push(frames.event_of(name, self.mirror.version, data))
+
+    def watched(self) -> set[str]:
+        """Sessions whose output somebody watches."""
+        return set().union(*(client.watched for client in self.clients.values()))
+
+    # Parts.
+
+    def _watches(self, client: Client, output: OutputFrame) -> bool:
+        return output.session_id in client.watched and client.epoch == self.mirror.epoch
+
+    def _keep_in_step(self, client: Client) -> None:
+        if client.epoch != self.mirror.epoch:
+            self.start_over(client)
+
+    def _set_wants(self, client: Client, wants: frozenset[Want]) -> None:
+        if wants == client.wants:
+            return
+        self._leave_audience(client)
+        client.wants = wants
+        if client.name in self.clients:
+            self._audiences.setdefault(wants, {})[client.name] = client.box.push
+        self.on_wants(client)
+
+    def _leave_audience(self, client: Client) -> None:
+        audience = self._audiences.get(client.wants, {})
+        audience.pop(client.name, None)
+        if not audience:
+            self._audiences.pop(client.wants, None)
+
+    def _initial(self, computer: str, kinds: tuple[Kind, ...]) -> bytes:
+        """Give initial frames, made once for each version."""
+        at = (self.mirror.epoch, self.mirror.version)
+        if at != self._initials_at:
+            self._initials.clear()
+            self._initials_at = at
+        found = self._initials.get((computer, kinds))
+        if found is None:
+            found = b"".join(self.mirror.initial(computer, kinds))
+            if len(self._initials) < 64:  # noqa: PLR2004  (names come from clients, who could name any number)
+                self._initials[computer, kinds] = found
+        return found
+
+    def _told(self, marks: list[Mark]) -> list[tuple[Want, bytes]]:
+        told: list[tuple[Want, bytes | None]] = [
+            ((mark.thing.computer, mark.thing.kind), self.mirror.told(mark)) for mark in marks
+        ]
+        return [(want, frame) for want, frame in told if frame is not None]
+
+    def _tell(self, marks: list[Mark]) -> None:
+        told = self._told(marks)
+        self.events += len(told)
+        for wants, audience in self._audiences.items():
+            data = b"".join(_for_wants(wants, told))
+            if data:
+                for push in audience.values():
+                    push(data)
+
+
+def _for_wants(wants: frozenset[Want], told: list[tuple[Want, bytes]]) -> list[bytes]:
+    """Choose the frames for those who look at `wants`. Computers are for everybody."""
+    return [frame for want, frame in told if want[1] == "computers" or want in wants or (EVERYWHERE, want[1]) in wants]

@@ -1,0 +1,153 @@
+"""One client on /ws: what it says, worked off one by one, and never more of it than it reads answers to."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable
+from typing import Any, Final
+
+import gevent
+from simple_websocket import ConnectionClosed
+from simple_websocket import Server as WebSocket
+
+from teleclaude.core.errors import NotFound, OutcomeUnknown, TeleclaudeError, TooLarge
+from teleclaude.core.requests import Refresh
+from teleclaude.web.api.commands import Commands
+from teleclaude.web.api.error_responses import BadRequest, told
+from teleclaude.web.api.queries import Reads
+from teleclaude.web.push.hub import Client, Hub
+from teleclaude.web.push.subscriptions import ClientMessage, OneComputer, OneSession, Position, added, parse, removed
+from teleclaude.web.push.subscriptions import selections as chosen
+from teleclaude.web.push.watches import Watches
+from teleclaude.web.push.websocket_transport import Line
+
+log = logging.getLogger(__name__)
+
+GOING_AWAY: Final = 1001
+OUR_ERROR: Final = 1011
+TASKS_LIMIT: Final = 8  # commands of one client under way
+
+
+class Conversations:
+    """All clients on /ws."""
+
+    def __init__(self, hub: Hub, commands: Commands, watches: Watches, reads: Reads) -> None:
+        self._hub, self._commands, self._watches, self._reads = hub, commands, watches, reads
+        self._open: dict[str, WebSocket] = {}
+        self._tasks: dict[str, int] = {}
+        self.failures = 0
+        self.times_behind = 0
+
+    def serve(self, websocket: WebSocket, line: Line) -> None:
+        """Talk with one client until it goes. Nothing that goes wrong leaves here: it would be written as HTTP."""
+        client = Client(secrets.token_hex(8), line.outbox)
+        line.outbox.on_room = lambda: self._hub.start_over(client)
+        line.waiting = lambda: len(websocket.input_buffer)
+        self._open[client.name] = websocket
+        try:
+            self._hub.join(client)
+            while True:
+                received: Any = websocket.receive()
+                self._work_off(client, line, received)
+        except ConnectionClosed:
+            log.debug("a client left")
+        except Exception:
+            log.exception("a conversation failed")
+            self.failures += 1
+            close(websocket, OUR_ERROR, "an error of ours")
+        finally:
+            del self._open[client.name]
+            self._tasks.pop(client.name, None)
+            self._hub.leave(client)
+            self._watches.stop(client, "")
+            self.times_behind += line.outbox.times_behind
+
+    def close_all(self) -> None:
+        """Tell everybody that the server goes."""
+        for websocket in list(self._open.values()):
+            close(websocket, GOING_AWAY, "the daemon stops or restarts")
+
+    def _work_off(self, client: Client, line: Line, data: str | bytes) -> None:
+        line.taken.set()
+        line.outbox.empty.wait()  # who does not read is not read from
+        try:
+            if isinstance(data, bytes):
+                raise BadRequest("messages are text, not binary")
+            self._answer(client, parse(data))
+        except TeleclaudeError as error:
+            self._hub.say(client, "error", told(error))
+        gevent.sleep(0)  # with messages waiting, `receive` lets nobody else in
+
+    def _answer(self, client: Client, message: ClientMessage) -> None:
+        wants = removed(client.wants, chosen(message.unsubscribe))
+        asked = chosen(message.subscribe)
+        self._hub.choose(client, added(wants, asked))
+        if isinstance(message.resume, Position):
+            self._hub.resume(client, message.resume)
+        else:
+            self._hub.show(client, asked)
+        if isinstance(message.refresh, OneComputer):
+            self._begin(client, self._refresh, client, message.refresh.computer)
+        elif message.refresh is True:
+            self._begin(client, self._refresh, client, None)
+        if isinstance(message.watch, OneSession):
+            self._begin(client, self._watch, client, message.watch.session_id)
+        if isinstance(message.unwatch, OneSession):
+            self._watches.stop(client, message.unwatch.session_id)
+
+    # Commands run beside the conversation, few at a time.
+
+    def _begin(self, client: Client, task: Callable[..., None], *args: object) -> None:
+        if self._tasks.get(client.name, 0) >= TASKS_LIMIT:
+            raise TooLarge(f"at most {TASKS_LIMIT} commands of one client at a time")
+        self._tasks[client.name] = self._tasks.get(client.name, 0) + 1
+        gevent.spawn(self._run, client, task, *args)
+
+    def _run(self, client: Client, task: Callable[..., None], *args: object) -> None:
+        try:
+            task(*args)
+        finally:
+            if client.name in self._tasks:
+                self._tasks[client.name] -= 1
+
+    def _refresh(self, client: Client, computer: str | None) -> None:
+        data = {"computer": computer, "status": "ok", "message": ""}
+        try:
+            refresh(self._commands, self._reads, self._hub.computer, computer)
+        except TeleclaudeError as error:
+            data["status"] = "unknown" if isinstance(error, OutcomeUnknown) else "error"
+            data["message"] = error.message
+        self._hub.say(client, "refreshed", data)
+
+    def _watch(self, client: Client, session_id: str) -> None:
+        try:
+            self._watches.start(client, session_id)
+        except TeleclaudeError as error:
+            self._hub.say(client, "error", told(error))
+        if client.name not in self._hub.clients:
+            self._watches.stop(client, "")  # it left while the command was under way
+
+
+def refresh(commands: Commands, reads: Reads, local: str, computer: str | None) -> None:
+    """Look again at a computer, or at this one; the sync process passes it on to the others that clients look at.
+
+    Raises NotFound, and the errors of a command.
+    """
+    commands.run(known(reads, local, computer or local), Refresh())
+
+
+def known(reads: Reads, local: str, computer: str) -> str:
+    """Give back the name of a computer that is in the view. Raises NotFound."""
+    if computer != local and reads.computer(computer) is None:
+        raise NotFound(f"no computer is named {computer[:128]!r}", field="computer")
+    return computer
+
+
+def close(websocket: WebSocket, code: int, reason: str) -> None:
+    """Say goodbye, and wake whoever waits for what the client says."""
+    try:
+        websocket.close(code, reason)  # pyright: ignore[reportArgumentType]  # the stub has the arguments' types mixed up
+    except (ConnectionClosed, OSError) as error:
+        log.debug("gone already: %s", error)
+    websocket.event.set()

@@ -1,0 +1,113 @@
+"""What a client may say on /ws, and what it then looks at. Pure."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal, TypeAlias
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from teleclaude.core.errors import InvalidField, TooLarge
+from teleclaude.core.records import Kind
+from teleclaude.web.push.incoming import read
+
+MESSAGE_LIMIT: Final = 256 * 1024
+WANTS_LIMIT: Final = 256  # pairs of computer and kind for one client
+WATCHES_LIMIT: Final = 16
+EVERYWHERE: Final = "*"
+
+Name = Annotated[str, Meta(min_length=1, max_length=128)]
+Want: TypeAlias = tuple[str, Kind]
+ShortForm: TypeAlias = Literal["sessions", "preparation"]
+_SHORT_FORMS: Final[dict[str, list[Kind]]] = {"sessions": ["sessions"], "preparation": ["projects", "todos"]}
+
+
+class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A part of a message."""
+
+
+class Selection(_Part, frozen=True):
+    """Kinds of records of one computer, or of all ("*")."""
+
+    computer: Name
+    types: Annotated[list[Literal["sessions", "projects", "todos"]], Meta(min_length=1, max_length=3)]
+
+    @property
+    def wants(self) -> list[Want]:
+        """The same as pairs."""
+        return [(self.computer, kind) for kind in self.types]
+
+
+class Position(_Part, frozen=True):
+    """Where a client that comes back was."""
+
+    epoch: Annotated[str, Meta(max_length=64)]
+    version: Annotated[int, Meta(ge=0, le=2**63 - 1)]
+
+
+class OneComputer(_Part, frozen=True):
+    """A computer to look at again."""
+
+    computer: Name
+
+
+class OneSession(_Part, frozen=True):
+    """A session to watch."""
+
+    session_id: Name
+
+
+Selections: TypeAlias = ShortForm | Selection | list[ShortForm | Selection]
+
+
+class ClientMessage(_Part, frozen=True):
+    """One message of a client: any of these, done in this order."""
+
+    unsubscribe: Selections | UnsetType = UNSET
+    resume: Position | UnsetType = UNSET
+    subscribe: Selections | UnsetType = UNSET
+    refresh: bool | OneComputer | UnsetType = UNSET
+    watch: OneSession | UnsetType = UNSET
+    unwatch: OneSession | UnsetType = UNSET
+
+
+_decoder = msgspec.json.Decoder(ClientMessage)
+
+
+def parse(data: bytes | str) -> ClientMessage:
+    """Read a message. Raises InvalidField or BadRequest."""
+    found = read(_decoder, data)
+    if found == ClientMessage():
+        raise InvalidField("body", "says nothing: subscribe, unsubscribe, resume, refresh, watch or unwatch")
+    if found.refresh is False:
+        raise InvalidField("refresh", "must be true or name a computer")
+    return found
+
+
+def selections(said: Selections | UnsetType) -> list[Selection]:
+    """Give what was said in the long form."""
+    if isinstance(said, UnsetType):
+        return []
+    parts = said if isinstance(said, list) else [said]
+    return [Selection(EVERYWHERE, _SHORT_FORMS[part]) if isinstance(part, str) else part for part in parts]  # type: ignore[arg-type]  # Kind is wider
+
+
+def added(wants: frozenset[Want], chosen: list[Selection]) -> frozenset[Want]:
+    """Add what was chosen. Raises TooLarge over `WANTS_LIMIT`."""
+    found = wants.union(*(selection.wants for selection in chosen))
+    if len(found) > WANTS_LIMIT:
+        raise TooLarge(f"a client has at most {WANTS_LIMIT} subscriptions", field="subscribe")
+    return found
+
+
+def removed(wants: frozenset[Want], chosen: list[Selection]) -> frozenset[Want]:
+    """Take away what was chosen."""
+    return wants.difference(*(selection.wants for selection in chosen))
+
+
+def selections_of(wants: frozenset[Want]) -> list[Selection]:
+    """Give wants by computer, in a fixed order."""
+    kinds: dict[str, list[Kind]] = {}
+    for computer, kind in sorted(wants):
+        kinds.setdefault(computer, []).append(kind)
+    return [Selection(computer, found) for computer, found in kinds.items()]  # type: ignore[arg-type]  # Kind is wider

@@ -1,0 +1,90 @@
+"""What simple_websocket takes for its socket: reads from the client, writes to the outbox.
+
+It calls `send` and ignores the count, reads without end into a list, and would duplicate the descriptor. Here a send
+is always whole, and a client that says more than is worked off is not read until it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import gevent
+from gevent.event import Event
+from gevent.socket import socket
+
+from teleclaude.web.push.outbox import Outbox
+
+INBOUND_LIMIT = 32  # messages of one client that wait to be worked off
+
+
+class Line:
+    """One upgraded connection. `early` is what came in one packet with the handshake."""
+
+    def __init__(self, sock: socket, early: bytes) -> None:
+        self._sock = sock
+        self._early = early
+        self.outbox = Outbox(sock)
+        self.waiting: Callable[[], int] = lambda: 0
+        self.taken = Event()
+
+    def dup(self) -> Line:
+        """Give itself: one descriptor a client."""
+        return self
+
+    def fileno(self) -> int:
+        """File descriptor of the connection."""
+        return int(self._sock.fileno())
+
+    def send(self, data: bytes) -> int:
+        """Take all of it."""
+        self.outbox.push_state(data)
+        return len(data)
+
+    def recv(self, size: int) -> bytes:
+        """Give what the client sent, once what it sent before is nearly worked off."""
+        while self.waiting() >= INBOUND_LIMIT and not self.outbox.closed:
+            self.taken.clear()
+            self.taken.wait(1.0)
+        if self._early:
+            data, self._early = self._early, b""
+            return data
+        return bytes(self._sock.recv(size))
+
+    def close(self) -> None:
+        """Do nothing: the connection is closed by its handler, when the outbox is empty."""
+
+
+class Thread:
+    """A greenlet where simple_websocket expects a thread."""
+
+    running: ClassVar[int] = 0
+
+    def __init__(self, target: Callable[[], Any]) -> None:
+        self._target = target
+        self.name = "reader"
+        self._greenlet: gevent.Greenlet | None = None
+
+    def start(self) -> None:
+        """Begin."""
+        self._greenlet = gevent.spawn(self._run)
+
+    def _run(self) -> None:
+        Thread.running += 1
+        try:
+            self._target()
+        finally:
+            Thread.running -= 1
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait for the end."""
+        if self._greenlet is not None:
+            self._greenlet.join(timeout)
+
+
+class UpgradedInput:
+    """The place in a WSGI environment where simple_websocket looks for its socket: `raw._sock`."""
+
+    def __init__(self, line: Line) -> None:
+        self.raw = self
+        self._sock = line

@@ -1,0 +1,192 @@
+"""One computer of a fleet, in this process: real own records, writer, cache and peers half; no tmux.
+
+`run_local` is the test's own: it notes each command that runs here.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from teleclaude.cache import wire
+from teleclaude.cache.core import CacheCore, Subscriber
+from teleclaude.cache.daemon_cache import DaemonCache
+from teleclaude.core.paths import Places
+from teleclaude.core.records import Computer, Kind, Record, Session
+from teleclaude.core.requests import Outcome, Request
+from teleclaude.core.settings import FleetSettings, RedisSettings, Settings, parse
+from teleclaude.sync.cache_writer import CacheWriter
+from teleclaude.sync.fleet.keyring import KeyRing, save_ring
+from teleclaude.sync.fleet.loop import Engine
+from teleclaude.sync.fleet.service import PeersHalf
+from teleclaude.sync.own_records import OwnRecords
+from tests import make
+from tests.wait import until
+
+KEY = b"k" * 32
+
+
+class _Door:
+    """The cache without its process."""
+
+    def __init__(self, core: CacheCore) -> None:
+        self.core = core
+
+    def write(self, ops: list[wire.Op], *, flush: bool = False) -> tuple[str, int]:
+        """Apply writes."""
+        return self.core.write(ops)
+
+
+class _Lane:
+    """Takes what the peers half tells the cache of requests."""
+
+    def __init__(self) -> None:
+        self.outcomes: dict[str, list[Outcome]] = {}
+        self.screens: list[wire.OutputFrame] = []
+
+    def finish(self, outcome: Outcome) -> None:
+        """Note an outcome."""
+        self.outcomes.setdefault(outcome.id, []).append(outcome)
+
+    def emit(self, output: wire.OutputFrame) -> None:
+        """Note a screen."""
+        self.screens.append(output)
+
+
+class Node:
+    """A computer called `name`. `folder`: that of an earlier run, to start again in it."""
+
+    def __init__(
+        self, name: str, url: str, *, key: bytes = KEY, folder: Path | None = None, cluster: bool = False
+    ) -> None:
+        self.name = name
+        self.folder = folder or Path(tempfile.mkdtemp(prefix="tcn", dir="/tmp"))
+        self.place = Places(self.folder / "c", self.folder / "s", self.folder / "r")
+        for path in (self.place.config, self.place.state, self.place.runtime):
+            path.mkdir(mode=0o700, exist_ok=True)
+        if key:
+            save_ring(self.place, KeyRing(key))
+        self.settings = _settings(name, url, cluster=cluster)
+        self.core = CacheCore(DaemonCache(name))
+        self.door = _Door(self.core)
+        self.writer = CacheWriter(self.door)
+        self.own = OwnRecords(name, self.writer.submit)
+        self.writer.add_provider(self.own.everything)
+        self.lane = _Lane()
+        self.ran: list[Request] = []
+        self.answer: Callable[[Request], Outcome] = lambda request: Outcome(id=request.id, status="ok")
+        self.half = PeersHalf(self.place, self.settings, self.own, self.writer, self.lane, self._run_local)
+        self._feed: Subscriber = self.core.subscribe("test")
+        self._writing = threading.Thread(target=self.writer.run, daemon=True)
+        self._writing.start()
+
+    def start(self) -> Node:
+        """Begin, with one session and one project."""
+        self.own.update_computer(Computer(name=self.name, is_local=True, host=f"{self.name}.lan", user="u"))
+        self.own.update("projects", [make.project(owner=self.name)])
+        self.sessions("one")
+        self.own.filled()
+        self.half.start()
+        return self
+
+    def sessions(self, *titles: str) -> None:
+        """Have sessions of these titles, and no others."""
+        self.own.update("sessions", [make.session(title, self.name, title=title) for title in titles])
+
+    def look(self, computer: str = "*", *kinds: Kind) -> None:
+        """Have a client that looks at kinds (sessions, when none is said) of a computer."""
+        self.half.interest({computer: list(kinds or ("sessions",))})
+
+    def look_away(self) -> None:
+        """Have no client that looks at anything."""
+        self.half.interest({})
+
+    def records(self, kind: Kind, computer: str) -> dict[str, Record]:
+        """What the cache here has of a computer's kind."""
+
+        def read(cache: DaemonCache) -> dict[str, Record]:
+            shelf = cache._shelves.get((kind, computer))
+            return dict(shelf.records) if shelf else {}
+
+        return self.core.locked(read)
+
+    def titles(self, computer: str) -> list[str]:
+        """Titles of a computer's sessions, as the cache here has them."""
+        found = self.records("sessions", computer).values()
+        return sorted(record.title for record in found if isinstance(record, Session))
+
+    def computer(self, name: str) -> Computer | None:
+        """A computer, as the cache here has it."""
+        found = self.records("computers", name).get(name)
+        assert found is None or isinstance(found, Computer)
+        return found
+
+    def status(self, name: str) -> str:
+        """Status of a computer, as the cache here has it; "absent" when there is none."""
+        found = self.computer(name)
+        return found.status if found else "absent"
+
+    @property
+    def engine(self) -> Engine:
+        """The engine of the peers half, to look into and to hinder."""
+        engine = self.half._engine
+        assert engine is not None
+        return engine
+
+    def redis(self) -> tuple[str, str]:
+        """State and reason of the service `redis`."""
+        found = next((service for service in self.half.services() if service.name == "redis"), None)
+        return (found.state, found.reason) if found else ("", "")
+
+    def is_ok(self) -> bool:
+        """Tell whether Redis is reached."""
+        return self.redis()[0] == "ok"
+
+    def awaited(self, name: str) -> tuple[Kind, ...] | None:
+        """Kinds of a computer that are still awaited, as the cache here has it."""
+        found = self.computer(name)
+        return found.awaited if found else None
+
+    def ended(self, request: Request, timeout: float = 15.0) -> Outcome:
+        """Wait for the outcome of a request of a client here, the only one."""
+        [outcome] = until(lambda: self.lane.outcomes.get(request.id), timeout) or []
+        return outcome
+
+    def change_settings(self, *, redis: RedisSettings | None = None, fleet: FleetSettings | None = None) -> None:
+        """Reload with other settings."""
+        self.settings = msgspec.structs.replace(
+            self.settings, redis=redis or self.settings.redis, fleet=fleet or self.settings.fleet
+        )
+        self.half.reload(self.settings)
+
+    def rekey(self, key: bytes) -> None:
+        """Have another key, and reload."""
+        save_ring(self.place, KeyRing(key))
+        self.half.reload(self.settings)
+
+    def new_cache(self) -> None:
+        """Have the cache's process start anew, empty."""
+        self.core = self.door.core = CacheCore(DaemonCache(self.name))
+        self.writer.seen_epoch(self.core.cache.epoch)
+
+    def _run_local(self, request: Request) -> Outcome:
+        self.ran.append(request)
+        return self.answer(request)
+
+    def close(self, *, keep: bool = False) -> None:
+        """End it."""
+        self.half.stop()
+        self.writer.stop()
+        self._writing.join(5)
+        if not keep:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _settings(name: str, url: str, *, cluster: bool) -> Settings:
+    found = parse(f'[computer]\nname = "{name}"\n')
+    return msgspec.structs.replace(found, redis=RedisSettings(url=url, cluster=cluster))

@@ -1,0 +1,185 @@
+"""POST, PATCH, DELETE: strict bodies, one command each, its outcome as the answer."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import msgspec
+import pytest
+
+from teleclaude.core.errors import Conflict, OutcomeUnknown, Refused
+from teleclaude.core.records import Computer
+from teleclaude.core.requests import Args, End, Keys, Message, Output, Refresh, Rename, Start
+from tests.web.daemon import Daemon, session
+from tests.web.raw_http import Connection, ask
+from tests.web.ws import Peer
+
+
+def test_each_route_is_its_command(web: Daemon) -> None:
+    """With the whole id, whatever prefix was given, on the computer that owns the session."""
+    web.put(Computer(name="other"), session(7, computer="other", session_id="far-away"))
+    web.answer = lambda args: (
+        {"session": msgspec.to_builtins(session(9))} if isinstance(args, Start | Rename) else {"text": "out"}
+    )
+    start = {"computer": "other", "project": "/p", "agent": "claude", "title": "T", "message": "hi"}
+    made = web.send("POST", "/sessions", start)
+    assert (made.status, made.json["session_id"], made.headers["location"]) == (201, "s00009", "/sessions/s00009")
+    assert web.send("POST", "/sessions/s00001/message", {"text": "a\nü"}).json == {"status": "ok"}
+    assert web.send("POST", "/sessions/s00001/keys", {"keys": ["Up", "C-c"]}).json == {"status": "ok"}
+    assert web.send("PATCH", "/sessions/s00001", {"title": "new"}).json["session_id"] == "s00009"
+    assert web.get("/sessions/far/output?lines=5").json == {"session_id": "far-away", "text": "out"}
+    assert web.send("DELETE", "/sessions/far").json == {"status": "ok"}
+    assert web.send("POST", "/refresh").json == {"status": "ok"}
+    assert web.send("POST", "/refresh", {"computer": "other"}).json == {"status": "ok"}
+    here: list[tuple[str, Args]] = [(request.computer, request.args) for request in web.requests]
+    assert here == [
+        ("other", Start(project="/p", agent="claude", title="T", message="hi")),
+        ("here", Message(session_id="s00001", text="a\nü")),
+        ("here", Keys(session_id="s00001", keys=["Up", "C-c"])),
+        ("here", Rename(session_id="s00001", title="new")),
+        ("other", Output(session_id="far-away", lines=5)),
+        ("other", End(session_id="far-away")),
+        ("here", Refresh()),
+        ("other", Refresh()),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(Conflict("it waits"), 409), (Refused("not you"), 403), (OutcomeUnknown("silence"), 504)],
+)
+def test_the_outcome_is_the_answer(web: Daemon, error: Exception, status: int) -> None:
+    """An error of the command comes with its own status and code."""
+
+    def fail(_: Args) -> dict[str, Any]:
+        raise error
+
+    web.answer = fail
+    answer = web.send("POST", "/sessions/s00001/message", {"text": "x"})
+    assert (answer.status, answer.json["error"]["code"]) == (status, error.code)  # type: ignore[attr-defined]
+
+
+def test_what_was_written_is_read_next_everywhere(web: Daemon) -> None:
+    """A client that was told that its command is done reads the result by REST and finds it on /ws."""
+
+    def start(args: Args) -> dict[str, Any]:
+        assert isinstance(args, Start)
+        made = session(int(args.title), title=args.title)
+        web.put(*(session(number, title=args.title) for number in range(1000, 2000)), made)
+        return {"session": msgspec.to_builtins(made)}
+
+    web.answer = start
+    for number in range(100, 110):
+        body = {"computer": "here", "project": "/p", "agent": "x", "title": str(number)}
+        made = web.send("POST", "/sessions", body).json["session_id"]
+        with Peer(web.api) as peer:
+            peer.say(subscribe="sessions")
+            assert made in {record["session_id"] for record in peer.until("sessions_initial")["data"]["sessions"]}
+        assert web.get(f"/sessions/{made}").status == 200
+
+
+START = {"computer": "here", "project": "/p", "agent": "claude"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "field"),
+    [
+        ("POST", "/sessions", START | {"title": "x" * 129}, "title"),
+        ("POST", "/sessions", START | {"title": 5}, "title"),
+        ("POST", "/sessions", START | {"project": ""}, "project"),
+        ("POST", "/sessions", START | {"project": "a\0b"}, "project"),
+        ("POST", "/sessions", START | {"project": "x" * 10_000}, "project"),
+        ("POST", "/sessions", START | {"agent": ""}, "agent"),
+        ("POST", "/sessions", START | {"command": "rm"}, "command"),
+        ("POST", "/sessions", {"computer": "here", "agent": "claude"}, "project"),
+        ("POST", "/sessions", START | {"message": "ü" * 131_073}, "message"),
+        ("POST", "/sessions/s00001/message", {"text": ""}, "text"),
+        ("POST", "/sessions/s00001/message", {"text": "x" * (256 * 1024 + 1)}, "text"),
+        ("POST", "/sessions/s00001/message", {"text": 2**70}, "text"),
+        ("POST", "/sessions/s00001/keys", {"keys": []}, "keys"),
+        ("POST", "/sessions/s00001/keys", {"keys": ["x"] * 65}, "keys"),
+        ("POST", "/sessions/s00001/keys", {"keys": "Enter"}, "keys"),
+        ("PATCH", "/sessions/s00001", {"title": ""}, "title"),
+        ("PATCH", "/sessions/s00001", {"title": "a\0"}, "title"),
+        ("PATCH", "/sessions/s00001", [], "body"),
+        ("PATCH", "/sessions/s00001?x=1", {"title": "a"}, "x"),
+        ("DELETE", "/sessions/s00001?force=1", None, "force"),
+    ],
+)
+def test_a_wrong_body_is_400_and_names_the_field(web: Daemon, method: str, path: str, body: Any, field: str) -> None:
+    """And no command is run."""
+    answer = web.send(method, path, body)
+    assert (answer.status, answer.json["error"]["field"]) == (400, field)
+    assert web.requests == []
+
+
+@pytest.mark.parametrize("content", ["text/plain", "application/x-www-form-urlencoded", "", "application/jsonp"])
+def test_only_json_is_taken(web: Daemon, content: str) -> None:
+    """What a foreign page's form could send is refused."""
+    headers = {"Content-Type": content} if content else {}
+    for path in ("/sessions/s00001/message", "/refresh"):
+        answer = ask(web.api, "POST", path, b'{"text":"x"}', headers)
+        assert (answer.status, answer.json["error"]["code"]) == (415, "unsupported_media_type")
+    assert web.requests == []
+
+
+def test_a_message_may_be_as_long_as_it_says(web: Daemon) -> None:
+    """256 KiB of text, also when each character of it is escaped; other bodies end at 64 KiB."""
+    escaped = b'{"text":"' + b"\\u0061" * (256 * 1024) + b'"}'
+    headers = {"Content-Type": "application/json; charset=utf-8"}
+    assert ask(web.api, "POST", "/sessions/s00001/message", escaped, headers).status == 200
+    assert web.requests[-1].args == Message(session_id="s00001", text="a" * 256 * 1024)
+    answer = web.send("PATCH", "/sessions/s00001", {"title": "x" * 70_000})
+    assert (answer.status, answer.json["error"]["code"]) == (413, "too_large")
+    assert web.get("/sessions").status == 200
+
+
+def test_unknown_things_are_404(web: Daemon) -> None:
+    """A session, a computer."""
+    assert web.send("DELETE", "/sessions/zzz").json["error"]["field"] == "session_id"
+    answer = web.send("POST", "/sessions", START | {"computer": "#(touch x)"})
+    assert (answer.status, answer.json["error"]["field"]) == (404, "computer")
+    assert web.send("POST", "/refresh", {"computer": "nowhere"}).status == 404
+    assert web.requests == []
+
+
+def test_a_cache_that_dies_under_a_command_leaves_it_unknown(own: Daemon) -> None:
+    """The client is told at once that nobody knows, not after ten seconds, and never that it failed."""
+    taken = threading.Event()
+    go_on = threading.Event()
+
+    def hang(_: Args) -> dict[str, Any]:
+        taken.set()
+        go_on.wait(10)
+        return {}
+
+    own.answer = hang
+    connection = Connection(own.api)
+    connection.request("DELETE", "/sessions/s00001")
+    assert taken.wait(10)
+    own.kill("cache")
+    response = connection.getresponse()
+    assert (response.status, msgspec.json.decode(response.read())["error"]["code"]) == (504, "unknown")
+    go_on.set()
+    connection.close()
+    answer = own.send("DELETE", "/sessions/s00001")
+    assert (answer.status, answer.json["error"]["code"]) == (503, "unavailable")
+
+
+def test_commands_of_others_are_not_held_up(web: Daemon) -> None:
+    """While one command hangs, reads and other connections go on."""
+    go_on = threading.Event()
+
+    def hang(_: Args) -> dict[str, Any]:
+        go_on.wait(10)
+        return {}
+
+    web.answer = hang
+    connection = Connection(web.api)
+    connection.request("DELETE", "/sessions/s00001")
+    assert web.get("/sessions").status == 200
+    assert web.get("/metrics").status == 200
+    go_on.set()
+    assert connection.getresponse().status == 200
+    connection.close()

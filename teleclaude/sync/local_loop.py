@@ -57,6 +57,7 @@ class LocalHalf:
         self._server = 0
         self._panes: dict[str, str] = {}  # by terminal
         self._writes: list[Query] = []
+        self._write_error = ""
         self._judge_at: float | None = None
         self._publish_due = False
         self._was_answered = False  # tmux was asked, and said what there is, or is verified not to run
@@ -271,9 +272,10 @@ class LocalHalf:
         else:
             if answer is None:
                 return
-            if not answer.ok:
-                log.debug("marks are not written: %s", answer.error)  # a pane ended; the next look writes the rest
-                self._watch.look_now()
+            # Nothing is asked for because of an error: the next look, whenever it comes, writes again.
+            if not answer.ok and answer.error != self._write_error:
+                log.warning("tmux does not keep the ids of its panes: %s", answer.error)
+            self._write_error = answer.error
         self._selector.unregister(query.fileno())
         query.close()
         self._writes.remove(query)

@@ -4,6 +4,8 @@ The pane option `@teleclaude` holds one line of ASCII JSON. Rules:
 - A pane keeps its id for its life; no two panes have the same one: a copy gets a new id.
 - What a command changes here stands until tmux shows it; what tmux shows otherwise wins.
 - Another tmux server is another world: nothing is carried over.
+- What is gone is not written: a pane that a look does not show is forgotten. One that a command has just made may be
+  newer than the look that is under way, so it is gone when `UNSEEN` looks in a row did not show it.
 
 What must live here: who is who, and what is still to be written. What this module must not know: how it is written.
 """
@@ -22,6 +24,7 @@ import msgspec
 from teleclaude.sync.tmux.panes import Pane
 
 OPTION = "@teleclaude"
+UNSEEN = 2  # the first look may have begun before the pane was made
 _ID = re.compile(r"[A-Za-z0-9_-]{4,64}")
 
 
@@ -64,6 +67,7 @@ class Marks:
         self._lock = threading.Lock()
         self._marks: dict[str, Mark] = {}  # by pane id
         self._unwritten: set[str] = set()
+        self._unseen: dict[str, int] = {}  # panes changed before a look showed them: looks since then
         self._server = 0
         self._held = 0
 
@@ -77,6 +81,7 @@ class Marks:
             self._server = server
             self._marks.clear()
             self._unwritten.clear()
+            self._unseen.clear()
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
@@ -149,6 +154,7 @@ class Marks:
                 ours=mark.ours or ours,
             )
             self._unwritten.add(pane)
+            self._unseen[pane] = 0
             return changed
 
     def get(self, pane: str) -> Mark | None:
@@ -161,19 +167,31 @@ class Marks:
         with self._lock:
             return [(pane, self._marks[pane].text()) for pane in sorted(self._unwritten)]
 
-    def keep(self, panes: Iterable[str]) -> None:
-        """Forget panes that are not among `panes`, and were not changed since."""
+    def keep(self, panes: Iterable[Pane]) -> None:
+        """Take all panes of a look: forget the others, and what is written.
+
+        One that was changed and never shown is forgotten only after `UNSEEN` looks without it.
+        """
         with self._lock:
-            keep = set(panes) | self._unwritten
+            shown = {pane.id: pane.mark for pane in panes}
+            unseen = {pane: looks + 1 for pane, looks in self._unseen.items() if pane not in shown}
+            self._unseen = {pane: looks for pane, looks in unseen.items() if looks < UNSEEN}
+            keep = shown.keys() | self._unseen.keys()
             self._marks = {pane: mark for pane, mark in self._marks.items() if pane in keep}
+            self._unwritten &= keep
+            written = [pane for pane in self._unwritten if read_mark(shown.get(pane, "")) == self._marks.get(pane)]
+            self._unwritten.difference_update(written)
 
 
 def write_commands(unwritten: list[tuple[str, str]], limit: int = 12_000) -> list[list[str]]:
-    """Give tmux commands that write options, as few as stay under `limit` bytes each."""
+    """Give tmux commands that write options, as few as stay under `limit` bytes each.
+
+    tmux drops the rest of a list after its first error, and a pane may be gone by now: `-q` makes that none.
+    """
     commands: list[list[str]] = []
     size = limit
     for pane, text in unwritten:
-        command = ["set-option", "-p", "-t", pane, OPTION, text]
+        command = ["set-option", "-q", "-p", "-t", pane, OPTION, text]
         length = sum(len(word) + 1 for word in command) + 2
         if size + length > limit:
             commands.append(command)

@@ -85,7 +85,7 @@ class SessionBook:
         shown = worth_showing(whole, look.panes)
         self._of = self._marks.see(seen.pane for seen in shown)
         self._seen = [seen for seen in shown if seen.pane.id in self._of]
-        self._marks.keep(pane.id for pane in panes)
+        self._marks.keep(panes)
         self._foregrounds.forget_others(pane.pid for pane in panes)
         ids = {pane.id for pane in panes}
         self._memory = {pane: known for pane, known in self._memory.items() if pane in ids}

@@ -42,7 +42,7 @@ def test_ids_are_stable_and_never_doubled(looks: list[dict[str, str]]) -> None:
                 assert found[name] == before[name]
         written = dict(marks.unwritten())
         before = {name: mark for name, mark in {**before, **found}.items() if name in look}
-        marks.keep(look)
+        marks.keep(panes)
 
 
 def test_written_marks_are_not_written_again() -> None:
@@ -78,6 +78,29 @@ def test_held_panes_wait() -> None:
     with marks.held():
         assert marks.see([pane("%1"), pane("%2"), pane("%3", '{"id":"cccc"}')]).keys() == {"%1", "%3"}
     assert marks.see([pane("%1"), pane("%2")])["%1"] == known
+
+
+def test_what_is_gone_is_not_written() -> None:
+    """A pane that ended before its mark was confirmed is not written again; nor one that no look ever shows."""
+    marks = Marks()
+    marks.see([pane("%1"), pane("%2")])
+    marks.keep([pane("%2")])
+    assert [name for name, _ in marks.unwritten()] == ["%2"]
+    marks.change(0, "%3", title="just made")
+    marks.keep([pane("%2")])  # this look may have begun before %3 was made
+    assert [name for name, _ in marks.unwritten()] == ["%2", "%3"]
+    marks.keep([pane("%2")])
+    assert [name for name, _ in marks.unwritten()] == ["%2"]
+    assert marks.get("%3") is None
+
+
+def test_written_marks_of_panes_that_are_not_shown() -> None:
+    """A pane that is no session's any more is not written for ever either."""
+    marks = Marks()
+    mark = marks.see([pane("%1")])["%1"]
+    marks.see([])
+    marks.keep([pane("%1", mark.text())])
+    assert marks.unwritten() == []
 
 
 def test_unknown_parts_of_a_mark_are_no_harm() -> None:

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
-from teleclaude.sync.tmux.schedule import GAP, SAFETY, SETTLE, SHARE, URGENT_GAP, URGENT_SETTLE, LookSchedule
+from teleclaude.sync.tmux.schedule import (
+    BURST,
+    GAP,
+    RATE,
+    SAFETY,
+    SETTLE,
+    SHARE,
+    URGENT_GAP,
+    URGENT_SETTLE,
+    LookSchedule,
+)
 
 
 @pytest.fixture
@@ -58,3 +70,17 @@ def test_at_once(schedule: LookSchedule) -> None:
     """A look that is asked for does not wait."""
     schedule.at_once(100.002)
     assert schedule.due() == 100.002
+
+
+@pytest.mark.parametrize("asked", [LookSchedule.at_once, LookSchedule.trigger])
+def test_looks_a_second_are_bounded(schedule: LookSchedule, asked: Callable[[LookSchedule, float], None]) -> None:
+    """Whoever asks for a look after each look does not make the process spin."""
+    now, looks = 100.001, 0
+    while now < 160.0:
+        asked(schedule, now)
+        now = max(now, schedule.due())
+        schedule.began(now)
+        now += 0.001
+        schedule.ended(now)
+        looks += 1
+    assert looks <= 60 * RATE + BURST + 1

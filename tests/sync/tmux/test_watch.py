@@ -263,6 +263,20 @@ def test_hostile_folders_titles_and_names(tmux: TmuxServer, local: Start, folder
     assert not Path("pwned").exists()  # the server's folder, where tmux would run it
 
 
+def test_short_lived_panes_cost_nobody_their_id(tmux: TmuxServer, local: Start) -> None:
+    """A pane that ends before its id is written into tmux is let go; those made afterwards get theirs kept."""
+    here = local()
+    tmux.new("a")
+    here.wait(lambda s: s.status == "idle")
+    tmux("set-hook", "-g", "after-set-option", "kill-pane -t =a:1")  # gone in the middle of what writes the ids
+    tmux("new-window", "-t", "=a:", "sleep 100")
+    until(lambda: tmux("display-message", "-p", "-t", "=a:", "#{session_windows}") == "1")
+    tmux.new("b")
+    session = here.wait(lambda s: s.tmux.name == "b")
+    until(lambda: not here.half.marks.unwritten(), 4)
+    assert session.session_id in tmux("show-options", "-p", "-v", "-t", "=b:", "@teleclaude")
+
+
 def test_three_hundred_sessions(tmux: TmuxServer, local: Start) -> None:
     """300 sessions made at once are all there with ids of their own, and a change among them is seen."""
     here = local()

@@ -24,7 +24,7 @@ from teleclaude.tui import saved, style
 from teleclaude.tui.effects import Calls
 from teleclaude.tui.first_look import first_look
 from teleclaude.tui.keymap import terminal_keys
-from teleclaude.tui.keys import ESC_DELAY, KeyReader
+from teleclaude.tui.keys import KeyReader
 from teleclaude.tui.log_file import log_to
 from teleclaude.tui.screen import Screen
 from teleclaude.tui.state import (
@@ -65,7 +65,6 @@ class App:
         kept, note = saved.load(place.state)
         self._state = first_state(kept, str(Path.home()), note)
         self._problems: set[str] = set()
-        self._esc_until: float | None = None
 
     def run(self) -> None:
         """Show the client until the user quits, or the terminal goes."""
@@ -89,8 +88,9 @@ class App:
     def _step(self) -> None:
         """Wait for something, take all of it, draw."""
         timeout = next_tick(self._state)
-        if self._esc_until is not None:
-            timeout = max(0.0, self._esc_until - time.monotonic())
+        if self._keys.deadline is not None:
+            left = max(0.0, self._keys.deadline - time.monotonic())
+            timeout = left if timeout is None else min(timeout, left)
         keys = self._terminal.fileno()
         ready, _, _ = select.select([keys, self._terminal.signals, self._wake_out], [], [], timeout)
         self._tick()
@@ -119,12 +119,11 @@ class App:
             if not data:
                 self._take_end()
                 return
-            keys = self._keys.receive_data(data)
-        elif self._esc_until is not None and time.monotonic() >= self._esc_until:
+            keys = self._keys.receive_data(data, time.monotonic())
+        elif self._keys.deadline is not None and time.monotonic() >= self._keys.deadline:
             keys = self._keys.flush()
         else:
             return
-        self._esc_until = time.monotonic() + ESC_DELAY if self._keys.pending else None
         for key in keys:
             self._take(key)
 

@@ -141,7 +141,8 @@ def _confirm(state: State, dialog: ConfirmEnd, told: Key | Paste) -> Step:
 
 def _form(state: State, dialog: NewSession | Compose, told: Key | Paste) -> Step:
     if isinstance(told, Paste):
-        return replace(state, dialog=replace(dialog, form=dialog.form.paste(told.text))), []
+        error = f"Only the first {len(told.text):,} characters of what was pasted were taken." if told.is_cut else ""
+        return replace(state, dialog=replace(dialog, form=dialog.form.paste(told.text), error=error)), []
     columns = field_width(state, is_wide=isinstance(dialog, Compose)) - 1  # the last cell is for the cursor
     form, outcome = dialog.form.press(told.name, columns)
     if outcome == "cancel":

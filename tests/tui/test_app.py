@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from teleclaude.tui.keys import PASTE_DELAY
 from tests.client.served import Daemon, tell
 from tests.machine import Machine
 from tests.make import session
@@ -186,6 +188,30 @@ def client_pid(terminal: Terminal) -> int:
     """Process id of the client that runs in the shell on a terminal."""
     children = Path(f"/proc/{terminal.process.pid}/task/{terminal.process.pid}/children").read_text()
     return int(children.split()[0])
+
+
+def test_no_bytes_end_it_or_take_its_keyboard(machine: Machine, show: Callable[..., Terminal]) -> None:
+    """Impossible code points, mouse bytes, lost ends: the client goes on, and the next key works."""
+    machine.start()
+    terminal = show()
+    terminal.wait_for("No sessions.")
+    for junk in (b"\x1b[1114112u", b"\x1b[M q?", b"\x1b[Mq", b"\x1b]0;title", b"\x1b[200~lost"):
+        terminal.send(junk)
+        for key, words in (("2", "No todos."), ("1", "No sessions.")):
+            type_until(terminal, key, words)
+    terminal.send("q")
+    assert terminal.process.wait(10) == 0
+    assert log(machine) == ""
+
+
+def type_until(terminal: Terminal, key: str, words: str) -> None:
+    """Type a key that may be typed again, until the words that it brings are there; with rests, as a user would."""
+    for _ in range(10):
+        terminal.send(key)
+        with contextlib.suppress(AssertionError):
+            terminal.wait_for(words, PASTE_DELAY * 1.5)
+            return
+    terminal.wait_for(words)
 
 
 def test_a_terminal_that_goes_away_ends_it(machine: Machine) -> None:

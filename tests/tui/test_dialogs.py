@@ -8,6 +8,7 @@ import pytest
 
 from teleclaude.client.api import AgentInfo
 from teleclaude.core.records import Computer
+from teleclaude.tui.keys import Paste
 from teleclaude.tui.state import (
     Done,
     Effect,
@@ -110,6 +111,15 @@ def test_a_paste_is_text_and_sends_nothing(driver: Driver) -> None:
     driver.paste("line\nline\x1b[201~\x13\r q")
     assert not of(SendMessage, driver.effects)
     assert driver.press("ctrl+s") == [SendMessage("a", "line\nline[201~ q")]
+
+
+def test_a_paste_that_was_cut_is_told(driver: Driver) -> None:
+    """Of a paste that is too long the beginning is there, and the dialog says that it is not all."""
+    driver.press("m")
+    driver.tell(Paste("x" * 1500, is_cut=True))
+    assert "Only the first 1,500 characters" in driver.text()
+    driver.paste("y")
+    assert "Only the first" not in driver.text()
 
 
 def test_an_empty_message_is_not_sent(driver: Driver) -> None:

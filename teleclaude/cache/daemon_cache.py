@@ -133,6 +133,11 @@ class DaemonCache:
         shelf = self._shelves.get((kind, computer))
         return shelf.records.get(key) if shelf else None
 
+    def records(self, kind: Kind, computer: str) -> list[Record]:
+        """All records of (kind, computer)."""
+        shelf = self._shelves.get((kind, computer))
+        return list(shelf.records.values()) if shelf else []
+
     def changes_since(self, epoch: str, version: int, limit: int = LOG_SIZE) -> list[Change] | None:
         """Changes after `version`, in order, at most `limit`; None when a snapshot must be taken instead."""
         return self._log.since(version, limit) if epoch == self.epoch else None

@@ -25,7 +25,7 @@ _shapes = itertools.count(1)
 
 
 class Machine(msgspec.Struct, frozen=True, eq=False):
-    """A computer, and what is known of its records, by key.
+    """A computer, and what is known of its records, by key. Without `computer` nobody says that there is one.
 
     `loaded`: kinds that have had a snapshot. `shape` changes whenever the tree of its records may look different:
     which rows there are, and where; not what is in them.
@@ -58,6 +58,11 @@ class Model(msgspec.Struct, frozen=True, eq=False):
     machines: Mapping[str, Machine] = MappingProxyType({})
     versions: Mapping[tuple[str, Kind], int] = MappingProxyType({})
     has_computers: bool = False
+
+    @property
+    def shown(self) -> list[Machine]:
+        """The computers that there are."""
+        return [m for m in self.machines.values() if m.computer is not None or not self.has_computers]
 
 
 def fold(model: Model, messages: Iterable[Message]) -> Model:
@@ -153,23 +158,25 @@ class _Draft:
         self._versions[EVERY, "computers"] = message.version
         self._has_computers = True
         found = {record.name: record for record in message.records if isinstance(record, Computer)}
-        for name in [name for name in self._machines if name not in found]:
+        for name in self._machines.keys() - found.keys():
             self._forget(name)
         for name, record in found.items():
             self._machines[name] = _with(self._machine(name), computer=record)
 
     def _change_computers(self, message: Changed) -> None:
         self._versions[EVERY, "computers"] = message.version
-        for name in message.removes:
+        for name in self._machines.keys() & set(message.removes):
             self._forget(name)
         for record in message.puts:
             if isinstance(record, Computer):
                 self._machines[record.name] = _with(self._machine(record.name), computer=record)
 
     def _forget(self, name: str) -> None:
-        self._machines.pop(name, None)
-        for scope in [scope for scope in self._versions if scope[0] == name]:
-            del self._versions[scope]
+        """Drop a computer's row and records. What is followed of it stays followed: it may come back."""
+        machine = self._machines.pop(name)
+        self._own -= {(name, kind) for kind in OWNED}
+        if machine.loaded:
+            self._machines[name] = Machine(name, loaded=machine.loaded, shape=next(_shapes))
 
     def _machine(self, name: str) -> Machine:
         return self._machines.get(name) or Machine(name, shape=next(_shapes))

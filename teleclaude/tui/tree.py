@@ -64,7 +64,7 @@ Outlines: TypeAlias = dict[tuple[View, str], Outline]
 
 def machines_in_order(model: Model) -> list[Machine]:
     """This computer first, then the others by name."""
-    return sorted(model.machines.values(), key=lambda m: (not m.is_local, m.name.casefold(), m.name))
+    return sorted(model.shown, key=lambda m: (not m.is_local, m.name.casefold(), m.name))
 
 
 def is_open(view: View, row_key: Key, expansion: Expansion, *, by_default: bool) -> bool:

@@ -96,11 +96,20 @@ def test_a_computer_that_is_forgotten_takes_its_records_with_it() -> None:
     model = known(
         replaced("sessions", [session("r", "raspi")], computer="raspi"), gone("computers", "raspi", 4, "raspi")
     )
-    assert set(model.machines) == {"here"}
-    model = fold(
-        model, [put("computers", computer("raspi"), 5, "raspi"), put("sessions", session("z", "raspi"), 6, "raspi")]
+    assert [machine.name for machine in model.shown] == ["here"]
+    assert not any(machine.sessions for machine in model.machines.values())
+
+
+def test_a_computer_that_comes_back_is_still_followed() -> None:
+    """Who follows a computer's sessions sees those that are told after it was away, and none from before."""
+    model = known(
+        replaced("sessions", [session("r", "raspi")], computer="raspi"),
+        gone("computers", "raspi", 4, "raspi"),
+        put("computers", computer("raspi"), 5, "raspi"),
+        put("sessions", session("z", "raspi"), 6, "raspi"),
     )
-    assert not model.machines["raspi"].sessions
+    assert [machine.name for machine in model.shown] == ["here", "raspi"]
+    assert set(model.machines["raspi"].sessions) == {"z"}
 
 
 def test_todos_of_one_project_are_replaced_without_touching_the_others() -> None:

@@ -75,7 +75,7 @@ def test_a_connection_that_breaks_amid_a_resume_resumes_from_the_same_place() ->
     position.receive(changed(50))
     position.receive(hello())
     position.receive(initial("computers", 50, "*"))
-    assert position.opening_to_send([SESSIONS])[0]["resume"]["version"] == 1
+    assert position.opening_to_send([SESSIONS])[0]["resume"]["version"] == 3
     position.receive(changed(50))
     position.receive(Resumed(epoch="e1", version=50))
     position.receive(hello())
@@ -96,6 +96,26 @@ def test_what_is_not_wanted_any_more_holds_nothing_back() -> None:
     position.forget([TODOS])
     position.receive(changed(9))
     position.receive(hello())
+    first, second = position.opening_to_send([SESSIONS, TODOS])
+    assert first["resume"]["version"] == 9
+    assert second == {"subscribe": [{"computer": "here", "types": ["todos"]}]}
+
+
+def test_nothing_is_passed_over_between_the_hello_and_the_resume() -> None:
+    """What comes behind the hello tells nothing of what was missed before it."""
+    position = standing(hello(), initial("computers", 10, "*"), initial("sessions", 10))
+    for message in (hello(version=12), initial("computers", 12, "*"), changed(13)):
+        position.receive(message)
+    assert position.opening_to_send([SESSIONS])[0]["resume"]["version"] == 10
+
+
+def test_a_late_snapshot_of_a_subscription_that_ended_is_no_place_to_resume_from() -> None:
+    """A scope that was given up and wanted again is unknown until a connection asks for it afresh."""
+    position = standing(hello(), initial("computers", 1, "*"), initial("sessions", 1))
+    position.forget([TODOS])
+    position.receive(initial("todos", 3))
+    position.receive(changed(9))
+    position.receive(hello(version=12))
     first, second = position.opening_to_send([SESSIONS, TODOS])
     assert first["resume"]["version"] == 9
     assert second == {"subscribe": [{"computer": "here", "types": ["todos"]}]}

@@ -41,7 +41,10 @@ class Box(Protocol):
 
 
 class Client:
-    """One connection: what it looks at and watches. `epoch` is the one it is in step with; None before its state."""
+    """One connection: what it looks at and watches. `epoch` is what its last hello said, None before.
+
+    `snapshot` is the number of the mirror's snapshot from which its state is; -1 before it has one.
+    """
 
     def __init__(self, name: str, box: Box) -> None:
         self.name = name
@@ -49,6 +52,7 @@ class Client:
         self.wants: frozenset[Want] = frozenset()
         self.watched: set[str] = set()
         self.epoch: str | None = None
+        self.snapshot = -1
 
 
 class Hub:
@@ -70,12 +74,9 @@ class Hub:
     # From the feed.
 
     def receive_snapshot(self, snapshot: SnapshotFrame) -> None:
-        """Take a snapshot; in a new epoch `bring_in_step` is to be called until it is done."""
-        marks = self.mirror.replace(snapshot)
-        if marks is None:
-            self._audiences.clear()  # nobody is in step
-        else:
-            self._tell(marks)
+        """Take a snapshot: nobody is in step any more, until `bring_in_step` was called and is done."""
+        self.mirror.replace(snapshot)
+        self._audiences.clear()
 
     def receive_changes(self, changes: list[Change]) -> None:
         """Take at most `CHANGES_A_TURN` changes, and tell them."""
@@ -91,8 +92,8 @@ class Hub:
                 client.box.push(frame)
 
     def bring_in_step(self, most: int = 50) -> bool:
-        """Give clients of another epoch their state anew, at most `most`; True when some are left."""
-        late = [client for client in self.clients.values() if client.epoch != self.mirror.epoch]
+        """Give clients that are not in step their state anew, at most `most`; True when some are left."""
+        late = [client for client in self.clients.values() if not self._is_in_step(client)]
         for client in late[:most]:
             self.start_over(client)
         return len(late) > most
@@ -102,7 +103,7 @@ class Hub:
         self._health = frames.encode(health)
         frame = frames.event("health", self.mirror.version, self._health)
         for client in self.clients.values():
-            if client.epoch == self.mirror.epoch:
+            if self._is_in_step(client):
                 client.box.push(frame)
 
     # From clients.
@@ -122,6 +123,7 @@ class Hub:
         """Give a client all its state anew: its first, one of a new epoch, or one for all that it missed."""
         client.box.restart()
         is_new_epoch, client.epoch = client.epoch != self.mirror.epoch, self.mirror.epoch
+        client.snapshot = self.mirror.snapshots
         state = [frames.event("health", self.mirror.version, self._health)]
         if self.mirror.epoch:
             state.insert(0, self._initial("*", ("computers",)))
@@ -166,10 +168,13 @@ class Hub:
     # Parts.
 
     def _watches(self, client: Client, output: OutputFrame) -> bool:
-        return output.session_id in client.watched and client.epoch == self.mirror.epoch
+        return output.session_id in client.watched and self._is_in_step(client)
+
+    def _is_in_step(self, client: Client) -> bool:
+        return client.snapshot == self.mirror.snapshots
 
     def _keep_in_step(self, client: Client) -> None:
-        if client.epoch != self.mirror.epoch:
+        if not self._is_in_step(client):
             self.start_over(client)
 
     def _set_wants(self, client: Client, wants: frozenset[Want]) -> None:
@@ -201,10 +206,7 @@ class Hub:
         return found
 
     def _told(self, marks: list[Mark]) -> list[tuple[Want, bytes]]:
-        told: list[tuple[Want, bytes | None]] = [
-            ((mark.thing.computer, mark.thing.kind), self.mirror.told(mark)) for mark in marks
-        ]
-        return [(want, frame) for want, frame in told if frame is not None]
+        return [((mark.thing.computer, mark.thing.kind), self.mirror.told(mark)) for mark in marks]
 
     def _tell(self, marks: list[Mark]) -> None:
         told = self._told(marks)

@@ -52,6 +52,7 @@ class Mirror:
     def __init__(self, log_size: int = LOG_SIZE) -> None:
         self.epoch = ""
         self.version = 0
+        self.snapshots = 0  # how many were taken
         self._things: dict[Thing, dict[str, bytes]] = {}
         self._shelves: dict[tuple[Kind, str], dict[Thing, None]] = {}
         self._log: deque[Mark] = deque(maxlen=log_size)
@@ -59,26 +60,22 @@ class Mirror:
 
     # What comes from the cache.
 
-    def replace(self, snapshot: SnapshotFrame) -> list[Mark] | None:
-        """Take a snapshot. Gives what differs, or None in a new epoch: then everything is told anew."""
-        found: dict[Thing, dict[str, bytes]] = {}
+    def replace(self, snapshot: SnapshotFrame) -> None:
+        """Take a snapshot: whoever has an earlier state is to be given this one."""
+        self._things, self._shelves = {}, {}
         for section in snapshot.sections:
             for key, body in section.items:
-                found.setdefault(thing_of(section.kind, section.computer, key), {})[key] = body
-        before, self._things = self._things, found
-        self._shelves = {}
-        for thing in found:
-            self._shelves.setdefault((thing.kind, thing.computer), {})[thing] = None
-        is_same, self.epoch, self.version = snapshot.epoch == self.epoch, snapshot.epoch, snapshot.version
-        if not is_same:
-            self._log.clear()
-            self._reaches_to = snapshot.version
-            return None
-        differ = [thing for thing in {**before, **found} if before.get(thing) != found.get(thing)]
-        return self._noted([Mark(self.version, thing, thing not in before) for thing in sorted(differ)])
+                self._put(thing_of(section.kind, section.computer, key), key, body)
+        self.epoch, self.version = snapshot.epoch, snapshot.version
+        self.snapshots += 1
+        self._log.clear()
+        self._reaches_to = snapshot.version
 
     def apply(self, changes: Iterable[Change]) -> list[Mark]:
-        """Take the next changes. Gives one mark for each thing, in the order of their last change."""
+        """Take the next changes. Gives one mark for each thing, in the order of their last change.
+
+        None for what came and went among them: nobody has seen it.
+        """
         marks: dict[Thing, Mark] = {}
         for change in changes:
             thing = thing_of(change.kind, change.computer, change.key)
@@ -87,7 +84,7 @@ class Mirror:
             self._put(thing, change.key, change.body)
             marks[thing] = Mark(change.version, thing, is_new)
             self.version = change.version
-        return self._noted(list(marks.values()))
+        return self._noted([mark for mark in marks.values() if mark.thing in self._things or not mark.is_new])
 
     def _put(self, thing: Thing, key: str, body: bytes | None) -> None:
         if body is not None:
@@ -120,8 +117,12 @@ class Mirror:
                 marks[mark.thing] = Mark(self.version, mark.thing, earlier.is_new if earlier else mark.is_new)
         return list(marks.values())
 
-    def told(self, mark: Mark) -> bytes | None:
-        """Give the frame of the event for a mark, with the present state; None when it came and went unseen."""
+    def told(self, mark: Mark) -> bytes:
+        """Give the frame of the event for a mark, with the present state.
+
+        That something is gone is told to a client that comes back even when it came only after the client left: an
+        answer to an earlier try of its may have told it of that.
+        """
         version, (kind, computer, unit), is_new = mark
         records = self._things.get(mark.thing, {})
         bodies = list(records.values())
@@ -129,12 +130,11 @@ class Mirror:
             case "computers" if records:
                 return frames.event("computer_updated", version, bodies[0])
             case "computers":
-                return None if is_new else frames.event_of("computer_removed", version, {"name": computer})
+                return frames.event_of("computer_removed", version, {"name": computer})
             case "sessions" if records:
                 return frames.event("session_started" if is_new else "session_updated", version, bodies[0])
             case "sessions":
-                gone = {"session_id": unit, "computer": computer}
-                return None if is_new else frames.event_of("session_removed", version, gone)
+                return frames.event_of("session_removed", version, {"session_id": unit, "computer": computer})
             case "projects":
                 return frames.event("projects_updated", version, _object(projects=bodies, computer=computer))
             case "todos":

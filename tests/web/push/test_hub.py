@@ -183,6 +183,7 @@ def test_a_folded_client_has_what_the_cache_has(
         changes = cache.changes_since(*at)
         if changes is None:
             hub.receive_snapshot(snapshot(cache))
+            assert not hub.bring_in_step()
         else:
             hub.receive_changes(changes)
         stays.fold(boxes[0].events())

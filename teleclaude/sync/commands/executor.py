@@ -3,8 +3,8 @@
 Rules:
 - A request whose deadline has passed never runs; a request id runs at most once, and is answered the same again.
 - Sessions are named by their id or a unique prefix of it, and reached by tmux' own ids in the server that the records
-  come from: a restarted server refuses them.
-- Text goes in through a buffer, never as an argument; nothing is ever put into a shell string.
+  come from, while tmux shows the session's mark there (pane_now.py): a restarted server refuses them.
+- Text goes in through a buffer (pane_input.py), never as an argument; nothing is ever put into a shell string.
 - A command is answered when what it did can be read: the own records are up to date and flushed into the cache.
 """
 
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import logging
 import re
-import secrets
 import threading
 import time
 from collections import OrderedDict
@@ -50,7 +49,9 @@ from teleclaude.core.requests import (
 from teleclaude.core.settings import Settings
 from teleclaude.sync.commands import start
 from teleclaude.sync.commands.live_output import Watches
-from teleclaude.sync.commands.terminal_text import for_paste, last_lines, only_colours
+from teleclaude.sync.commands.pane_input import PaneInput
+from teleclaude.sync.commands.pane_now import Target, refuse_other
+from teleclaude.sync.commands.terminal_text import last_lines, only_colours
 from teleclaude.sync.local_loop import LocalHalf
 from teleclaude.sync.own_records import OwnChange, OwnRecords
 from teleclaude.sync.tmux.client import CommandFailed, NoServer, OtherServer
@@ -59,8 +60,6 @@ log = logging.getLogger(__name__)
 
 REMEMBERED = 4096  # request ids
 STEP_TIMEOUT = 5.0  # seconds that one answer of tmux may take
-ENTER_PAUSE, LONG_PAUSE = 0.06, 0.15  # seconds between a paste and Enter, so that the program has taken the paste
-LONG = 16 * 1024
 READY_WITHIN = 8.0  # seconds for a new session to take its first message
 READY_QUIET = 0.4  # seconds without a change on its screen, until it counts as ready
 READY_EVERY = 0.1
@@ -90,6 +89,7 @@ class Commands:
         self._lock = threading.Lock()
         self._outcomes: OrderedDict[str, Outcome | None] = OrderedDict()  # by request id; None: under way
         self._gone: OrderedDict[str, None] = OrderedDict()  # ids of sessions that have ended
+        self._input = PaneInput(self._tmux)
         own.listen(self._note_gone)
 
     def _note_gone(self, change: OwnChange) -> None:
@@ -156,13 +156,15 @@ class Commands:
         name = start.session_name(args.title, folder, args.agent)
         marks = self._local.marks
         with marks.held():
-            pane, server = start.new_session(self._local.tmux, name, folder, argv, _left(request.deadline))
+            new = start.new_session(self._local.tmux, name, folder, argv, _left(request.deadline))
+            pane, server = new.pane, new.server
             mark = marks.change(server, pane, agent=args.agent, title=args.title, mode=args.thinking_mode, ours=True)
         self._show_pane(pane, mark.id, request.deadline)
-        told = self._first_message(pane, server, args, request.deadline) if args.message else {}
+        told = self._first_message(mark.id, pane, server, args, request.deadline) if args.message else {}
         record = self._own.get("sessions", mark.id)
         if record is None:
-            raise Conflict(f"{args.agent} ended as soon as it was started")
+            because = ": tmux' option exit-unattached is on" if new.ends_unattached else ""
+            raise Conflict(f"{args.agent} ended as soon as it was started{because}")
         return {"session": msgspec.to_builtins(record), **told}
 
     def _show_pane(self, pane: str, session_id: str, deadline: float) -> None:
@@ -181,12 +183,12 @@ class Commands:
             return ""
         return answer.decode("utf-8", "surrogateescape").strip().partition("=")[2]
 
-    def _first_message(self, pane: str, server: int, args: Start, deadline: float) -> dict[str, Any]:
+    def _first_message(self, session_id: str, pane: str, server: int, args: Start, deadline: float) -> dict[str, Any]:
         """Send the first message once the program takes it; tell when that did not come about."""
         try:
             if not self._wait_ready(pane, min(deadline - 1.0, time.monotonic() + READY_WITHIN)):
                 return {"message_sent": False, "reason": "the session was not ready to take the message in time"}
-            self._paste(pane, args.message, server, deadline)
+            self._paste(Target(session_id, pane, server, is_marked=False), args.message, deadline)
         except TeleclaudeError as error:
             return {"message_sent": False, "reason": error.message}
         self._show(deadline)
@@ -205,49 +207,33 @@ class Commands:
         return False
 
     def _message(self, args: Message, deadline: float) -> dict[str, Any]:
-        session, server = self._alive(args.session_id)
+        session, target = self._alive(args.session_id)
         if (session.status, session.status_reason) == ("waiting", "approval"):
             raise WaitingForApproval("the agent waits for an approval, and text would answer it: use keys, or attach")
-        self._paste(session.tmux.pane, args.text, server, deadline)
+        self._paste(target, args.text, deadline)
         return {}
 
-    def _paste(self, pane: str, text: str, server: int, deadline: float) -> None:
-        buffer = f"teleclaude-{secrets.token_hex(6)}"
-        clean = for_paste(text)
-        if not clean:
-            raise InvalidField("text", "holds nothing but control characters")
-        self._from_buffer(pane, buffer, clean, server, deadline, "-p")
-        self._local.note_input(pane)
-        time.sleep(LONG_PAUSE if len(clean) > LONG else ENTER_PAUSE)
-        # Enter goes the same way: send-keys would press it in copy mode, and in every pane that is synchronised.
-        self._from_buffer(pane, buffer, "\r", server, deadline)
-
-    def _from_buffer(self, pane: str, buffer: str, text: str, server: int, deadline: float, *how: str) -> None:
-        load = ("load-buffer", "-b", buffer, "-", ";")
-        paste = ("paste-buffer", "-b", buffer, "-d", "-r", *how, "-t", pane)
-        try:
-            self._tmux(*load, *paste, server=server, deadline=deadline, data=text.encode())
-        except NotFound:
-            self._tmux("delete-buffer", "-b", buffer, server=server, deadline=deadline)
-            raise
+    def _paste(self, target: Target, text: str, deadline: float) -> None:
+        self._input.paste(target, text, self._input.look(target, deadline), deadline)
+        self._local.note_input(target.pane)
 
     def _keys(self, args: Keys, deadline: float) -> dict[str, Any]:
         for key in args.keys:
             if not _KEY.fullmatch(key) or not key.isprintable():
                 raise InvalidField("keys", f"{key!r} is no key: use names as Enter, C-c, Up, F5, or one character")
-        session, server = self._alive(args.session_id)
-        keys = ["Space" if key == " " else start.argument(key) for key in args.keys]
-        self._tmux("send-keys", "-t", session.tmux.pane, "--", *keys, server=server, deadline=deadline)
-        self._local.note_input(session.tmux.pane)
+        _, target = self._alive(args.session_id)
+        keys = ["Space" if key == " " else key for key in args.keys]
+        self._input.press(target, keys, self._input.look(target, deadline), deadline)
+        self._local.note_input(target.pane)
         return {}
 
     def _rename(self, args: Rename, deadline: float) -> dict[str, Any]:
-        session, server = self._session(args.session_id)
-        mark = self._local.marks.change(server, session.tmux.pane, title=args.title)
+        session, target = self._session(args.session_id)
+        mark = self._local.marks.change(target.server, target.pane, title=args.title)
         if mark.ours:  # the tmux session is ours to name; other people's names are theirs
             name = start.session_name(args.title, session.cwd, session.agent)
             try:
-                self._tmux("rename-session", "-t", session.tmux.session, name, server=server, deadline=deadline)
+                self._act(target, ["rename-session", "-t", session.tmux.session, name], deadline=deadline)
             except CommandFailed as error:
                 log.info("the tmux session keeps its name: %s", error.message)
         self._show(deadline)
@@ -258,31 +244,31 @@ class Commands:
 
     def _end(self, args: End, deadline: float) -> dict[str, Any]:
         try:
-            session, server = self._session(args.session_id)
+            session, target = self._session(args.session_id)
         except NotFound:
             if args.session_id in self._gone:
                 return {}  # it is as it was asked to be
             raise
         try:
-            self._tmux("kill-pane", "-t", session.tmux.pane, server=server, deadline=deadline)
+            self._act(target, ["kill-pane", "-t", target.pane], deadline=deadline)
         except (NotFound, NoServer, OtherServer):
             log.info("session %s had ended already", session.session_id)
         self._show(deadline)
         return {}
 
     def _output(self, args: Output, deadline: float) -> dict[str, Any]:
-        session, server = self._session(args.session_id)
-        return {"text": self._captured(session.tmux.pane, args.lines, server, deadline)}
+        _, target = self._session(args.session_id)
+        return {"text": self._captured(target, args.lines, deadline)}
 
-    def _captured(self, pane: str, lines: int, server: int, deadline: float) -> str:
-        capture = ("capture-pane", "-p", "-e", "-J", "-S", f"-{lines}", "-t", pane)
-        screen = self._tmux(*capture, server=server, deadline=deadline).decode("utf-8", "replace")
+    def _captured(self, target: Target, lines: int, deadline: float) -> str:
+        capture = ["capture-pane", "-p", "-e", "-J", "-S", f"-{lines}", "-t", target.pane]
+        screen = self._act(target, capture, deadline=deadline).decode("utf-8", "replace")
         return last_lines(only_colours(screen), lines, OUTPUT_LIMIT)
 
     def capture(self, session_id: str, lines: int) -> tuple[str, str]:
         """Give (pane, screen) of a session that is watched. Raises what commands raise."""
-        session, server = self._session(session_id)
-        return session.tmux.pane, self._captured(session.tmux.pane, lines, server, time.monotonic() + STEP_TIMEOUT)
+        _, target = self._session(session_id)
+        return target.pane, self._captured(target, lines, time.monotonic() + STEP_TIMEOUT)
 
     def _refresh(self, deadline: float) -> dict[str, Any]:
         self._local.look_at_plans()
@@ -293,28 +279,38 @@ class Commands:
 
     # Parts.
 
-    def _session(self, wanted: str) -> tuple[Session, int]:
-        """Find a session by id or unique prefix, and the tmux server that its ids belong to.
+    def _session(self, wanted: str) -> tuple[Session, Target]:
+        """Find a session by id or unique prefix, and what its ids in tmux mean.
 
         The server is read first: read after a restart that came between, it would vouch for an old pane's number.
         """
         server = self._local.server
+        unmarked = {pane for pane, _ in self._local.marks.unwritten()}
+        session = self._found(wanted)
+        pane = session.tmux.pane
+        return session, Target(session.session_id, pane, server, is_marked=pane not in unmarked)
+
+    def _found(self, wanted: str) -> Session:
         exact = self._own.get("sessions", wanted)
         if isinstance(exact, Session):
-            return exact, server
+            return exact
         found = [r for r in self._own.snapshot("sessions")[1] if isinstance(r, Session)]
         found = [record for record in found if record.session_id.startswith(wanted)]
         if not found:
             raise NotFound(f"no session here has the id {wanted!r}", field="session_id")
         if len(found) > 1:
             raise Ambiguous(f"{len(found)} sessions have an id that begins with {wanted!r}", field="session_id")
-        return found[0], server
+        return found[0]
 
-    def _alive(self, wanted: str) -> tuple[Session, int]:
-        session, server = self._session(wanted)
+    def _alive(self, wanted: str) -> tuple[Session, Target]:
+        session, target = self._session(wanted)
         if session.status == "ended":
             raise Conflict("the session has ended")
-        return session, server
+        return session, target
+
+    def _act(self, target: Target, *commands: list[str], deadline: float) -> bytes:
+        """Run tmux commands on a session's pane, and on no other. Raises NotFound when it is gone."""
+        return refuse_other(self._tmux(*target.guarded(*commands), server=target.server, deadline=deadline))
 
     def _tmux(self, *args: str, server: int, deadline: float, data: bytes = b"") -> bytes:
         self._refuse_if_hung()

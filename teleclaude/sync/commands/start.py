@@ -12,6 +12,7 @@ import shutil
 import stat
 import subprocess
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from teleclaude.core.errors import Conflict, InvalidField, OutcomeUnknown, Refused, Unavailable
@@ -23,6 +24,15 @@ WIDTH, HEIGHT = 200, 50
 NAME_LIMIT = 40
 _TRIES = 100
 _UMASK = 0o022  # this process' own is stricter, and a tmux server would hand it to all that runs in it
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A new session: its pane, its server's process, and whether that server ends when no client is attached."""
+
+    pane: str
+    server: int
+    ends_unattached: bool
 
 
 def command_of(settings: Settings, agent: str, mode: str) -> list[str]:
@@ -84,36 +94,42 @@ def session_name(title: str, folder: str, agent: str) -> str:
     return "-".join(safe.split()).strip("-")[:NAME_LIMIT].strip("-") or "session"
 
 
-def new_session(tmux: Tmux, name: str, folder: str, argv: list[str], timeout: float) -> tuple[str, int]:
-    """Start a detached session and its server where none runs; give the pane's id and the server's process.
+def new_session(tmux: Tmux, name: str, folder: str, argv: list[str], timeout: float) -> Started:
+    """Start a detached session and its server where none runs.
 
     The folder is handed over as the working directory of the `tmux` that asks, because `-c` would expand formats in
     it. Raises CommandFailed, OutcomeUnknown, Unavailable.
     """
     for number in range(1, _TRIES):
         unique = name if number == 1 else f"{name}-{number}"
-        words = [
-            "new-session",
-            "-d",
-            "-P",
-            "-F",
-            "#{pane_id} #{pid}",
-            "-s",
-            unique,
-            "-x",
-            str(WIDTH),
-            "-y",
-            str(HEIGHT),
-        ]
-        command = tmux.command_line(*words, *(["--", *map(argument, argv)] if argv else []))
+        command = tmux.command_line(*_new_session_words(unique, argv))
         done = _run(command, folder, timeout, starts_server=not tmux.is_running())
         if done.returncode == 0:
-            pane, _, server = done.stdout.decode("utf-8", "replace").strip().partition(" ")
-            return pane, int(server)
+            pane, server, ends = done.stdout.decode("utf-8", "replace").split()
+            return Started(pane, int(server), ends_unattached=ends == "1")
         complaint = done.stderr.decode("utf-8", "replace").strip()
         if not complaint.startswith("duplicate session"):
             raise CommandFailed(f"tmux could not start a session: {complaint or f'status {done.returncode}'}")
     raise Conflict(f"there are {_TRIES} sessions called {name} already")
+
+
+def _new_session_words(name: str, argv: list[str]) -> list[str]:
+    """Arguments of the tmux that starts a session; one step, so that no option of the user's acts in between.
+
+    `destroy-unattached` would end it with this very tmux. It is born as small as the smallest client is, whatever
+    `-x` and `-y` say, so it is resized; that fixes its size, so the fixing is taken back.
+    """
+    printed = "#{pane_id} #{pid} #{exit-unattached}"
+    size = ["-x", str(WIDTH), "-y", str(HEIGHT)]
+    new = ["new-session", "-d", "-P", "-F", printed, "-s", name, *size]
+    this = ["-t", f"={name}:"]
+    return [
+        *new,
+        *(["--", *map(argument, argv)] if argv else []),
+        *(";", "set-option", *this, "destroy-unattached", "off"),
+        *(";", "resize-window", *this, *size),
+        *(";", "set-option", "-w", "-u", *this, "window-size"),
+    ]
 
 
 def _run(command: list[str], folder: str, timeout: float, *, starts_server: bool) -> subprocess.CompletedProcess[bytes]:

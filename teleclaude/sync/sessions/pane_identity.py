@@ -21,9 +21,9 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from teleclaude.core.pane_mark import OPTION
 from teleclaude.sync.tmux.panes import Pane
 
-OPTION = "@teleclaude"
 UNSEEN = 2  # the first look may have begun before the pane was made
 _ID = re.compile(r"[A-Za-z0-9_-]{4,64}")
 

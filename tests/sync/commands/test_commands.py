@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
+import pty
 import signal
+import struct
+import subprocess
+import termios
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +20,7 @@ import msgspec
 import pytest
 
 from teleclaude.cache.wire import OutputFrame
+from teleclaude.core.errors import NotFound
 from teleclaude.core.records import Session
 from teleclaude.core.requests import (
     MESSAGE_LIMIT,
@@ -34,6 +41,7 @@ from teleclaude.core.settings import parse
 from teleclaude.sync.commands import start
 from teleclaude.sync.commands.executor import Commands
 from teleclaude.sync.commands.live_output import Watches
+from teleclaude.sync.commands.pane_now import Target
 from tests.sync.conftest import Local, TmuxServer
 from tests.wait import until
 
@@ -91,6 +99,23 @@ class Bench:
         return self.local.wait(lambda s: s.tmux.pane == pane), caught
 
 
+@contextlib.contextmanager
+def attached(tmux: TmuxServer, name: str, *, columns: int, rows: int) -> Iterator[None]:
+    """A client of that size, attached to a session."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    command = ["tmux", "-u", "-L", tmux.name, "attach-session", "-t", name]
+    client = subprocess.Popen(command, env=tmux.environ | {"TERM": "xterm"}, stdin=theirs, stdout=theirs, stderr=theirs)
+    try:
+        until(lambda: tmux("list-clients", "-F", "#{client_width}") == str(columns))
+        yield
+    finally:
+        client.terminate()
+        client.wait(10)
+        os.close(ours)
+        os.close(theirs)
+
+
 SETTINGS = """
 [agents.fake]
 command = "{0}/fake-agent 'one word' semi;"
@@ -137,7 +162,7 @@ def test_start_is_seen_complete_or_not_at_all(bench: Bench, monkeypatch: pytest.
     """Nobody ever sees a started session without its agent and title, nor under another id."""
     real = start.new_session
 
-    def slow(*args: Any) -> tuple[str, int]:
+    def slow(*args: Any) -> start.Started:
         made = real(*args)
         assert bench.local.half.look_now(5)  # what a look would see before the session is filled in
         return made
@@ -240,6 +265,29 @@ def test_start_of_what_ends_at_once(bench: Bench) -> None:
     assert "ended" in outcome.message
 
 
+@pytest.mark.parametrize("option", ["destroy-unattached", "exit-unattached"])
+def test_start_where_tmux_ends_what_nobody_sees(bench: Bench, option: str) -> None:
+    """A started session stays although nobody is attached; where that cannot be, the option is named."""
+    config = bench.folder / ".tmux.conf"  # a server that is started reads it
+    config.write_text(f"set-option -{'s' if option[0] == 'e' else 'g'} {option} on\n")
+    outcome = bench.run(Start(project=str(bench.folder), agent="shell"))
+    if option == "exit-unattached":
+        assert (outcome.code, option in outcome.message) == ("conflict", True)
+    else:
+        assert outcome.status == "ok", outcome
+        assert bench.tmux("list-sessions", "-F", "#{session_name}") == outcome.data["session"]["tmux"]["name"]
+
+
+def test_start_beside_a_tiny_client(bench: Bench) -> None:
+    """A new session has a good size whatever window somebody has open, and still follows who attaches to it."""
+    bench.tmux.new("tiny")
+    with attached(bench.tmux, "tiny", columns=2, rows=1):
+        session = bench.start()
+        size = "#{window_width}x#{window_height} #{window-size}"
+        shown = bench.tmux("display-message", "-p", "-t", session.tmux.pane, size)
+        assert shown == f"{start.WIDTH}x{start.HEIGHT} latest"
+
+
 def test_start_with_first_message(bench: Bench) -> None:
     """The first message is given when the program takes it."""
     session = bench.start("fake", message="hello\nworld ✓")
@@ -300,13 +348,61 @@ def test_message_cannot_end_its_paste(bench: Bench) -> None:
     assert caught.read_bytes() == b"\x1b[200~ab[201~cdecf\ng\x1b[201~\r"
 
 
-def test_message_reaches_a_pane_in_copy_mode(bench: Bench) -> None:
-    """A person who scrolls back neither loses the message nor their place, and Enter is not theirs."""
+@pytest.mark.parametrize("mode", ["copy-mode", "choose-tree"])
+def test_message_reaches_a_pane_in_a_mode_as_one_paste(bench: Bench, mode: str) -> None:
+    """Where a person scrolled back, the message goes in with the marks of a paste: its lines are not inputs each."""
+    session, caught = bench.catcher(bracketed=True)
+    bench.tmux(mode, "-t", session.tmux.pane)
+    bench.ok(Message(session_id=session.session_id, text="two\nlines"))
+    until(lambda: caught.read_bytes().endswith(b"\r"))
+    assert caught.read_bytes() == b"\x1b[200~two\nlines\x1b[201~\r"
+
+
+def test_keys_reach_the_program_of_a_pane_in_copy_mode(bench: Bench) -> None:
+    """Keys are for the program, not for the mode that a person left the pane in."""
     session, caught = bench.catcher()
     bench.tmux("copy-mode", "-t", session.tmux.pane)
-    bench.ok(Message(session_id=session.session_id, text="hello"))
-    until(lambda: caught.read_bytes() == b"hello\r")
-    assert bench.tmux("display-message", "-p", "-t", session.tmux.pane, "#{pane_in_mode}") == "1"
+    bench.ok(Keys(session_id=session.session_id, keys=["x", "Enter"]))
+    until(lambda: caught.read_bytes() == b"x\r")
+
+
+def test_a_pane_whose_input_is_off_refuses(bench: Bench) -> None:
+    """What tmux would swallow is refused with the command that mends it, and never told as sent."""
+    session, caught = bench.catcher()
+    bench.tmux("select-pane", "-d", "-t", session.tmux.pane)
+    for args in (Message(session_id=session.session_id, text="x"), Keys(session_id=session.session_id, keys=["x"])):
+        outcome = bench.run(args)
+        assert outcome.code == "conflict"
+        assert "select-pane -e" in outcome.message
+    bench.tmux("select-pane", "-e", "-t", session.tmux.pane)
+    bench.ok(Keys(session_id=session.session_id, keys=["y"]))
+    until(lambda: caught.read_bytes() == b"y")
+
+
+def test_keys_to_synchronised_panes_are_refused(bench: Bench) -> None:
+    """Keys for one session are never pressed in another; a message goes to its own pane only."""
+    session, caught = bench.catcher()
+    bench.tmux("split-window", "-d", "-t", session.tmux.pane, "cat")
+    bench.tmux("set-option", "-w", "-t", session.tmux.pane, "synchronize-panes", "on")
+    outcome = bench.run(Keys(session_id=session.session_id, keys=["x"]))
+    assert (outcome.code, "synchronised" in outcome.message) == ("conflict", True)
+    bench.ok(Message(session_id=session.session_id, text="m"))
+    until(lambda: caught.read_bytes() == b"m\r")
+
+
+def test_a_line_that_a_terminal_would_cut_is_refused(bench: Bench) -> None:
+    """A program that reads whole lines gets all of a message, or the sender is told that it cannot."""
+    caught = bench.folder / "lines"
+    pane = bench.tmux.new("lines", "sh", "-c", f"printf ready; cat > {caught}")
+    until(lambda: "ready" in bench.tmux("capture-pane", "-p", "-t", pane))
+    session = bench.local.wait(lambda s: s.tmux.pane == pane)
+    outcome = bench.run(Message(session_id=session.session_id, text="short\n" + "x" * 5000))
+    assert (outcome.status, outcome.field) == ("error", "text")
+    assert "5000 bytes" in outcome.message
+    text = "\n".join(["é" * 2000] * 20)
+    bench.ok(Message(session_id=session.session_id, text=text))
+    until(lambda: caught.stat().st_size > len(text.encode()))
+    assert caught.read_text() == text + "\n"
 
 
 def test_message_leaves_no_buffer(bench: Bench) -> None:
@@ -315,8 +411,9 @@ def test_message_leaves_no_buffer(bench: Bench) -> None:
     bench.tmux.new("keep")
     bench.ok(Message(session_id=session.session_id, text="hello"))
     assert bench.tmux("list-buffers") == ""
-    with pytest.raises(Exception, match="ended"):
-        bench.commands._paste("%999", "lost", bench.local.half.server, time.monotonic() + 5)
+    gone = Target("nobody", "%999", bench.local.half.server, is_marked=True)
+    with pytest.raises(NotFound, match="ended"):
+        bench.commands._input._from_buffer(gone, "buffer", "lost", time.monotonic() + 5)
     assert bench.tmux("list-buffers") == ""
 
 
@@ -407,6 +504,25 @@ def test_stale_ids_of_a_restarted_server_do_nothing(bench: Bench) -> None:
     with pytest.raises(Exception, match="restarted"):
         bench.commands._tmux("kill-pane", "-t", session.tmux.pane, server=server, deadline=time.monotonic() + 5)
     assert bench.tmux("list-sessions", "-F", "#{session_name}") == "innocent"
+
+
+def test_nothing_reaches_a_pane_without_the_mark(bench: Bench) -> None:
+    """Where tmux shows another mark, or none, in a pane of that number, no command acts on it."""
+    session, caught = bench.catcher()
+    until(lambda: not bench.local.half.marks.unwritten())
+    for mark in ('{"id":"somebody-else"}', ""):
+        bench.tmux("set-option", "-p", "-t", session.tmux.pane, "@teleclaude", mark)
+        target = Target(session.session_id, session.tmux.pane, bench.local.half.server, is_marked=True)
+        deadline = time.monotonic() + 5
+        with pytest.raises(NotFound):
+            bench.commands._input.look(target, deadline)
+        with pytest.raises(NotFound):
+            bench.commands._act(target, ["kill-pane", "-t", target.pane], deadline=deadline)
+        with pytest.raises(NotFound):
+            bench.commands._input._from_buffer(target, "buffer", "x", deadline)
+    assert caught.read_bytes() == b""
+    assert bench.tmux("list-buffers") == ""
+    assert session.tmux.pane in bench.tmux("list-panes", "-a", "-F", "#{pane_id}").splitlines()
 
 
 def test_prefix_of_an_id(bench: Bench) -> None:

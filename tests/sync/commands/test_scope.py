@@ -22,9 +22,9 @@ ROOT = Path(__file__).parents[3]
 SERVICE = """
 from teleclaude.sync.tmux.client import Tmux
 from teleclaude.sync.commands.start import new_session
-pane, server = new_session(Tmux({name!r}), "mine", "/tmp", [], 20.0)
-print(open(f"/proc/{{server}}/cgroup").read())
-print("ID" if b"INVOCATION_ID=" in open(f"/proc/{{server}}/environ", "rb").read() else "clean")
+started = new_session(Tmux({name!r}), "mine", "/tmp", [], 20.0)
+print(open(f"/proc/{{started.server}}/cgroup").read())
+print("ID" if b"INVOCATION_ID=" in open(f"/proc/{{started.server}}/environ", "rb").read() else "clean")
 """
 
 
@@ -53,6 +53,6 @@ def test_server_without_a_manager(tmux: TmuxServer, monkeypatch: pytest.MonkeyPa
     """Where no user manager answers, the server is started all the same."""
     runtime = tempfile.mkdtemp(prefix="tc", dir="/tmp")
     monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
-    pane, server = new_session(Tmux(tmux.name), "mine", "/tmp", [], 20.0)
-    assert (pane, server) == ("%0", tmux.pid)
+    started = new_session(Tmux(tmux.name), "mine", "/tmp", [], 20.0)
+    assert (started.pane, started.server) == ("%0", tmux.pid)
     os.rmdir(runtime)

@@ -20,7 +20,8 @@ import msgspec
 
 from teleclaude.cache.wire import Change, Section
 from teleclaude.core.records import KINDS, Computer, Kind, Record, key_of, kind_of, owner_of
-from teleclaude.replication.change_log import ChangeLog
+from teleclaude.replication.log import Log
+from teleclaude.replication.version import Version
 
 COMPUTER_TTL: Final = 60.0  # seconds without a heartbeat until a computer is offline
 PLAN_TTL: Final = 300.0  # seconds until remote projects and todos are stale
@@ -53,7 +54,7 @@ class DaemonCache:
     def __init__(self, local: str, *, log_size: int = LOG_SIZE, epoch: str | None = None) -> None:
         self.local = local
         self.epoch = epoch or secrets.token_hex(8)
-        self._log: ChangeLog[Change] = ChangeLog(log_size)
+        self._log: Log[Change] = Log(log_size, self.epoch)
         self._shelves: dict[tuple[Kind, str], _Shelf] = {}
         self._seen: dict[str, float] = {}  # monotonic time of each computer's last heartbeat
         self.dirty: set[tuple[Kind, str]] = set()  # what changed since the caller last cleared it
@@ -61,7 +62,7 @@ class DaemonCache:
     @property
     def version(self) -> int:
         """Version of the last change; 0 before the first."""
-        return self._log.version
+        return self._log.version.number
 
     # Writes: each tells how many changes it made.
 
@@ -140,7 +141,7 @@ class DaemonCache:
 
     def changes_since(self, epoch: str, version: int, limit: int = LOG_SIZE) -> list[Change] | None:
         """Changes after `version`, in order, at most `limit`; None when a snapshot must be taken instead."""
-        return self._log.since(version, limit) if epoch == self.epoch else None
+        return self._log.since(Version(epoch, version), limit)
 
     def sections(self) -> Iterator[Section]:
         """All records with their bytes, sorted by kind and computer: a snapshot at `version`."""
@@ -185,7 +186,7 @@ class DaemonCache:
         return 1
 
     def _note(self, change: Change) -> None:
-        self._log.append(change)
+        self._log.append(change.version, change)
         self.dirty.add((change.kind, change.computer))
 
     def _is_online(self, name: str) -> bool:

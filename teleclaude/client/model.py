@@ -1,6 +1,6 @@
 """What a client knows, folded from what the daemon tells. Pure.
 
-Rules of this module (the idea of core/replica.py, on a connection that keeps order):
+Rules of this module (the idea of replication, on a connection that keeps order):
 - A scope is one kind of one computer's records. A snapshot replaces it: absent from it means gone.
 - A change is applied only to a scope that has had a snapshot in the same epoch; whatever else is left out.
 - A scope's version never goes backwards. A change at the version that is there is applied: those of a resume all

@@ -1,7 +1,8 @@
 """This computer's own records: what the local half found last, with a number for each change.
 
 Rules: only the local half updates it; each update that changes something of a kind takes the next number (seq) of
-that kind, in this process' epoch; listeners hear of it once, in order. The cache gets the same difference.
+that kind, in this process' epoch; listeners hear of it once, in order. The cache gets the same difference. The last
+changes of each kind are kept in a log, for those who are told of some together.
 It knows no tmux and no Redis.
 """
 
@@ -14,6 +15,9 @@ from dataclasses import dataclass
 
 from teleclaude.cache import wire
 from teleclaude.core.records import Computer, Kind, Record, key_of, kind_of, owner_of
+from teleclaude.replication.change import Change, merge
+from teleclaude.replication.log import Log
+from teleclaude.replication.version import Version
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,7 @@ class OwnChange:
 
 
 Listener = Callable[[OwnChange], None]
+LOG_SIZE = 1024  # changes of a kind
 OWN_KINDS: tuple[Kind, ...] = ("projects", "sessions", "todos")
 
 
@@ -40,7 +45,7 @@ class OwnRecords:
         self._submit = submit
         self._lock = threading.RLock()
         self._records: dict[Kind, dict[str, Record]] = {kind: {} for kind in OWN_KINDS}
-        self._seq: dict[Kind, int] = dict.fromkeys(OWN_KINDS, 0)
+        self._logs: dict[Kind, Log[Change[str, Record]]] = {kind: Log(LOG_SIZE, self.epoch) for kind in OWN_KINDS}
         self._me: Computer | None = None
         self._filled = False
         self._found: set[Kind] = set()  # kinds of which at least one look told something
@@ -68,11 +73,11 @@ class OwnRecords:
                 self._submit([wire.replace(kind, self.computer, list(wanted.values()))])
             if not puts and not removed:
                 return False
-            self._seq[kind] += 1
+            seq = self._log(kind, puts, removed)
             if self._filled and not is_first:
                 self._submit(_ops(kind, self.computer, puts, removed))
             for listener in self._listeners:
-                listener(OwnChange(kind, self._seq[kind], puts, removed))
+                listener(OwnChange(kind, seq, puts, removed))
             return True
 
     def update_computer(self, me: Computer) -> None:
@@ -106,7 +111,18 @@ class OwnRecords:
     def snapshot(self, kind: Kind) -> tuple[int, list[Record]]:
         """(seq, records) of a kind now."""
         with self._lock:
-            return self._seq[kind], list(self._records[kind].values())
+            return self._logs[kind].version.number, list(self._records[kind].values())
+
+    def since(self, kind: Kind, version: Version) -> Change[str, Record] | None:
+        """All that changed of a kind after `version`, as one change; None when a snapshot is to be given instead.
+
+        With no change since, it has no rows, and leads from the version to itself.
+        """
+        with self._lock:
+            changes = self._logs[kind].since(version)
+            if changes is None:
+                return None
+            return merge(changes) or Change(version, version.number, {})
 
     def get(self, kind: Kind, key: str) -> Record | None:
         """One record, or None."""
@@ -116,7 +132,14 @@ class OwnRecords:
     def heads(self) -> dict[Kind, int]:
         """Seq of the last change of each kind."""
         with self._lock:
-            return dict(self._seq)
+            return {kind: log.version.number for kind, log in self._logs.items()}
+
+    def _log(self, kind: Kind, puts: list[Record], removed: list[str]) -> int:
+        log = self._logs[kind]
+        after = log.version.number
+        rows: dict[str, Record | None] = {**dict.fromkeys(removed), **{key_of(record): record for record in puts}}
+        log.append(after + 1, Change(Version(self.epoch, after + 1), after, rows))
+        return after + 1
 
     @property
     def is_filled(self) -> bool:

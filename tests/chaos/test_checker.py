@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from teleclaude.replication.replica import Verdict
+from teleclaude.replication.change import Change
+from teleclaude.replication.version import Verdict, Version
 from tests.chaos import journal as journals
 from tests.chaos.checker import violations
 from tests.chaos.traced import BUGS, Traced, digest
@@ -21,27 +22,28 @@ class Owner:
     def __init__(self, journal: journals.Journal, seed: int) -> None:
         self._random = random.Random(seed)
         self._journal = journal
-        self.epoch, self.seq = "e1", 0
+        self.version = Version("e1", 0)
         self.state: dict[str, int] = {}
-        self.sent: list[tuple[str, int, list[tuple[str, int]], list[str]]] = []
+        self.sent: list[Change[str, int]] = []
 
     def change(self) -> None:
         """Put or remove something, and note it."""
         if self._random.random() < 0.05:
-            self.epoch, self.seq = self.epoch + "x", 0
-        self.seq += 1
+            self.version = Version(self.version.epoch + "x", 0)
+        epoch, after = self.version
+        self.version = Version(epoch, after + 1)
         key, value = self._random.choice("abcd"), self._random.randrange(1000)
         if key in self.state and self._random.random() < 0.3:
             del self.state[key]
-            self.sent.append((self.epoch, self.seq, [], [key]))
+            self.sent.append(Change(self.version, after, {key: None}))
         else:
             self.state[key] = value
-            self.sent.append((self.epoch, self.seq, [(key, value)], []))
+            self.sent.append(Change(self.version, after, {key: value}))
         self._journal.write(
-            "owned", computer="o", kind="sessions", epoch=self.epoch, seq=self.seq, digest=digest(self.state)
+            "owned", computer="o", kind="sessions", epoch=epoch, seq=after + 1, digest=digest(self.state)
         )
 
-    def deliver(self) -> Iterator[tuple[str, int, list[tuple[str, int]], list[str]]]:
+    def deliver(self) -> Iterator[Change[str, int]]:
         """Give the newest change, or lose it, or an older one as well."""
         if self._random.random() > 0.15:
             yield self.sent[-1]
@@ -57,12 +59,12 @@ def run(path: Path, bug: str, seed: int) -> list[str]:
     for _ in range(200):
         owner.change()
         for change in owner.deliver():
-            if replica.apply(*change) is Verdict.NEED_SNAPSHOT:
-                replica.replace(owner.epoch, owner.seq, owner.state.items())
-    if replica.is_behind(owner.epoch, owner.seq):
-        replica.replace(owner.epoch, owner.seq, owner.state.items())
+            if replica.apply(change) is Verdict.NEED_SNAPSHOT:
+                replica.replace(owner.version, owner.state.items())
+    if replica.is_behind(owner.version):
+        replica.replace(owner.version, owner.state.items())
     journal.write("final", owner="o", who="owner", state=digest(owner.state))
-    journal.write("final", owner="o", who="reader", state=digest(replica.items))
+    journal.write("final", owner="o", who="reader", state=digest(replica.rows))
     journal.close()
     return violations(journals.read(path))
 

@@ -10,20 +10,21 @@ import hashlib
 import itertools
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from teleclaude.core.records import Kind, Record
-from teleclaude.replication.replica import Replica, Verdict
+from teleclaude.replication.change import Change
+from teleclaude.replication.replica import Replica
+from teleclaude.replication.version import Verdict, Version
 from tests.chaos.journal import Journal
 
 BUGS = ("drop", "double", "reorder", "no_resync")
+APPLIED = Verdict.APPLIED
 EVERY = 3  # the seeded bug shows at every third change
-
-Apply = Callable[..., Verdict]
 
 
 def digest(items: Mapping[str, object]) -> str:
@@ -44,74 +45,64 @@ class Traced(Replica[str, Any]):
         super().__init__()
         self._number = next(self._numbers)
         self._count = 0
-        self._held: tuple[Any, ...] | None = None
+        self._held: Change[str, Any] | None = None
 
-    def replace(self, epoch: str, seq: int, items: Iterable[tuple[str, Any]]) -> bool:
+    def replace(self, version: Version, rows: Iterable[tuple[str, Any]]) -> bool:
         """Take a snapshot, and note it."""
-        taken = super().replace(epoch, seq, items)
-        self._note("replace", Verdict.APPLIED if taken else Verdict.REPEATED, epoch, seq, 0)
+        taken = super().replace(version, rows)
+        self._note("replace", Verdict.APPLIED if taken else Verdict.REPEATED, version, 0)
         return taken
 
-    def apply(
-        self,
-        epoch: str,
-        seq: int,
-        puts: Iterable[tuple[str, Any]],
-        removes: Iterable[str] = (),
-        *,
-        after: int | None = None,
-    ) -> Verdict:
+    def apply(self, change: Change[str, Any]) -> Verdict:
         """Apply a change, or pretend to, and note it."""
-        change = (epoch, seq, list(puts), list(removes), seq - 1 if after is None else after)
         self._count += 1
         wrong = getattr(self, f"_{self.bug}", None) if self._count % EVERY == 0 or self.bug == "no_resync" else None
-        verdict: Verdict = wrong(*change) if wrong else self._right(*change)
+        verdict: Verdict = wrong(change) if wrong else self._right(change)
         return verdict
 
-    def _right(self, epoch: str, seq: int, puts: list[tuple[str, Any]], removes: list[str], after: int) -> Verdict:
-        verdict = super().apply(epoch, seq, puts, removes, after=after)
-        self._note("apply", verdict, epoch, seq, after)
+    def _right(self, change: Change[str, Any]) -> Verdict:
+        verdict = super().apply(change)
+        self._note("apply", verdict, change.version, change.after)
         return verdict
 
-    def _drop(self, epoch: str, seq: int, _puts: list[Any], _removes: list[str], after: int) -> Verdict:
-        return self._right(epoch, seq, [], [], after)
+    def _drop(self, change: Change[str, Any]) -> Verdict:
+        return self._right(Change(change.version, change.after, {}))
 
-    def _double(self, epoch: str, seq: int, puts: list[tuple[str, Any]], removes: list[str], after: int) -> Verdict:
-        verdict = self._right(epoch, seq, puts, removes, after)
-        if verdict is Verdict.APPLIED:
-            self._note("apply", verdict, epoch, seq, after)
+    def _double(self, change: Change[str, Any]) -> Verdict:
+        verdict = self._right(change)
+        if verdict is APPLIED:
+            self._note("apply", verdict, change.version, change.after)
         return verdict
 
-    def _reorder(self, epoch: str, seq: int, puts: list[tuple[str, Any]], removes: list[str], after: int) -> Verdict:
-        verdict = self._right(epoch, seq, puts, removes, after)
-        if verdict is Verdict.APPLIED and self._held is not None and self._held[0] == epoch:
-            _, old_seq, old_puts, old_removes, old_after = self._held
-            self._items.update(old_puts)
-            for key in old_removes:
-                self._items.pop(key, None)
-            self._note("apply", verdict, epoch, old_seq, old_after)
-        self._held = (epoch, seq, puts, removes, after)
+    def _reorder(self, change: Change[str, Any]) -> Verdict:
+        verdict = self._right(change)
+        if verdict is APPLIED and self._held is not None and self._held.version.epoch == change.version.epoch:
+            self._rows = {**self._rows, **self._held.puts}
+            for key in self._held.removes:
+                self._rows.pop(key, None)
+            self._note("apply", verdict, self._held.version, self._held.after)
+        self._held = change
         return verdict
 
-    def _no_resync(self, epoch: str, seq: int, puts: list[tuple[str, Any]], removes: list[str], after: int) -> Verdict:
-        verdict = self._right(epoch, seq, puts, removes, after)
+    def _no_resync(self, change: Change[str, Any]) -> Verdict:
+        verdict = self._right(change)
         return Verdict.REPEATED if verdict is Verdict.NEED_SNAPSHOT else verdict
 
-    def is_behind(self, epoch: str, head: int) -> bool:
+    def is_behind(self, head: Version) -> bool:
         """Tell whether it is behind; the bug that skips resyncs hides it here as well."""
-        return self.bug != "no_resync" and super().is_behind(epoch, head)
+        return self.bug != "no_resync" and super().is_behind(head)
 
-    def _note(self, via: str, verdict: Verdict, epoch: str, seq: int, after: int) -> None:
+    def _note(self, via: str, verdict: Verdict, version: Version, after: int) -> None:
         self.journal.write(
             "replica",
             process=self.process,
             replica=self._number,
             via=via,
             verdict=verdict.value,
-            epoch=epoch,
-            seq=seq,
+            epoch=version.epoch,
+            seq=version.number,
             after=after,
-            digest=digest(self._items),
+            digest=digest(self._rows),
         )
 
 
@@ -134,7 +125,7 @@ def _trace_own_records(journal: Journal) -> None:
         with self._lock:
             changed = plain(self, kind, records)
             if changed:
-                at = {"epoch": self.epoch, "seq": self._seq[kind], "digest": digest(self._records[kind])}
+                at = {"epoch": self.epoch, "seq": self.heads()[kind], "digest": digest(self._records[kind])}
                 journal.write("owned", computer=self.computer, kind=kind, **at)
             return changed
 

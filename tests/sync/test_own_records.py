@@ -10,7 +10,9 @@ from teleclaude.cache import wire
 from teleclaude.cache.core import CacheCore
 from teleclaude.cache.daemon_cache import DaemonCache
 from teleclaude.core.records import Computer, Kind, Record, Session, key_of
-from teleclaude.replication.replica import Replica, Verdict
+from teleclaude.replication.change import Change
+from teleclaude.replication.replica import Replica
+from teleclaude.replication.version import Verdict, Version
 from teleclaude.sync.own_records import OwnChange, OwnRecords
 from tests import make
 
@@ -34,11 +36,12 @@ def test_cache_and_replica_end_where_the_records_are(sets: list[dict[str, str]],
     core = CacheCore(DaemonCache("here"))
     own = OwnRecords("here", lambda ops: core.write(ops) and None)
     replica: Replica[str, Record] = Replica()
-    replica.replace(own.epoch, 0, [])
+    replica.replace(Version(own.epoch, 0), [])
 
     def heard(change: OwnChange) -> None:
-        puts = [(key_of(record), record) for record in change.puts]
-        assert replica.apply(own.epoch, change.seq, puts, change.removed) is Verdict.APPLIED
+        puts = {key_of(record): record for record in change.puts}
+        rows = dict.fromkeys(change.removed) | puts
+        assert replica.apply(Change(Version(own.epoch, change.seq), change.seq - 1, rows)) is Verdict.APPLIED
 
     own.listen(heard)
     for number, titles in enumerate(sets):
@@ -47,9 +50,9 @@ def test_cache_and_replica_end_where_the_records_are(sets: list[dict[str, str]],
         own.update("sessions", sessions(titles))
     own.filled()
     here = {key_of(record): record for record in own.snapshot("sessions")[1]}
-    assert cached(core, "sessions") == here == dict(replica.items)
+    assert cached(core, "sessions") == here == dict(replica.rows)
     assert here.keys() == (sets[-1] if sets else {}).keys()
-    assert own.heads()["sessions"] == replica.seq
+    assert own.heads()["sessions"] == replica.version.number
     assert core.filled
 
 
@@ -103,3 +106,26 @@ def test_everything_is_nothing_before_the_first_look() -> None:
     assert own.everything() == []
     own.filled()
     assert own.everything() == [wire.ReplaceSessions("here", [make.session()]), wire.Filled()]
+
+
+@given(Sets, st.integers(0, 12))
+def test_some_changes_are_told_as_one(sets: list[dict[str, str]], had: int) -> None:
+    """Whoever has some of them gets the rest as one change, and has what is here."""
+    own = OwnRecords("here", lambda ops: None)
+    replica: Replica[str, Record] = Replica()
+    replica.replace(Version(own.epoch, 0), [])
+    for number, titles in enumerate(sets):
+        own.update("sessions", sessions(titles))
+        if number < had:
+            replica.replace(Version(own.epoch, own.heads()["sessions"]), rows_here(own).items())
+    rest = own.since("sessions", replica.version)
+    assert rest is not None
+    if rest.rows:
+        assert replica.apply(rest) is Verdict.APPLIED
+    assert dict(replica.rows) == rows_here(own)
+    assert own.since("sessions", Version("another", 0)) is None
+
+
+def rows_here(own: OwnRecords) -> dict[str, Record]:
+    """What is here, by key."""
+    return {key_of(record): record for record in own.snapshot("sessions")[1]}

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from teleclaude.core.records import Computer, Kind, Record, key_of
-from teleclaude.replication.replica import Verdict
+from teleclaude.replication.version import Verdict
 from teleclaude.sync.fleet.membership.peers import LEASE, Peer
 from teleclaude.sync.fleet.owner.subscribers import Pending, Subscribers, Watchers
 from teleclaude.sync.fleet.replication.replicas import Replicas

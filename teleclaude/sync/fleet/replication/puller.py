@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from teleclaude.cache import wire
 from teleclaude.core.records import Kind
 from teleclaude.core.requests import Outcome
-from teleclaude.replication.replica import Verdict
+from teleclaude.replication.version import Verdict
 from teleclaude.sync.fleet.context import Ground
 from teleclaude.sync.fleet.membership.peers import EVERYWHERE, Peer
 from teleclaude.sync.fleet.replication.replicas import PullNeeded, Replicas

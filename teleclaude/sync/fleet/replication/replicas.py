@@ -1,7 +1,7 @@
 """Copies of what other computers have, for what clients here look at. Pure: it gives pulls to send and cache writes.
 
 Rules of this module:
-- core/replica.py alone decides what a change or a snapshot does to the rows.
+- replication/replica.py alone decides what a change or a snapshot does to the rows.
 - What is looked at is pulled from each owner that is online, all at once, and again after a gap, a new epoch, a lost
   connection, a head that is ahead, or (projects and todos) five minutes. What is there stays until the new lands.
 - An owner that does not answer is asked again, ever more slowly. It delays nobody else.
@@ -19,7 +19,9 @@ from teleclaude.cache import wire
 from teleclaude.core.backoff import Backoff
 from teleclaude.core.records import Kind, Record, key_of
 from teleclaude.core.requests import new_id
-from teleclaude.replication.replica import Replica, Verdict
+from teleclaude.replication.change import Change
+from teleclaude.replication.replica import Replica
+from teleclaude.replication.version import NOTHING, Verdict, Version
 from teleclaude.sync.fleet.wire.messages import Event, Part, read_rows
 
 Phase: TypeAlias = Literal["unwanted", "wanted", "awaited", "current"]
@@ -155,10 +157,9 @@ class Replicas:
         shelf = self._shelf(owner, event.kind)
         if shelf is None:
             return Verdict.REPEATED  # never asked for
-        replica = shelf.replica
-        # Rows are whole, so a change that reaches back behind the position is as good as one that follows it.
-        after = max(replica.seq, event.after)
-        verdict = replica.apply(epoch, event.seq, [(key_of(row), row) for row in rows], event.removed, after=after)
+        puts = {key_of(row): row for row in rows}
+        change = Change(Version(epoch, event.seq), event.after, dict.fromkeys(event.removed) | puts)
+        verdict = shelf.replica.apply(change)
         if verdict is Verdict.APPLIED:
             self.ops += [wire.Remove(event.kind, owner, event.removed)] if event.removed else []
             self.ops += wire.put(rows)
@@ -181,12 +182,12 @@ class Replicas:
     def _land(self, owner: str, epoch: str, part: Part, records: list[Record] | None, shelf: Shelf, now: float) -> None:
         replica = shelf.replica
         if records is None:
-            if replica.epoch != epoch or replica.seq < part.seq:
+            if replica.version.is_before(Version(epoch, part.seq)):
                 shelf.happens("lost")  # what it was asked about is not here any more
                 return
             self.ops.append(wire.Touch(part.kind, owner))
-        elif replica.replace(epoch, part.seq, [(key_of(record), record) for record in records]):
-            self.ops.append(wire.replace(part.kind, owner, list(replica.items.values())))
+        elif replica.replace(Version(epoch, part.seq), [(key_of(record), record) for record in records]):
+            self.ops.append(wire.replace(part.kind, owner, list(replica.rows.values())))
         shelf.filled, shelf.suspect = now, None
         shelf.happens("land")
 
@@ -207,9 +208,9 @@ class Replicas:
         found = self._owners.get(owner)
         for kind, shelf in found.shelves.items() if found else ():
             head = heads.get(kind, 0)
-            if shelf.phase != "current" or not shelf.replica.is_behind(epoch, head):
+            if shelf.phase != "current" or not shelf.replica.is_behind(Version(epoch, head)):
                 continue
-            if ordered or shelf.replica.epoch != epoch:
+            if ordered or shelf.replica.version.epoch != epoch:
                 self._behind(owner, shelf)
             elif shelf.suspect is None:
                 shelf.suspect = (head, now)
@@ -239,8 +240,8 @@ class Replicas:
             shelf = owner.shelves[kind]
             shelf.happens("ask")
             shelf.asked = now
-            if shelf.replica.epoch is not None:
-                have[kind] = (shelf.replica.epoch, shelf.replica.seq)
+            if shelf.replica.version != NOTHING:
+                have[kind] = shelf.replica.version
         return PullNeeded(name, owner.request, kinds, have, look)
 
     def _age(self, owner: _Owner, now: float) -> None:
@@ -257,7 +258,7 @@ class Replicas:
                 shelf.happens("behind")
             elif shelf.suspect and now - shelf.suspect[1] >= HEAD_GRACE:
                 head, shelf.suspect = shelf.suspect[0], None
-                if shelf.replica.seq < head:
+                if shelf.replica.version.number < head:
                     shelf.happens("behind")
 
     # What is there.
@@ -284,15 +285,15 @@ class Replicas:
     def rows(self, owner: str, kind: Kind) -> Mapping[str, Record]:
         """What is here of an owner's kind, by key."""
         shelf = self._shelf(owner, kind)
-        return shelf.replica.items if shelf else {}
+        return shelf.replica.rows if shelf else {}
 
     def everything(self) -> list[wire.Op]:
         """All of it, as writes for a new cache."""
         return [
-            wire.replace(kind, name, list(shelf.replica.items.values()))
+            wire.replace(kind, name, list(shelf.replica.rows.values()))
             for name, owner in self._owners.items()
             for kind, shelf in owner.shelves.items()
-            if shelf.replica.epoch is not None
+            if shelf.replica.version != NOTHING
         ]
 
     # Parts.
@@ -315,4 +316,4 @@ class Replicas:
 def _is_awaited(shelf: Shelf, now: float) -> bool:
     if shelf.phase not in {"wanted", "awaited"}:
         return False
-    return shelf.replica.epoch is None or (shelf.phase == "awaited" and now - shelf.asked >= AWAITED_AFTER)
+    return shelf.replica.version == NOTHING or (shelf.phase == "awaited" and now - shelf.asked >= AWAITED_AFTER)

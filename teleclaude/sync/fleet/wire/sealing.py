@@ -2,7 +2,7 @@
 
 What must live here: the key, who a message is for, and a count for each reason to drop one. What this module must
 not know: what the messages say. Freshness is the business of guard.py (requests), roster.py (heartbeats) and
-core/replica.py (events).
+replication/replica.py (events).
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from teleclaude.web.api.error_responses import BadRequest, NotAllowed, body_of
 from teleclaude.web.context import Parts
 from teleclaude.web.http.handler import LINE_KEY
 from teleclaude.web.push.subscriptions import MESSAGE_LIMIT
-from teleclaude.web.push.websocket_transport import Thread
+from teleclaude.web.push.websocket_transport import READ_SIZE, Thread
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ SOCK_OPTIONS = {
     "event_class": gevent.event.Event,
     "selector_class": gevent.selectors.GeventSelector,
     "max_message_size": MESSAGE_LIMIT,
-    "receive_bytes": 16 * 1024,
+    "receive_bytes": READ_SIZE,
 }
 
 

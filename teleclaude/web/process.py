@@ -27,9 +27,10 @@ from teleclaude.web.api.metrics import metrics
 from teleclaude.web.api.queries import Reads
 from teleclaude.web.context import Parts
 from teleclaude.web.flask_app import make_app
-from teleclaude.web.http.handler import CONNECTIONS_LIMIT, Server
-from teleclaude.web.http.listeners import bind_tcp, bind_unix, raise_fd_limit
+from teleclaude.web.http.listeners import allow_connections, bind_tcp, bind_unix, shares
 from teleclaude.web.http.security import Gate, Tokens, address_of, gate_for_tcp, tokens_file
+from teleclaude.web.http.server import HttpServer
+from teleclaude.web.http.tls import Certificate
 from teleclaude.web.push.client_interest import Interest
 from teleclaude.web.push.feed_reader import Feed
 from teleclaude.web.push.hub import Hub
@@ -72,8 +73,8 @@ class WebProcess:
         self._feed.on_outcome = self._commands.receive_outcome
         self._hub.on_wants = self._interest.note
         self._app = make_app(self._parts)
-        self._tcp: Server | None = None
-        self._limit = raise_fd_limit(CONNECTIONS_LIMIT)
+        self._connections = allow_connections()
+        self._tcp: HttpServer | None = None
         self._local = self._serve_local(settings.api)
 
     def _subscriber(self) -> str:
@@ -88,23 +89,23 @@ class WebProcess:
 
     # Listeners.
 
-    def _serve_local(self, api: ApiSettings) -> Server:
-        server = Server(bind_unix(self._place.api_socket), self._app, Gate(frozenset(api.origins)), self._reads)
-        server.connections_limit = self._limit
-        return server
+    def _serve_local(self, api: ApiSettings) -> HttpServer:
+        limit, _ = shares(self._connections, is_tcp_open=bool(api.tcp))
+        listener = bind_unix(self._place.api_socket)
+        return HttpServer(listener, self._app, Gate(frozenset(api.origins)), self._reads, limit)
 
     def _serve_tcp(self, api: ApiSettings) -> None:
         """Open TCP where it is asked for. What is wrong there is logged; local use goes on without it."""
         if self._tcp is not None:
             self._tcp.stop(0.1)
             self._tcp = None
+        self._local.limit, limit = shares(self._connections, is_tcp_open=bool(api.tcp))
         if not api.tcp:
             return
         try:
             gate = gate_for_tcp(api, Tokens(tokens_file(self._place.state)))
-            tls = {"certfile": api.tls_cert, "keyfile": api.tls_key} if api.tls_cert else {}
-            self._tcp = Server(bind_tcp(*address_of(api)), self._app, gate, self._reads, **tls)
-            self._tcp.connections_limit = self._limit
+            certificate = Certificate(api.tls_cert, api.tls_key) if api.tls_cert else None
+            self._tcp = HttpServer(bind_tcp(*address_of(api)), self._app, gate, self._reads, limit, certificate)
             self._tcp.start()
         except (SettingsError, OSError, OverflowError) as error:
             log.error("TCP stays closed: %s", error)  # noqa: TRY400  (what a person is to mend)

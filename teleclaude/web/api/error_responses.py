@@ -32,6 +32,13 @@ class NotAllowed(UserError):
     status = 405
 
 
+class HeadTooSlow(UserError):
+    """The head of a request was begun, and did not come to its end in time."""
+
+    code = "head_too_slow"
+    status = 408
+
+
 class LengthRequired(UserError):
     """A body must say its length; chunked bodies are not taken."""
 

@@ -2,6 +2,7 @@
 
 A GET of all of a kind whose bytes are ready is answered before Flask, head and body in one send; heads that came
 before are not even parsed again. Whatever is not as plain as that takes the long way, and gets the same bytes.
+Nobody is served for long without the others having their turn, however fast he asks and reads.
 """
 
 from __future__ import annotations
@@ -9,32 +10,32 @@ from __future__ import annotations
 import logging
 import socket as sockets
 import time
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import gevent
-from gevent.pywsgi import WSGIHandler, WSGIServer
+from gevent.pywsgi import WSGIHandler
 from gevent.socket import socket
 
-from teleclaude.core.errors import TeleclaudeError, Unavailable
+from teleclaude.core.errors import TeleclaudeError
 from teleclaude.core.peer import is_same_user
 from teleclaude.web.api.error_responses import Unauthorised, body_of
-from teleclaude.web.api.queries import Reads
-from teleclaude.web.http.head import Head, parse
-from teleclaude.web.http.security import Gate
-from teleclaude.web.http.snapshot_reader import Reader
+from teleclaude.web.http.head import Head
+from teleclaude.web.http.request_reader import RequestReader
 from teleclaude.web.push.websocket_transport import Line, UpgradedInput
+
+if TYPE_CHECKING:
+    from teleclaude.web.http.server import HttpServer
 
 log = logging.getLogger(__name__)
 
 LINE_KEY: Final = "teleclaude.line"
-CONNECTIONS_LIMIT: Final = 4096
-TCP_PATIENCE: Final = 30.0  # seconds that a TCP client may take for a part of its request
-_HEADS_KEPT: Final = 512
-_HEAD_KEPT_LIMIT: Final = 1024
-_TURN: Final = 32  # answers to one client without letting others in
+TOKEN_WITHIN: Final = 10.0  # seconds that a TCP client may take until it begins to say who it is
+TCP_PATIENCE: Final = 30.0  # seconds that a TCP client with a token may take for a part of its request, or between two
+_ANSWERS_A_TURN: Final = 32  # ready ones; each of the others is a turn
 _SEND_BUFFER: Final = 1024 * 1024  # asks for as much as the kernel allows: 1,000 sessions then go in one call
 _DRAIN_LIMIT: Final = 1.0  # seconds for the last frames of a client
-_PHRASES: Final = {400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 411: "Length Required"} | {
+_PHRASES: Final = {400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 408: "Request Timeout"} | {
+    411: "Length Required",
     413: "Content Too Large",
     431: "Request Header Fields Too Large",
     503: "Service Unavailable",
@@ -44,26 +45,23 @@ _PHRASES: Final = {400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 41
 class Handler(WSGIHandler):  # type: ignore[misc]  # gevent is untyped
     """Serves one connection until it ends."""
 
-    server: Server  # pyright: ignore[reportIncompatibleVariableOverride]  # gevent's stub knows its own server only
+    server: HttpServer  # pyright: ignore[reportIncompatibleVariableOverride]  # gevent's stub knows its own server only
 
-    def __init__(self, sock: socket, address: Any, server: Server) -> None:
-        reader = Reader(sock)
+    def __init__(self, sock: socket, address: Any, server: HttpServer) -> None:
+        reader = RequestReader(sock, _give_way)
         super().__init__(sock, address, server, rfile=reader)  # pyright: ignore[reportCallIssue]  # the stub leaves it out
         self._reader = reader
         self._head: Head | None = None
         self._line: Line | None = None
         self._turns = 0
+        self._is_known = server.gate.is_local
 
     def handle(self) -> None:
-        """Serve, unless it is another user, or one too many."""
-        self.server.connections += 1
+        """Serve, unless it is another user."""
         try:
             if self._is_welcome():
                 super().handle()
-        except OSError as error:
-            log.debug("a connection broke: %s", error)
         finally:
-            self.server.connections -= 1
             self._reader.close()
 
     def _is_welcome(self) -> bool:
@@ -76,12 +74,12 @@ class Handler(WSGIHandler):  # type: ignore[misc]  # gevent is untyped
         else:
             self.socket.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NODELAY, 1)
             self.socket.setsockopt(sockets.SOL_SOCKET, sockets.SO_KEEPALIVE, 1)
-            self.socket.settimeout(TCP_PATIENCE)
-        if self.server.connections > self.server.connections_limit:
-            self.socket.sendall(refusal_bytes(Unavailable("too many connections")))
-            self.socket.close()
-            return False
+            self._wait_at_most(TOKEN_WITHIN)
         return True
+
+    def _wait_at_most(self, seconds: float) -> None:
+        self._reader.idle = seconds
+        self.socket.settimeout(seconds)
 
     def handle_one_request(self) -> Any:
         """Answer what is ready at once; hand the rest to pywsgi. Gives what pywsgi's own method gives."""
@@ -101,8 +99,12 @@ class Handler(WSGIHandler):  # type: ignore[misc]  # gevent is untyped
                 assert refusal is not None  # without a head there is a refusal
                 self.server.refused += 1
                 return str(refusal.status), refusal_bytes(refusal)
+            if not self._is_known:
+                self._is_known = True
+                self._wait_at_most(TCP_PATIENCE)
             ready = self.server.reads.ready(head.target, head.headers.get("if-none-match")) if head.plain else None
             if ready is None:
+                _give_way()
                 self._reader.unread(data)
                 return super().handle_one_request()
             self.socket.sendall(ready)
@@ -110,8 +112,8 @@ class Handler(WSGIHandler):  # type: ignore[misc]  # gevent is untyped
 
     def _let_others_in(self) -> None:
         self._turns += 1
-        if self._turns % _TURN == 0:
-            gevent.sleep(0)
+        if self._turns % _ANSWERS_A_TURN == 0:
+            _give_way()
 
     def get_environ(self) -> dict[str, Any]:
         """Prepare an upgrade: a line in place of the socket, and no compression."""
@@ -137,31 +139,6 @@ class Handler(WSGIHandler):  # type: ignore[misc]  # gevent is untyped
         """Log no access."""
 
 
-class Server(WSGIServer):  # type: ignore[misc]  # gevent is untyped
-    """One listener with its gate."""
-
-    handler_class = Handler
-
-    def __init__(self, listener: socket, app: Any, gate: Gate, reads: Reads, **tls: Any) -> None:
-        super().__init__(listener, app, log=None, error_log=logging.getLogger("teleclaude.web.http"), **tls)
-        self.gate, self.reads = gate, reads
-        self.connections = 0
-        self.connections_limit = CONNECTIONS_LIMIT
-        self.refused = 0
-        self._heads: dict[bytes, Head] = {}
-
-    def head(self, data: bytes) -> Head:
-        """Parse a head, or know it again. Heads with tokens are not kept."""
-        found = self._heads.get(data)
-        if found is None:
-            found = parse(data)
-            if found.plain and self.gate.is_local and len(data) <= _HEAD_KEPT_LIMIT:
-                if len(self._heads) >= _HEADS_KEPT:
-                    self._heads.clear()
-                self._heads[data] = found
-        return found
-
-
 def refusal_bytes(error: TeleclaudeError) -> bytes:
     """Make the whole response for a request that does not come as far as Flask; the connection ends with it."""
     body = body_of(error)
@@ -174,3 +151,7 @@ def refusal_bytes(error: TeleclaudeError) -> bytes:
     if isinstance(error, Unauthorised):
         head.append("WWW-Authenticate: Bearer")
     return "\r\n".join([*head, "", ""]).encode() + body
+
+
+def _give_way() -> None:
+    gevent.sleep(0)

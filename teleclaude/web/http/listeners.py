@@ -9,9 +9,13 @@ from socket import AF_INET, AF_INET6, AF_UNIX, SO_REUSEADDR, SOCK_STREAM, SOL_SO
 
 from gevent.socket import socket
 
+from teleclaude.core.errors import Unavailable
 from teleclaude.core.files import private_folder, unlink_socket
 
 BACKLOG = 4096
+CONNECTIONS_LIMIT = 4096  # in all
+CONNECTIONS_LEAST = 16  # with fewer it is no use to begin
+_TCP_PART = 4  # TCP gets one in so many, where it is open: whoever may knock there never takes the last from this user
 _FDS_OURS = 64  # descriptors that are no clients
 
 
@@ -47,11 +51,24 @@ def bind_tcp(address: str, port: int) -> socket:
     return found
 
 
-def raise_fd_limit(wanted: int) -> int:
-    """Allow as many descriptors as `wanted` clients need; gives how many clients may come."""
+def allow_connections(wanted: int = CONNECTIONS_LIMIT) -> int:
+    """Allow as many descriptors as `wanted` clients need; gives how many clients may come.
+
+    Raises Unavailable where the machine's limit leaves too few.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     need = wanted + _FDS_OURS
     if soft != resource.RLIM_INFINITY and soft < need:
         soft = need if hard == resource.RLIM_INFINITY else min(need, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    return wanted if soft == resource.RLIM_INFINITY else min(wanted, soft - _FDS_OURS)
+    found = wanted if soft == resource.RLIM_INFINITY else min(wanted, soft - _FDS_OURS)
+    if found < CONNECTIONS_LEAST:
+        least = CONNECTIONS_LEAST + _FDS_OURS
+        raise Unavailable(f"only {soft} files may be open here: raise the limit (`ulimit -Hn`) to {least} or more")
+    return found
+
+
+def shares(connections: int, *, is_tcp_open: bool) -> tuple[int, int]:
+    """Divide what clients may come among the unix socket and TCP."""
+    tcp = connections // _TCP_PART if is_tcp_open else 0
+    return connections - tcp, tcp

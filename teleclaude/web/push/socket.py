@@ -17,7 +17,16 @@ from teleclaude.web.api.commands import Commands
 from teleclaude.web.api.error_responses import BadRequest, told
 from teleclaude.web.api.queries import Reads
 from teleclaude.web.push.hub import Client, Hub
-from teleclaude.web.push.subscriptions import ClientMessage, OneComputer, OneSession, Position, added, parse, removed
+from teleclaude.web.push.subscriptions import (
+    ClientMessage,
+    OneComputer,
+    OneSession,
+    Position,
+    added,
+    parse,
+    removed,
+    selections_of,
+)
 from teleclaude.web.push.subscriptions import selections as chosen
 from teleclaude.web.push.watches import Watches
 from teleclaude.web.push.websocket_transport import Line
@@ -69,7 +78,7 @@ class Conversations:
             close(websocket, GOING_AWAY, "the daemon stops or restarts")
 
     def _work_off(self, client: Client, line: Line, data: str | bytes) -> None:
-        line.taken.set()
+        line.note_taken()
         line.outbox.empty.wait()  # who does not read is not read from
         try:
             if isinstance(data, bytes):
@@ -81,12 +90,12 @@ class Conversations:
 
     def _answer(self, client: Client, message: ClientMessage) -> None:
         wants = removed(client.wants, chosen(message.unsubscribe))
-        asked = chosen(message.subscribe)
-        self._hub.choose(client, added(wants, asked))
+        asked = added(frozenset(), chosen(message.subscribe))  # each once, however often it was said
+        self._hub.choose(client, added(wants, selections_of(asked)))
         if isinstance(message.resume, Position):
             self._hub.resume(client, message.resume)
         else:
-            self._hub.show(client, asked)
+            self._hub.show(client, selections_of(asked))
         if isinstance(message.refresh, OneComputer):
             self._begin(client, self._refresh, client, message.refresh.computer)
         elif message.refresh is True:

@@ -57,7 +57,7 @@ class OneSession(_Part, frozen=True):
     session_id: Name
 
 
-Selections: TypeAlias = ShortForm | Selection | list[ShortForm | Selection]
+Selections: TypeAlias = ShortForm | Selection | Annotated[list[ShortForm | Selection], Meta(max_length=WANTS_LIMIT)]
 
 
 class ClientMessage(_Part, frozen=True):

@@ -1,7 +1,9 @@
 """What simple_websocket takes for its socket: reads from the client, writes to the outbox.
 
 It calls `send` and ignores the count, reads without end into a list, and would duplicate the descriptor. Here a send
-is always whole, and a client that says more than is worked off is not read until it is.
+is always whole, and a client that says more than is worked off is not read until it is. Nor is one read that does not
+take its answers, pongs included; and one that says nothing that could be worked off, in however many frames (pings,
+pongs, fragments without end), is read at leisure. Each read lets others in.
 """
 
 from __future__ import annotations
@@ -16,6 +18,10 @@ from gevent.socket import socket
 from teleclaude.web.push.outbox import Outbox
 
 INBOUND_LIMIT = 32  # messages of one client that wait to be worked off
+OWED_LIMIT = 64 * 1024  # bytes of answers that wait for one client
+READ_SIZE = 4 * 1024  # bytes; as frames of nothing they take 20 ms
+_PAUSES = ((8, 0.0), (128, 0.05))  # so many reads without a message, and seconds before each; the largest takes 64
+_LAST_PAUSE = 0.25  # seconds
 
 
 class Line:
@@ -27,6 +33,13 @@ class Line:
         self.outbox = Outbox(sock)
         self.waiting: Callable[[], int] = lambda: 0
         self.taken = Event()
+        self._reads = 0  # since a message was taken
+        self._owed = 0
+
+    def note_taken(self) -> None:
+        """Take note that a message is worked off."""
+        self._reads = 0
+        self.taken.set()
 
     def dup(self) -> Line:
         """Give itself: one descriptor a client."""
@@ -38,16 +51,21 @@ class Line:
 
     def send(self, data: bytes) -> int:
         """Take all of it."""
+        self._owed = len(data) if self.outbox.empty.is_set() else self._owed + len(data)
         self.outbox.push_state(data)
         return len(data)
 
     def recv(self, size: int) -> bytes:
         """Give what the client sent, once what it sent before is nearly worked off."""
+        self._reads += 1
+        gevent.sleep(next((pause for reads, pause in _PAUSES if self._reads <= reads), _LAST_PAUSE))
+        if self._owed > OWED_LIMIT:
+            self.outbox.empty.wait()
         while self.waiting() >= INBOUND_LIMIT and not self.outbox.closed:
             self.taken.clear()
             self.taken.wait(1.0)
         if self._early:
-            data, self._early = self._early, b""
+            data, self._early = self._early[:size], self._early[size:]
             return data
         return bytes(self._sock.recv(size))
 

@@ -19,9 +19,9 @@ from teleclaude.web.api.health import Workers
 from teleclaude.web.api.queries import Reads
 from teleclaude.web.context import Parts
 from teleclaude.web.flask_app import make_app
-from teleclaude.web.http.handler import Server
 from teleclaude.web.http.listeners import bind_unix
 from teleclaude.web.http.security import Gate
+from teleclaude.web.http.server import HttpServer
 from teleclaude.web.push.hub import Client, Hub
 from teleclaude.web.push.socket import Conversations
 from teleclaude.web.push.watches import Watches
@@ -67,7 +67,7 @@ def _serve(path: Path, ready: threading.Event, stop: threading.Event) -> None:
         conversations=Conversations(hub, commands, watches, reads),
         metrics=broken_metrics,
     )
-    server: Any = Server(bind_unix(path), make_app(parts), Gate(frozenset()), reads)
+    server: Any = HttpServer(bind_unix(path), make_app(parts), Gate(frozenset()), reads, limit=100)
     server.start()
     ready.set()
     while not stop.is_set():

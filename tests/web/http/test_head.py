@@ -9,26 +9,41 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from teleclaude.core.errors import TeleclaudeError, TooLarge, UserError
-from teleclaude.web.api.error_responses import BadRequest, HeadTooLarge, LengthRequired
+from teleclaude.web.api.error_responses import BadRequest, HeadTooLarge, HeadTooSlow, LengthRequired
 from teleclaude.web.http.head import HEAD_LIMIT, parse
-from teleclaude.web.http.snapshot_reader import Reader
+from teleclaude.web.http.request_reader import HEAD_WITHIN, READS_A_TURN, RequestReader
 
 GOOD = b'GET /sessions?computer=a HTTP/1.1\r\nHost: localhost\r\nIf-None-Match: "a-1"\r\n\r\n'
 
 
 class Source:
-    """Gives what it has in pieces."""
+    """Gives what it has in pieces, each after `takes` seconds of its own clock."""
 
-    def __init__(self, *pieces: bytes) -> None:
+    def __init__(self, *pieces: bytes, takes: float = 0.0) -> None:
         self.pieces = list(pieces)
+        self.takes, self.now, self.timeout = takes, 0.0, float("inf")
+        self.reads = 0
+
+    def settimeout(self, seconds: float | None) -> None:
+        self.timeout = float("inf") if seconds is None else seconds
 
     def recv(self, size: int) -> bytes:
+        self.reads += 1
+        self.now += min(self.takes, self.timeout)
+        if self.takes > self.timeout:
+            raise TimeoutError
         if not self.pieces:
             return b""
         piece = self.pieces.pop(0)
         if len(piece) > size:
             self.pieces.insert(0, piece[size:])
         return piece[:size]
+
+
+def reader_of(*pieces: bytes, takes: float = 0.0) -> RequestReader:
+    """A reader of pieces that come one by one."""
+    source = Source(*pieces, takes=takes)
+    return RequestReader(source, lambda: None, lambda: source.now)
 
 
 def test_a_plain_head_is_read() -> None:
@@ -95,11 +110,11 @@ def test_any_bytes_are_a_head_or_an_error(data: bytes) -> None:
 
 def test_a_head_is_cut_out_however_it_arrives() -> None:
     """Whole, byte by byte, and with the next request behind it."""
-    whole = Reader(Source(GOOD))
+    whole = reader_of(GOOD)
     assert (whole.receive_head(), whole.receive_head()) == (GOOD, b"")
-    slow = Reader(Source(*(bytes((byte,)) for byte in GOOD)))
+    slow = reader_of(*(bytes((byte,)) for byte in GOOD))
     assert slow.receive_head() == GOOD
-    crowded = Reader(Source(b"\r\n" + GOOD + GOOD + b"rest"))
+    crowded = reader_of(b"\r\n" + GOOD + GOOD + b"rest")
     assert (crowded.receive_head(), crowded.receive_head(), crowded.receive_head()) == (GOOD, GOOD, b"")
     assert crowded.take() == b"rest"
 
@@ -107,16 +122,16 @@ def test_a_head_is_cut_out_however_it_arrives() -> None:
 def test_a_head_without_end_is_refused() -> None:
     """Memory for it is bounded, and bare line feeds do not wait for ever."""
     with pytest.raises(HeadTooLarge):
-        Reader(Source(*[b"x" * 1024] * (HEAD_LIMIT // 1024 + 2))).receive_head()
+        reader_of(*[b"x" * 1024] * (HEAD_LIMIT // 1024 + 2)).receive_head()
     with pytest.raises(BadRequest):
-        Reader(Source(b"GET / HTTP/1.1\nHost: a\n\n")).receive_head()
+        reader_of(b"GET / HTTP/1.1\nHost: a\n\n").receive_head()
 
 
 @given(st.lists(st.binary(min_size=1, max_size=9), max_size=9), st.integers(0, 40))
 def test_the_parser_behind_reads_all_of_it(pieces: list[bytes], size: int) -> None:
     """`read` and `readline` give each byte once and in order."""
     data = b"".join(pieces)
-    reader = Reader(Source(*pieces))
+    reader = reader_of(*pieces)
     assert reader.read(size) == data[:size]
     lines = []
     while line := reader.readline(7):
@@ -128,7 +143,46 @@ def test_the_parser_behind_reads_all_of_it(pieces: list[bytes], size: int) -> No
 
 def test_a_head_can_be_put_back() -> None:
     """What was looked at is read again."""
-    reader = Reader(Source(GOOD + b"body"))
+    reader = reader_of(GOOD + b"body")
     reader.unread(reader.receive_head())
     assert reader.readline() == GOOD.splitlines(keepends=True)[0]
     assert reader.read() == GOOD.partition(b"\r\n")[2] + b"body"
+
+
+def test_blank_lines_before_a_head_are_bounded() -> None:
+    """One is passed over, as HTTP has it; a client that sends nothing else is refused at its second."""
+    assert reader_of(b"\r\n", GOOD).receive_head() == GOOD
+    source = Source(*[b"\r\n" * 4096] * 100)
+    with pytest.raises(BadRequest, match="blank line"):
+        RequestReader(source, lambda: None).receive_head()
+    assert source.reads == 1
+
+
+def test_a_head_must_be_whole_in_time() -> None:
+    """From its first byte to its last, however often something comes; before its first byte there is no haste."""
+    with pytest.raises(HeadTooSlow):
+        reader_of(*(bytes((byte,)) for byte in GOOD), takes=HEAD_WITHIN / 8).receive_head()
+    with pytest.raises(HeadTooSlow):
+        reader_of(GOOD[:5], b"", takes=2 * HEAD_WITHIN).receive_head()
+    patient = reader_of(GOOD, GOOD, takes=5 * HEAD_WITHIN)
+    assert (patient.receive_head(), patient.receive_head()) == (GOOD, GOOD)
+
+
+def test_an_idle_connection_waits_as_long_as_it_may() -> None:
+    """What a slow head left of its time does not count for what is read behind it."""
+    source = Source(GOOD[:5], GOOD[5:], GOOD, takes=3.0)
+    reader = RequestReader(source, lambda: None, lambda: source.now)
+    reader.idle = 4.0
+    assert reader.receive_head() == GOOD
+    assert source.timeout == 4.0
+    source.takes = 5.0
+    with pytest.raises(TimeoutError):
+        reader.receive_head()
+
+
+def test_others_have_their_turn_while_one_is_read() -> None:
+    """A client that always has more to say lets go every so many reads."""
+    turns: list[int] = []
+    reader = RequestReader(Source(*[b"x"] * 100), lambda: turns.append(1))
+    assert reader.read(64) == b"x" * 64
+    assert len(turns) == 64 // READS_A_TURN

@@ -7,6 +7,8 @@ import os
 import re
 import socket
 import struct
+import subprocess
+import sys
 import threading
 import zlib
 from collections.abc import Iterator
@@ -201,6 +203,108 @@ def test_who_floods_and_does_not_read_is_not_read_from(web: Daemon) -> None:
             while sent < 64 * 1024 * 1024:
                 sent += sock.send(ask_again * 1000)
         assert sent < 64 * 1024 * 1024  # it was left waiting
+        assert _memory(web) - before < 16 * 1024 * 1024
+
+
+@contextlib.contextmanager
+def flooded(web: Daemon, opening: bytes, junk: bytes, clients: int = 3) -> Iterator[None]:
+    """Clients send `opening`, then `junk` without end, and read what comes as fast as they can."""
+    flood = [sys.executable, "-c", FLOOD, str(web.api), opening.hex(), junk.hex()]
+    processes = [subprocess.Popen(flood, stdout=subprocess.PIPE) for _ in range(clients)]  # noqa: S603
+    try:
+        for process in processes:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"flooding\n"
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate(timeout=10)
+
+
+FLOOD = """
+import socket, sys, threading
+def connected():
+    sock = socket.socket(socket.AF_UNIX)
+    sock.connect(sys.argv[1])
+    sock.sendall(bytes.fromhex(sys.argv[2]))
+    return sock
+def read(sock):
+    try:
+        while sock.recv(1 << 20): pass
+    except OSError: pass
+junk = bytes.fromhex(sys.argv[3])
+junk *= 1 + (1 << 20) // len(junk)
+said = False
+while True:
+    sock = connected()
+    threading.Thread(target=read, args=(sock,), daemon=True).start()
+    try:
+        while True:
+            sock.sendall(junk[:65536] if not said else junk)
+            if not said: print("flooding", flush=True)
+            said = True
+    except OSError: sock.close()
+"""
+
+
+@pytest.mark.parametrize(
+    ("opening", "junk"),
+    [
+        (b"", b"\r\n"),
+        (b"GET /sessions HTTP/1.1\r\nHost: a\r\n", b"X: y\r\n"),
+        (b"", b"GET /sessions/s00001 HTTP/1.1\r\nHost: a\r\n\r\n"),
+        (b"", b"GET /sessions HTTP/1.1\r\nHost: a\r\n\r\n"),
+        (b"", b"GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n"),
+        (HANDSHAKE, frame(b"", 0x8A)),
+        (HANDSHAKE, frame(b"x" * 125, 0x89)),
+        (HANDSHAKE + frame(b"", 0x01), frame(b"", 0x00)),
+        (HANDSHAKE, frame(b'{"subscribe":"sessions"}')),
+    ],
+    ids=[
+        "blank lines",
+        "headers",
+        "requests",
+        "ready answers",
+        "wrong ones",
+        "pongs",
+        "pings",
+        "fragments",
+        "messages",
+    ],
+)
+def test_who_floods_without_end_keeps_nobody_waiting(web: Daemon, opening: bytes, junk: bytes) -> None:
+    """Whatever is sent, and however fast, others are answered meanwhile."""
+    with unharmed(web), flooded(web, opening, junk):
+        for _ in range(10):
+            assert web.get("/sessions/s00001").status == 200
+            with Peer(web.api) as other:
+                assert other.hello
+
+
+def test_one_message_costs_one_state_however_often_it_asks(web: Daemon) -> None:
+    """The same subscription said a thousand times is refused; said often, it is answered once."""
+    everywhere = {"computer": "*", "types": ["sessions"]}
+    with unharmed(web), Peer(web.api) as peer:
+        peer.say(subscribe=[everywhere] * 5000)
+        assert peer.next()["data"]["field"] == "subscribe"
+        peer.say(subscribe=[everywhere, "sessions"] * 100, unwatch={"session_id": "x"})
+        peer.say(refresh=False)
+        assert peer.next()["event"] == "sessions_initial"
+        assert peer.next()["data"]["field"] == "refresh"
+
+
+def test_a_client_that_pings_without_end_and_reads_nothing_holds_no_memory(web: Daemon) -> None:
+    """Its pongs wait, and while they do nothing more is read from it."""
+    with unharmed(web), connected(web.api) as sock:
+        sock.sendall(HANDSHAKE)
+        before = _memory(web)
+        sock.settimeout(1.0)
+        sent = 0
+        with contextlib.suppress(TimeoutError):
+            while sent < 64 * 1024 * 1024:
+                sent += sock.send(frame(b"x" * 125, 0x89) * 1000)
+        assert sent < 64 * 1024 * 1024
         assert _memory(web) - before < 16 * 1024 * 1024
 
 

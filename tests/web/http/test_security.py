@@ -12,17 +12,23 @@ import stat
 import subprocess
 from pathlib import Path
 
+import gevent
+import gevent.socket
+import gevent.ssl
 import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from teleclaude.core.errors import NotFound, Refused, SettingsError
 from teleclaude.core.settings import ApiSettings
+from teleclaude.web.http import tls as tls_module
 from teleclaude.web.http.head import Head
 from teleclaude.web.http.listeners import bind_unix
 from teleclaude.web.http.security import Gate, Tokens, gate_for_tcp, tokens_file
+from teleclaude.web.http.tls import Certificate
 from tests.wait import until
 from tests.web.daemon import LOCAL, Daemon, session
+from tests.web.raw_http import connected
 
 
 def head(**headers: str) -> Head:
@@ -210,13 +216,22 @@ def test_wrong_tcp_settings_leave_local_use_alone(own: Daemon) -> None:
     assert own.get("/sessions").status == 200
 
 
-@pytest.mark.skipif(not shutil.which("openssl"), reason="makes its certificate with openssl")
-def test_tls_carries_rest_and_large_states(own: Daemon) -> None:
-    """REST and /ws through TLS, also what no buffer takes at once."""
-    cert, key = own.folder / "cert.pem", own.folder / "key.pem"
+needs_openssl = pytest.mark.skipif(not shutil.which("openssl"), reason="makes its certificate with openssl")
+
+
+def certificate(folder: Path) -> tuple[Path, Path]:
+    """Make a certificate for 127.0.0.1, and its key."""
+    cert, key = folder / "cert.pem", folder / "key.pem"
     subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
     argv = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *subject]
     subprocess.run([*argv, "-keyout", str(key), "-out", str(cert)], check=True, capture_output=True)  # noqa: S603
+    return cert, key
+
+
+@needs_openssl
+def test_tls_carries_rest_and_large_states(own: Daemon) -> None:
+    """REST and /ws through TLS, also what no buffer takes at once."""
+    cert, key = certificate(own.folder)
     port = free_port()
     open_tcp(own, port, f'tls_cert = "{cert}"\ntls_key = "{key}"\n')
     trusted = ssl.create_default_context(cafile=str(cert))
@@ -234,6 +249,92 @@ def test_tls_carries_rest_and_large_states(own: Daemon) -> None:
         own.put(session(1, title="pushed"))
         while b"pushed" not in websocket.recv(timeout=10, decode=False):
             pass  # how the daemon is may be told in between
+
+
+@needs_openssl
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
+def test_who_only_knocks_on_tcp_takes_nothing_from_the_unix_socket(own: Daemon, tls: bool) -> None:
+    """Silent connections count from their first moment, TCP has its own share of them, and the surplus is closed."""
+    cert, key = certificate(own.folder)
+    own.kill("web")
+    own.limit_fds(200)
+    own.start("web")
+    port = free_port()
+    open_tcp(own, port, f'tls_cert = "{cert}"\ntls_key = "{key}"\n' if tls else "")
+    until(lambda: _is_open(port))
+    with contextlib.ExitStack() as stack:
+        silent = [stack.enter_context(socket.create_connection(("127.0.0.1", port), 10)) for _ in range(180)]
+        closed = until(lambda: [sock for sock in silent if _was_closed(sock)])
+        assert closed
+        with contextlib.ExitStack() as local:
+            for _ in range(60):
+                connection = local.enter_context(connected(own.api))
+                connection.sendall(b"GET /sessions HTTP/1.1\r\nHost: a\r\n\r\n")
+                assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+    until(lambda: b"connections 1.0" in own.get("/metrics").body)
+
+
+def _was_closed(sock: socket.socket) -> bool:
+    sock.setblocking(False)
+    try:
+        sock.recv(4096)  # a refusal, or the end
+    except BlockingIOError:
+        return False
+    except ConnectionResetError:
+        pass
+    return True
+
+
+@needs_openssl
+def test_a_tls_handshake_must_end_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that connects and says nothing is closed."""
+    monkeypatch.setattr(tls_module, "HANDSHAKE_WITHIN", 0.05)
+    found = Certificate(*map(str, certificate(tmp_path)))
+    ours, theirs = gevent.socket.socketpair()
+    with theirs, pytest.raises(TimeoutError, match="handshake"):
+        found.shake_hands(ours)
+
+
+@needs_openssl
+def test_a_renewed_certificate_counts_at_once(tmp_path: Path) -> None:
+    """The next handshake shows it; while its files are half written the last good one is shown."""
+    cert, key = certificate(tmp_path)
+    found = Certificate(str(cert), str(key))
+    first = _shown(found)
+    cert.write_text("half")
+    assert _shown(found) == first
+    certificate(tmp_path)
+    assert _shown(found) != first
+
+
+def _shown(found: Certificate) -> bytes | None:
+    """The certificate that a client is shown."""
+    ours, theirs = gevent.socket.socketpair()
+    greenlet = gevent.spawn(found.shake_hands, ours)
+    context = gevent.ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with context.wrap_socket(theirs) as client:
+        shown: bytes | None = client.getpeercert(binary_form=True)
+    greenlet.get(timeout=10).close()
+    return shown
+
+
+def test_who_shows_no_token_does_not_stay(own: Daemon) -> None:
+    """A connection that says nothing, or its head too slowly, is closed; one with a token may be silent longer."""
+    port = free_port()
+    open_tcp(own, port)
+    until(lambda: _is_open(port))
+    token = Tokens(tokens_file(own.place.state)).add("test")
+    head = f"GET /sessions HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
+    with contextlib.ExitStack() as stack:
+        silent, slow, known = (stack.enter_context(socket.create_connection(("127.0.0.1", port), 20)) for _ in range(3))
+        known.sendall(head)
+        assert known.recv(65536).startswith(b"HTTP/1.1 200")
+        slow.sendall(head[:20])
+        assert silent.recv(4096) == b""
+        assert slow.recv(4096).startswith(b"HTTP/1.1 408")
+        known.sendall(head)
+        assert known.recv(65536).startswith(b"HTTP/1.1 200")
 
 
 def _is_open(port: int) -> bool:

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import time
+
 from teleclaude.core.records import Computer, Project, Session, Tmux, Todo
+from teleclaude.core.requests import Message, Output, Request, Start, new_id
+
+
+def session_id(word: str) -> str:
+    """An id as sessions have it, the same for the same word."""
+    return hashlib.sha256(word.encode()).hexdigest()[:16]
 
 
 def session(
@@ -31,3 +40,8 @@ def project(path: str = "/code/a", owner: str = "here", *, name: str = "a") -> P
 def todo(slug: str = "t1", owner: str = "here", *, path: str = "/code/a", title: str = "mend it") -> Todo:
     """A todo."""
     return Todo(computer=owner, project=path, slug=slug, title=title)
+
+
+def request(computer: str, args: Start | Message | Output, seconds: float = 15.0) -> Request:
+    """A command for a computer, that may take so many seconds."""
+    return Request(id=new_id(), computer=computer, args=args, deadline=time.monotonic() + seconds)

@@ -98,8 +98,8 @@ def status() -> None:
         raise Unavailable(f"what there is to see the daemon knows, and it does not answer: {error.message}") from error
     for service in services:
         say(f"{service.name}: {service.state}{f', {service.reason}' if service.reason else ''}")
-    rows = [(c.name, *_status_and_age(c), c.host, c.version) for c in computers]
-    print_table(("COMPUTER", "STATUS", "LAST SEEN", "HOST", "VERSION"), rows)
+    rows = [(c.name, *_status_and_age(c), c.host, c.version, _wrong(c)) for c in computers]
+    print_table(("COMPUTER", "STATUS", "LAST SEEN", "HOST", "VERSION", ""), rows)
 
 
 @fleet.command()
@@ -247,9 +247,9 @@ def _say_whether_reachable(place: Places) -> None:
 def _clean(settings: Settings) -> None:
     """Remove what this computer has in Redis, once its daemon has let go."""
     from teleclaude.sync.fleet.redis.connection import FAILURES, connect  # noqa: PLC0415
-    from teleclaude.sync.fleet.redis.key_names import Keys  # noqa: PLC0415
+    from teleclaude.sync.fleet.redis.key_names import KeyNames  # noqa: PLC0415
 
-    keys, name = Keys(settings.redis.prefix), settings.computer.name
+    keys, name = KeyNames(settings.redis.prefix), settings.computer.name
     try:
         line = connect(settings.redis)
         until = time.monotonic() + LEAVE_WITHIN
@@ -274,6 +274,11 @@ def _print_join_string(invitation: Invitation) -> None:
 
 def _status_and_age(computer: Computer) -> tuple[str, str]:
     return ("here", "-") if computer.is_local else (computer.status, _age(computer.last_seen))
+
+
+def _wrong(computer: Computer) -> str:
+    """What this computer says is wrong with what another one sends."""
+    return "; ".join(service.reason for service in computer.services if service.name == "messages")
 
 
 def _age(last_seen: str) -> str:

@@ -20,9 +20,9 @@ from teleclaude.core.records import Computer, Kind, Session, key_of
 from teleclaude.core.requests import Outcome
 from teleclaude.core.settings import parse
 from teleclaude.sync.fleet.context import Ground
-from teleclaude.sync.fleet.redis.key_names import HEARTBEAT_TTL, Keys
+from teleclaude.sync.fleet.redis.key_names import HEARTBEAT_TTL, KeyNames
 from teleclaude.sync.fleet.wire.clock import now as clock
-from teleclaude.sync.fleet.wire.messages import Event, Heartbeat, Part, Pull, Snapshot, rows_of
+from teleclaude.sync.fleet.wire.messages import ChangeEvent, Heartbeat, Pull, PullAnswer, PullPart, rows_of
 from teleclaude.sync.fleet.wire.sealing import EVERYBODY, Dropped, Seal
 from teleclaude.sync.own_records import OWN_KINDS, OwnRecords
 from tests.bench import sample
@@ -55,7 +55,7 @@ class Simulated:
         self.own.update("sessions", self.sessions)
         self.own.filled()
         seal = Seal(name, self.own.epoch, int(time.time()), [key])
-        self.ground = Ground(self.own, nobody, nobody, Keys(prefix), seal, parse(""))
+        self.ground = Ground(self.own, nobody, nobody, KeyNames(prefix), seal, parse(""))
         self.wants: dict[str, list[Kind]] = {}
         self._beat = 0
         self._seq = self.own.heads()["sessions"]
@@ -78,7 +78,7 @@ class Simulated:
         record: Session = msgspec.structs.replace(self.sessions[at], title=f"sent {time.monotonic():.6f}")
         self.sessions[at] = record
         self._seq += 1
-        event = Event(kind="sessions", seq=self._seq, after=self._seq - 1, rows=rows_of([record]))
+        event = ChangeEvent(kind="sessions", seq=self._seq, after=self._seq - 1, rows=rows_of([record]))
         self.ground.push(to, self.ground.seal.seal(to, event), expire=False)
 
     def answer(self, blob: bytes) -> None:
@@ -89,7 +89,7 @@ class Simulated:
             return
         if isinstance(body, Pull):
             parts = [self._part(kind) for kind in body.kinds if kind in OWN_KINDS]
-            snapshot = Snapshot(request=envelope.id, parts=parts)
+            snapshot = PullAnswer(request=envelope.id, parts=parts)
             self.ground.answer(envelope.sender, envelope.id, snapshot, time.monotonic())
 
     def look_at(self, owner: str, heartbeat: bytes) -> None:
@@ -103,10 +103,10 @@ class Simulated:
         fresh = self.ground.fresh(peer, now)
         self.ground.request(owner, Pull(fresh=fresh, kinds=["sessions"], interest=["sessions"], beat=self._beat))
 
-    def _part(self, kind: Kind) -> Part:
+    def _part(self, kind: Kind) -> PullPart:
         if kind == "sessions":
-            return Part(kind, self._seq, False, rows_of({key_of(s): s for s in self.sessions}.values()))
-        return Part(kind, self.own.heads()[kind], False, rows_of([]))
+            return PullPart(kind, self._seq, False, rows_of({key_of(s): s for s in self.sessions}.values()))
+        return PullPart(kind, self.own.heads()[kind], False, rows_of([]))
 
 
 class Crowd:

@@ -46,12 +46,13 @@ from teleclaude.core.requests import (
     check,
     failed,
 )
+from teleclaude.core.screen_text import only_colours
 from teleclaude.core.settings import Settings
 from teleclaude.sync.commands import start
 from teleclaude.sync.commands.live_output import Watches
 from teleclaude.sync.commands.pane_input import PaneInput
 from teleclaude.sync.commands.pane_now import Target, refuse_other
-from teleclaude.sync.commands.terminal_text import last_lines, only_colours
+from teleclaude.sync.commands.terminal_text import last_lines
 from teleclaude.sync.local_loop import LocalHalf
 from teleclaude.sync.own_records import OwnChange, OwnRecords
 from teleclaude.sync.tmux.client import CommandFailed, NoServer, OtherServer

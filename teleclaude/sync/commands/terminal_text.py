@@ -1,7 +1,7 @@
 """Text into a terminal and out of it. Pure.
 
 Into a session goes text as one paste: what a terminal would act on is taken out, an embedded end of the paste first
-of all. Out of it comes a screen with its colours and nothing else: no other escape sequence, no control character.
+of all. What comes out of it core/screen_text.py cleans.
 """
 
 from __future__ import annotations
@@ -13,30 +13,12 @@ _PASTE_MARKS = re.compile("(\x1b\\[|\x9b)20[01]~")
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _LINE_ENDS = re.compile("\r\n?")
 
-_SEQUENCES = re.compile(
-    r"(?P<colour>\x1b\[[0-9;:]*m)"
-    r"|\x1b[P\]X^_][^\x07\x1b]*(?:\x07|\x1b\\|$)"  # strings: DCS, OSC, SOS, PM, APC
-    r"|\x1b\[[0-?]*[ -/]*[@-~]"  # other control sequences
-    r"|\x1b[ -/]*[0-~]?"  # other escapes
-    r"|\x0e(?P<lines>[^\x00-\x1f\x7f-\x9f]*)\x0f?"  # the line-drawing set, which capture-pane shifts into
-    r"|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
-)
-_DRAWN = str.maketrans("jklmnqtuvwxafgopsyz{|}~`", "┘┐┌└┼─├┤┴┬│▒°±⎺⎻⎽≤≥π≠£·◆")
 _BLANK = re.compile("(?:\x1b\\[[0-9;:]*m|[ \t])*")
 
 
 def for_paste(text: str) -> str:
     """Give text as it may be pasted: newlines and tabs kept, every other control character gone."""
     return _CONTROLS.sub("", _PASTE_MARKS.sub("", _LINE_ENDS.sub("\n", text)))
-
-
-def only_colours(text: str) -> str:
-    """Give a captured screen with its colours (SGR) and line drawings, without any other escape."""
-    return _SEQUENCES.sub(_kept, text)
-
-
-def _kept(match: re.Match[str]) -> str:
-    return match["colour"] or (match["lines"] or "").translate(_DRAWN)
 
 
 def last_lines(text: str, count: int, limit: int) -> str:

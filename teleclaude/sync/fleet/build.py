@@ -9,7 +9,7 @@ from teleclaude.sync.fleet.board import Board
 from teleclaude.sync.fleet.context import Desk, Ground, RunLocal, Writer
 from teleclaude.sync.fleet.loop import Engine
 from teleclaude.sync.fleet.owner.journal import Journal
-from teleclaude.sync.fleet.redis.key_names import Keys
+from teleclaude.sync.fleet.redis.key_names import KeyNames
 from teleclaude.sync.fleet.service import home_of
 from teleclaude.sync.fleet.wire.sealing import Seal
 from teleclaude.sync.own_records import OwnRecords
@@ -30,5 +30,5 @@ def build_engine(
     journal = Journal(place.state / "journal.db")
     journal.prune()
     seal = Seal(own.computer, own.epoch, journal.next_generation(), keys)
-    ground = Ground(own, writer, desk, Keys(settings.redis.prefix), seal, settings)
+    ground = Ground(own, writer, desk, KeyNames(settings.redis.prefix), seal, settings)
     return Engine(ground, journal, home_of(place.state), run_local, board)

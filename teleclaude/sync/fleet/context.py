@@ -18,10 +18,10 @@ from teleclaude.core.requests import Outcome, Request
 from teleclaude.core.settings import Settings
 from teleclaude.sync.fleet.membership.peers import Peer, Roster
 from teleclaude.sync.fleet.redis.connection import Command, Value
-from teleclaude.sync.fleet.redis.key_names import INBOX_LENGTH, INBOX_TTL, MESSAGES_LENGTH, OUTPUT_TTL, Keys
+from teleclaude.sync.fleet.redis.key_names import INBOX_LENGTH, INBOX_TTL, MESSAGES_LENGTH, OUTPUT_TTL, KeyNames
 from teleclaude.sync.fleet.wire.clock import now as clock
 from teleclaude.sync.fleet.wire.messages import REQUEST_LIFE, Body, Fresh
-from teleclaude.sync.fleet.wire.sealing import Drops, Seal
+from teleclaude.sync.fleet.wire.sealing import Dropped, Drops, Seal
 from teleclaude.sync.own_records import OwnRecords
 
 log = logging.getLogger(__name__)
@@ -112,7 +112,7 @@ class Ground:
     own: OwnRecords
     writer: Writer
     desk: Desk
-    keys: Keys
+    keys: KeyNames
     seal: Seal
     settings: Settings
     drops: Drops = field(default_factory=Drops)
@@ -130,6 +130,13 @@ class Ground:
     def me(self) -> str:
         """Name of this computer."""
         return self.own.computer
+
+    def dropped(self, dropped: Dropped) -> None:
+        """Count a message that is dropped; people see of its sender why, until its next heartbeat."""
+        self.drops.add(dropped)
+        peer = self.roster.peers.get(dropped.sender)
+        if peer and dropped.detail:
+            peer.trouble = dropped.detail
 
     def fresh(self, peer: Peer, now: float, life: float = REQUEST_LIFE) -> Fresh:
         """Mark a request to a computer: for its present run, from now for `life` seconds on its clock."""

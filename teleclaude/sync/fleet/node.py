@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Mapping
 
 from teleclaude.cache import wire
-from teleclaude.core.records import Kind
+from teleclaude.core.records import Computer, Kind
 from teleclaude.sync.fleet.context import Ground, RunLocal
 from teleclaude.sync.fleet.membership.heartbeat import Pulse
 from teleclaude.sync.fleet.membership.name_claim import Name
@@ -43,7 +43,7 @@ class Fleet:
         self.asking.wonder = self.pulse.look_soon
         self.serving.greeted = self._greeted
         self.serving.left = self._left
-        self._shown: dict[str, tuple[Kind, ...]] = {}
+        self._shown: dict[str, Computer] = {}
         self._sweep_at = 0.0
 
     # What the connection does.
@@ -114,8 +114,7 @@ class Fleet:
         if word is Word.NEW:
             self.asking.peer_is_new(peer)
             self.commanding.peer_is_new(peer)
-        awaited = self._shown[peer.name] = replicas.awaited(peer.name, now)
-        replicas.ops += wire.put([peer.record(awaited)])
+        replicas.ops += wire.put([self._record(peer, now)])
         self.serving.subscribers.beat(peer)
         replicas.heads(peer.name, peer.epoch, peer.heads, now, ordered=False)
 
@@ -129,9 +128,8 @@ class Fleet:
     def _offline(self, peer: Peer) -> None:
         log.info("%s is offline", peer.name)
         self.serving.subscribers.drop(peer.name)
-        self._shown[peer.name] = ()
         self.asking.replicas.lost(peer.name)
-        self.asking.replicas.ops += wire.put([peer.record()])
+        self.asking.replicas.ops += wire.put([self._record(peer, clock())])
         if self.asking.wanted(peer.name):
             self.pulse.anxious_until = clock() + ANXIOUS
 
@@ -146,15 +144,19 @@ class Fleet:
             self._sweep_at = now + SWEEP_EVERY
             names |= set(roster.peers)
         for name in names:
-            peer = roster.online(name)
-            awaited = replicas.awaited(name, now) if peer else ()
-            if peer and awaited != self._shown.get(name, ()):
-                self._shown[name] = awaited
-                ops += wire.put([peer.record(awaited)])
+            peer, before = roster.peers.get(name), self._shown.get(name)
+            if peer and before != self._record(peer, now):
+                ops += wire.put([self._shown[name]])
         return ops
+
+    def _record(self, peer: Peer, now: float) -> Computer:
+        """The computer as it is to be shown from now on."""
+        replicas = self.asking.replicas
+        record = peer.record(replicas.awaited(peer.name, now), replicas.trouble(peer.name))
+        self._shown[peer.name] = record
+        return record
 
     def everything(self) -> list[wire.Op]:
         """All that is known of other computers, as writes for a new cache."""
-        now, replicas = clock(), self.asking.replicas
-        peers = self.ground.roster.peers.values()
-        return wire.put([peer.record(replicas.awaited(peer.name, now)) for peer in peers]) + replicas.everything()
+        now, peers = clock(), self.ground.roster.peers.values()
+        return wire.put([self._record(peer, now) for peer in peers]) + self.asking.replicas.everything()

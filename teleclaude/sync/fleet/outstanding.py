@@ -44,13 +44,12 @@ class Outstanding:
         """All commands."""
         return list(self._sent.values())
 
-    def answered(self, outcome: Outcome, sender: str) -> bool:
-        """Take the outcome that `sender` told. False when it was not asked for it, or told it before."""
+    def answered(self, outcome: Outcome, sender: str) -> Sent | None:
+        """Take the outcome that `sender` told, and give its command. None when it was not asked, or told it before."""
         sent = self._sent.get(outcome.id)
         if sent is None or sent.request.computer != sender:
-            return False
-        del self._sent[outcome.id]
-        return True
+            return None
+        return self._sent.pop(outcome.id)
 
     def given_up(self, sent: Sent, reason: str) -> Outcome:
         """Make the outcome of a command that nobody waits for any more."""

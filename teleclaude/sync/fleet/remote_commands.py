@@ -13,6 +13,7 @@ from teleclaude.sync.fleet.outstanding import Outstanding, Sent
 from teleclaude.sync.fleet.replication.puller import Asking
 from teleclaude.sync.fleet.wire.clock import now as clock
 from teleclaude.sync.fleet.wire.messages import Command, Pull
+from teleclaude.sync.fleet.wire.outcome_check import checked
 
 EXACT = 1.0  # seconds by which another clock may be misjudged when a deadline is told in it
 ASK_TIME_EVERY = 2.0  # seconds until another computer is asked for its clock again
@@ -135,9 +136,10 @@ class Commanding:
             self._end(failed(sent.request.id, error))
 
     def _answered(self, outcome: Outcome, sender: str) -> bool:
-        if not self.outstanding.answered(outcome, sender):
+        sent = self.outstanding.answered(outcome, sender)
+        if sent is None:
             return False
-        self._ground.desk.finish(outcome)
+        self._ground.desk.finish(checked(sent.request.args, outcome, sender, time.time()))
         return True
 
     def _end(self, outcome: Outcome) -> None:

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from teleclaude.core.screen_text import only_colours
 from teleclaude.sync.commands.start import argument, session_name
-from teleclaude.sync.commands.terminal_text import for_paste, last_lines, only_colours
+from teleclaude.sync.commands.terminal_text import for_paste, last_lines
 
 Nasty = st.text(st.sampled_from("ab\x1b[]201~;m\x07\\P^_X\n\t\r\x00\x0e\x0f\x9b\x9d8(q"), max_size=40)
 

@@ -18,7 +18,7 @@ from teleclaude.cache.core import CacheCore, Subscriber
 from teleclaude.cache.daemon_cache import DaemonCache
 from teleclaude.core.paths import Places
 from teleclaude.core.records import Computer, Kind, Record, Session
-from teleclaude.core.requests import Outcome, Request
+from teleclaude.core.requests import Outcome, Output, Rename, Request, Start
 from teleclaude.core.settings import FleetSettings, RedisSettings, Settings, parse
 from teleclaude.sync.cache_writer import CacheWriter
 from teleclaude.sync.fleet.keyring import KeyRing, save_ring
@@ -79,7 +79,7 @@ class Node:
         self.writer.add_provider(self.own.everything)
         self.lane = _Lane()
         self.ran: list[Request] = []
-        self.answer: Callable[[Request], Outcome] = lambda request: Outcome(id=request.id, status="ok")
+        self.answer: Callable[[Request], Outcome] = self._done
         self.half = PeersHalf(self.place, self.settings, self.own, self.writer, self.lane, self._run_local)
         self._feed: Subscriber = self.core.subscribe("test")
         self._writing = threading.Thread(target=self.writer.run, daemon=True)
@@ -96,7 +96,7 @@ class Node:
 
     def sessions(self, *titles: str) -> None:
         """Have sessions of these titles, and no others."""
-        self.own.update("sessions", [make.session(title, self.name, title=title) for title in titles])
+        self.own.update("sessions", [make.session(make.session_id(title), self.name, title=title) for title in titles])
 
     def look(self, computer: str = "*", *kinds: Kind) -> None:
         """Have a client that looks at kinds (sessions, when none is said) of a computer."""
@@ -173,6 +173,16 @@ class Node:
         """Have the cache's process start anew, empty."""
         self.core = self.door.core = CacheCore(DaemonCache(self.name))
         self.writer.seen_epoch(self.core.cache.epoch)
+
+    def _done(self, request: Request) -> Outcome:
+        """Give the answer of a command that ran as it should."""
+        session = msgspec.to_builtins(make.session(make.session_id("one"), self.name))
+        data: dict[type, dict[str, object]] = {
+            Output: {"text": "a screen"},
+            Start: {"session": session},
+            Rename: {"session": session},
+        }
+        return Outcome(id=request.id, status="ok", data=data.get(type(request.args), {}))
 
     def _run_local(self, request: Request) -> Outcome:
         self.ran.append(request)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from teleclaude.core.records import Kind, Session, key_of
+from teleclaude.core.records import Kind, Session
 from teleclaude.sync.fleet.owner.subscribers import Pending
 from teleclaude.sync.fleet.replication.replicas import PullNeeded
-from teleclaude.sync.fleet.wire.messages import Event, Part, rows_of
+from teleclaude.sync.fleet.wire.messages import ChangeEvent, PullPart, rows_of
 from teleclaude.sync.own_records import OwnRecords
 from tests import make
 
-Message = Event | tuple[str, list[Part]]  # an event, or (request, parts)
+Message = ChangeEvent | tuple[str, list[PullPart]]  # an event, or (request, parts)
 
 
 class Owner:
@@ -37,7 +37,7 @@ class Owner:
 
     def change(self, *titles: str) -> None:
         """Have sessions of these titles and no others; several changes may go out as one."""
-        self.own.update("sessions", [make.session(title, self.name, title=title) for title in titles])
+        self.own.update("sessions", [make.session(make.session_id(title), self.name, title=title) for title in titles])
 
     def push(self) -> None:
         """Put what changed into the inbox."""
@@ -49,10 +49,10 @@ class Owner:
         parts = [self._part(kind, needed) for kind in needed.kinds]
         self.inbox.append((self.own.epoch, (needed.request, parts)))
 
-    def _part(self, kind: Kind, needed: PullNeeded) -> Part:
+    def _part(self, kind: Kind, needed: PullNeeded) -> PullPart:
         seq, records = self.own.snapshot(kind)
         is_same = needed.have.get(kind) == (self.own.epoch, seq)
-        return Part(kind, seq, is_same, rows_of([] if is_same else records))
+        return PullPart(kind, seq, is_same, rows_of([] if is_same else records))
 
     def deliver(self, take: Callable[[str, str, Message], None], count: int | None = None) -> None:
         """Hand over the oldest `count` messages, or all."""
@@ -62,4 +62,4 @@ class Owner:
 
     def titles(self) -> set[str]:
         """What the owner has."""
-        return {key_of(record) for record in self.own.snapshot("sessions")[1] if isinstance(record, Session)}
+        return {record.title for record in self.own.snapshot("sessions")[1] if isinstance(record, Session)}

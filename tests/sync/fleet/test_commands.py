@@ -28,6 +28,7 @@ from teleclaude.core.requests import (
 )
 from teleclaude.core.settings import FleetSettings
 from teleclaude.sync.fleet.owner.journal import Journal
+from tests import make
 from tests.redis_process import RedisProcess
 from tests.sync.fleet.conftest import MakeNode
 from tests.sync.fleet.keyhole import messages, put_message
@@ -253,20 +254,21 @@ def test_screens_of_a_watched_session_come(node: MakeNode) -> None:
     until(lambda: near.status("far") == third.status("far") == "online")
     near.look("far")
     third.look("far")
-    request = command("far", Watch(session_id="one", seconds=30))
+    one = make.session_id("one")
+    request = command("far", Watch(session_id=one, seconds=30))
     near.half.submit(request)
     assert near.ended(request).status == "ok"
-    far.half.output(OutputFrame("far", "two", "not watched"))
-    far.half.output(OutputFrame("far", "one", "line \x1b[1m"))
+    far.half.output(OutputFrame("far", make.session_id("two"), "not watched"))
+    far.half.output(OutputFrame("far", one, "line \x1b[1m"))
     until(lambda: near.lane.screens)
-    assert near.lane.screens == [OutputFrame("far", "one", "line \x1b[1m")]
+    assert near.lane.screens == [OutputFrame("far", one, "line \x1b[1m")]
     far.sessions("done")
     until(lambda: third.titles("far") == ["done"])
     assert third.lane.screens == []
-    stop = command("far", Watch(session_id="one", seconds=0))
+    stop = command("far", Watch(session_id=one, seconds=0))
     near.half.submit(stop)
     near.ended(stop)
-    far.half.output(OutputFrame("far", "one", "more"))
+    far.half.output(OutputFrame("far", one, "more"))
     far.sessions("done again")
     until(lambda: near.titles("far") == ["done again"])
     assert len(near.lane.screens) == 1

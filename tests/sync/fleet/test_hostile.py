@@ -6,23 +6,25 @@ import time
 from collections.abc import Callable
 
 import pytest
+from nacl.secret import SecretBox
 
 from teleclaude.core.records import Computer
 from teleclaude.core.requests import End, Message, Outcome, Request, new_id
 from teleclaude.sync.fleet.wire.clock import now
 from teleclaude.sync.fleet.wire.messages import (
-    Answer,
     Body,
+    ChangeEvent,
     Command,
-    Event,
+    CommandAnswer,
     Fresh,
     Goodbye,
     Heartbeat,
     Hello,
-    Part,
     Pull,
-    Screen,
-    Snapshot,
+    PullAnswer,
+    PullPart,
+    WatchedScreen,
+    read_envelope,
     rows_of,
 )
 from teleclaude.sync.fleet.wire.sealing import EVERYBODY, Seal
@@ -68,10 +70,10 @@ MESSAGES: dict[str, tuple[str, Callable[[Node], bytes]]] = {
     "too long a life": ("future", lambda near: sent()(command(near, life=3600.0))),
     "an earlier run's": ("epoch", lambda near: sent()(command(near, epoch="before"))),
     "from itself": ("forged", lambda near: sent(sender="near")(command(near))),
-    "an answer among requests": ("malformed", lambda _: sent()(Answer(outcome=Outcome(id="x", status="ok")))),
+    "an answer among requests": ("malformed", lambda _: sent()(CommandAnswer(outcome=Outcome(id="x", status="ok")))),
     "an event among requests": (
         "malformed",
-        lambda _: sent()(Event(kind="sessions", seq=1, after=0, rows=rows_of([]))),
+        lambda _: sent()(ChangeEvent(kind="sessions", seq=1, after=0, rows=rows_of([]))),
     ),
     "an old goodbye": ("", lambda _: sent()(Goodbye())),
 }
@@ -117,21 +119,21 @@ INBOX: dict[str, tuple[str, Callable[[], bytes]]] = {
     "misaddressed": ("misaddressed", lambda: sent("third")(Goodbye())),
     "unasked snapshot": (
         "unasked",
-        lambda: sent()(Snapshot(request="x", parts=[Part("sessions", 1, False, rows_of([]))])),
+        lambda: sent()(PullAnswer(request="x", parts=[PullPart("sessions", 1, False, rows_of([]))])),
     ),
-    "unasked outcome": ("unasked", lambda: sent()(Answer(outcome=Outcome(id="x", status="ok")))),
+    "unasked outcome": ("unasked", lambda: sent()(CommandAnswer(outcome=Outcome(id="x", status="ok")))),
     "a request among answers": ("malformed", lambda: sent()(Pull(fresh=Fresh("e", 0, 1), kinds=["sessions"]))),
     "foreign rows": (
         "forged",
-        lambda: sent()(Event(kind="sessions", seq=2, after=1, rows=rows_of([make.session("x", "third")]))),
+        lambda: sent()(ChangeEvent(kind="sessions", seq=2, after=1, rows=rows_of([make.session("x", "third")]))),
     ),
     "rows of a wrong kind": (
         "forged",
-        lambda: sent()(Event(kind="sessions", seq=2, after=1, rows=rows_of([make.todo(owner="far")]))),
+        lambda: sent()(ChangeEvent(kind="sessions", seq=2, after=1, rows=rows_of([make.todo(owner="far")]))),
     ),
     "computers as rows": (
-        "forged",
-        lambda: sent()(Event(kind="computers", seq=2, after=1, rows=rows_of([make.computer("third")]))),
+        "malformed",
+        lambda: sent()(ChangeEvent(kind="computers", seq=2, after=1, rows=rows_of([make.computer("third")]))),
     ),
 }
 
@@ -156,8 +158,8 @@ def test_a_bad_message_in_the_inbox_only_raises_a_counter(node: MakeNode, server
 
 def _as_far(seal: Seal, blob: bytes) -> bytes:
     """The same body, sealed by the running far itself: a member who lies."""
-    _, body = Seal("near", "", 0, [KEY]).open(blob)
-    return seal.seal("near", body)
+    plain = SecretBox(KEY).decrypt(blob[3:])
+    return seal.seal("near", read_envelope(plain).body)
 
 
 @pytest.mark.parametrize(("epoch", "age", "reason"), [("", 0.0, ""), ("", 61.0, "expired"), ("before", 0.0, "epoch")])
@@ -171,7 +173,7 @@ def test_only_a_screen_of_now_is_shown(
     kept = Seal("far", epoch or far.own.epoch, far.engine.ground.seal.generation, [KEY])
     with monkeypatch.context() as then:
         then.setattr("teleclaude.sync.fleet.wire.sealing.now", lambda: now() - age)
-        blob = kept.seal("near", Screen(session_id="one", text="as it was"))
+        blob = kept.seal("near", WatchedScreen(session_id=make.session_id("one"), text="as it was"))
     put_inbox(server, "near", blob)
     until(lambda: near.half.counters[f"dropped_{reason}"] == 1 if reason else near.lane.screens)
     assert len(near.lane.screens) == (0 if reason else 1)

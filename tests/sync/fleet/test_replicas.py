@@ -14,7 +14,7 @@ from teleclaude.cache.core import CacheCore
 from teleclaude.cache.daemon_cache import DaemonCache
 from teleclaude.core.records import Session
 from teleclaude.sync.fleet.replication.replicas import PLAN_TTL, Phase, PullNeeded, Replicas
-from teleclaude.sync.fleet.wire.messages import Event, Part, rows_of
+from teleclaude.sync.fleet.wire.messages import ChangeEvent, PullPart, rows_of
 from tests import make
 from tests.sync.fleet.owner import Message, Owner
 
@@ -37,10 +37,10 @@ class Reader:
 
     def take(self, owner: str, epoch: str, message: Message) -> None:
         """Take one message."""
-        if isinstance(message, Event):
-            self.replicas.apply(owner, epoch, message)
+        if isinstance(message, ChangeEvent):
+            self.replicas.apply(owner, epoch, message, 0.0)
         else:
-            self.replicas.land(owner, epoch, *message, self.now)
+            self.replicas.land(owner, epoch, *message, self.now, 0.0)
         self.write()
 
     def write(self) -> None:
@@ -55,7 +55,8 @@ class Reader:
     def titles(self) -> set[str]:
         """What the cache has."""
         shelf = self.core.cache._shelves.get(("sessions", self.owner.name))
-        return set(shelf.records) if shelf else set()
+        records = shelf.records.values() if shelf else ()
+        return {record.title for record in records if isinstance(record, Session)}
 
     def settle(self) -> None:
         """Let the way between work well, until nothing is under way."""
@@ -137,7 +138,11 @@ class Faults(RuleBasedStateMachine):
     def the_cache_is_what_the_replica_is(self) -> None:
         """The writes into the cache say the same as the replica."""
         self.reader.write()
-        assert self.reader.titles() == set(self.reader.replicas.rows("far", "sessions"))
+        assert self.reader.titles() == {
+            record.title
+            for record in self.reader.replicas.rows("far", "sessions").values()
+            if isinstance(record, Session)
+        }
 
     @invariant()
     def only_what_once_was(self) -> None:
@@ -242,7 +247,7 @@ def test_the_slow_are_asked_ever_more_seldom_and_delay_nobody() -> None:
 
 def _land(replicas: Replicas, owner: str, epoch: str, message: Message) -> None:
     assert isinstance(message, tuple)
-    replicas.land(owner, epoch, *message, 0.0)
+    replicas.land(owner, epoch, *message, 0.0, 0.0)
 
 
 @pytest.mark.parametrize(("seconds", "is_due"), [(PLAN_TTL - 0.1, False), (PLAN_TTL, True), (PLAN_TTL + 0.1, True)])
@@ -281,13 +286,13 @@ def test_rows_of_somebody_else_are_refused() -> None:
     """An owner cannot tell of another owner's rows, in an event or in a snapshot."""
     _, reader = pair("a")
     foreign = rows_of([make.session("x", "third")])
-    event = Event(kind="sessions", seq=2, after=1, rows=foreign)
+    event = ChangeEvent(kind="sessions", seq=2, after=1, rows=foreign)
     with pytest.raises(ValueError, match="third"):
-        reader.replicas.apply("far", "any", event)
+        reader.replicas.apply("far", "any", event, 0.0)
     reader.replicas.lost()
     [needed] = reader.ask()
     with pytest.raises(ValueError, match="third"):
-        reader.replicas.land("far", "any", needed.request, [Part("sessions", 9, False, foreign)], 0.0)
+        reader.replicas.land("far", "any", needed.request, [PullPart("sessions", 9, False, foreign)], 0.0, 0.0)
     assert reader.titles() == {"a"}
 
 
@@ -295,7 +300,7 @@ def test_an_answer_to_nothing_changes_nothing() -> None:
     """A snapshot counts only for the pull that is under way."""
     owner, reader = pair("a")
     owner.change("b")
-    assert not reader.replicas.land("far", owner.own.epoch, "never asked", [], reader.now)
+    assert not reader.replicas.land("far", owner.own.epoch, "never asked", [], reader.now, 0.0)
     assert reader.titles() == {"a"}
 
 
@@ -304,4 +309,4 @@ def test_a_new_cache_gets_everything() -> None:
     _, reader = pair("a", "b")
     [op] = reader.replicas.everything()
     assert isinstance(op, wire.ReplaceSessions)
-    assert {record.session_id for record in op.records if isinstance(record, Session)} == {"a", "b"}
+    assert {record.title for record in op.records} == {"a", "b"}

@@ -15,7 +15,7 @@ from teleclaude.core.settings import parse
 from teleclaude.sync.fleet.context import Ground
 from teleclaude.sync.fleet.membership.heartbeat import Pulse
 from teleclaude.sync.fleet.membership.name_claim import Name
-from teleclaude.sync.fleet.redis.key_names import Keys
+from teleclaude.sync.fleet.redis.key_names import KeyNames
 from teleclaude.sync.fleet.redis.stream_readers import MESSAGES_BLOCK
 from teleclaude.sync.fleet.wire.sealing import Seal
 from teleclaude.sync.own_records import OwnRecords
@@ -43,7 +43,7 @@ def pulse_at_rest(others: int) -> list[float]:
     """The times at which a pulse sends commands in three hours, the first minute left out; others are known."""
     nowhere = _Nowhere()
     own = OwnRecords("near", nowhere.submit)
-    ground = Ground(own, nowhere, nowhere, Keys("t:"), Seal("near", own.epoch, 1, [KEY]), parse(""))
+    ground = Ground(own, nowhere, nowhere, KeyNames("t:"), Seal("near", own.epoch, 1, [KEY]), parse(""))
     pulse = Pulse(ground, Name(own.epoch, 1, "h"), "h", is_cluster=False)
     pulse.connected(0.0)
     pulse._names = {f"far{number}" for number in range(others)}

@@ -10,7 +10,7 @@ from teleclaude.replication.version import Verdict
 from teleclaude.sync.fleet.membership.peers import LEASE, Peer
 from teleclaude.sync.fleet.owner.subscribers import Pending, Subscribers, Watchers
 from teleclaude.sync.fleet.replication.replicas import Replicas
-from teleclaude.sync.fleet.wire.messages import Part, read_rows, rows_of
+from teleclaude.sync.fleet.wire.messages import PullPart, read_rows, rows_of
 from teleclaude.sync.own_records import OwnRecords
 from tests import make
 
@@ -86,17 +86,19 @@ def test_merged_changes_say_the_same_as_each_in_turn(steps: list[tuple[list[str]
         replicas.lost("far")
         [needed] = replicas.due(["far"], 0.0)
         seq, records = own.snapshot("sessions")
-        replicas.land("far", own.epoch, needed.request, [Part("sessions", seq, False, rows_of(records))], 0.0)
+        replicas.land("far", own.epoch, needed.request, [PullPart("sessions", seq, False, rows_of(records))], 0.0, 0.0)
 
     pull()
     for number, (titles, push) in enumerate(steps):
-        own.update("sessions", [make.session(title, "far", title=f"{title}{number}") for title in titles])
+        own.update(
+            "sessions", [make.session(make.session_id(title), "far", title=f"{title}{number}") for title in titles]
+        )
         if number == snapshot_at:
             pull()
         for event in pending.take() if push else ():
-            assert replicas.apply("far", own.epoch, event) is not Verdict.NEED_SNAPSHOT
+            assert replicas.apply("far", own.epoch, event, 0.0) is not Verdict.NEED_SNAPSHOT
     for event in pending.take():
-        assert replicas.apply("far", own.epoch, event) is not Verdict.NEED_SNAPSHOT
+        assert replicas.apply("far", own.epoch, event, 0.0) is not Verdict.NEED_SNAPSHOT
     there: list[Record] = own.snapshot("sessions")[1]
     assert dict(replicas.rows("far", "sessions")) == {key_of(record): record for record in there}
 
@@ -106,7 +108,7 @@ def test_what_waits_is_bounded_by_the_records() -> None:
     own, pending = OwnRecords("far", lambda _ops: None), Pending()
     own.listen(pending.add)
     for number in range(1000):
-        own.update("sessions", [make.session("one", "far", title=str(number))])
+        own.update("sessions", [make.session(make.session_id("one"), "far", title=str(number))])
     [event] = pending.take()
     assert (event.after, event.seq) == (0, 1000)
-    assert len(read_rows("sessions", "far", event.rows)) == 1
+    assert len(read_rows("sessions", "far", event.rows, 0.0).rows) == 1

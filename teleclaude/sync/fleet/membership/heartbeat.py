@@ -222,7 +222,7 @@ class Pulse:
             if not isinstance(body, Heartbeat) or envelope.recipient != EVERYBODY:
                 raise Dropped("forged", name)
         except Dropped as dropped:
-            self._ground.drops.add(dropped)
+            self._ground.dropped(dropped)
             return None
         return envelope, body
 

@@ -14,7 +14,7 @@ from enum import Enum
 
 import msgspec
 
-from teleclaude.core.records import Computer, Kind
+from teleclaude.core.records import Computer, Kind, Service
 from teleclaude.core.text import one_line
 from teleclaude.sync.fleet.redis.key_names import HEARTBEAT_TTL
 from teleclaude.sync.fleet.wire.clock import PeerClock
@@ -22,6 +22,7 @@ from teleclaude.sync.fleet.wire.messages import Envelope, Heartbeat
 
 LEASE = float(HEARTBEAT_TTL)
 EVERYWHERE = "*"
+MESSAGES_SERVICE = "messages"  # the reader's note on a computer: what it sends is not as it should be
 _LASTING = ("user", "host", "tmux_socket", "role", "platform", "version")
 _TEXT_LIMIT = 256  # characters
 
@@ -49,14 +50,17 @@ class Peer:
     heads: dict[Kind, int]
     interested_in: dict[str, list[Kind]]
     online: bool = True
+    trouble: str = ""  # what is wrong with what it sends, for people
     clock: PeerClock = field(default_factory=PeerClock)
 
     def looks_at(self, name: str) -> list[Kind]:
         """Kinds of `name`'s records that somebody there looks at."""
         return sorted({*self.interested_in.get(name, ()), *self.interested_in.get(EVERYWHERE, ())})
 
-    def record(self, awaited: tuple[Kind, ...] = ()) -> Computer:
-        """The computer as clients here see it."""
+    def record(self, awaited: tuple[Kind, ...] = (), trouble: str = "") -> Computer:
+        """The computer as clients here see it. `trouble`: what is wrong with its rows, else with its messages."""
+        reason = trouble or self.trouble
+        wrong = (Service(name=MESSAGES_SERVICE, state="down", reason=reason),) if reason else ()
         return msgspec.structs.replace(
             self.info,
             name=self.name,
@@ -65,6 +69,7 @@ class Peer:
             is_local=False,
             epoch=self.epoch,
             awaited=awaited if self.online else (),
+            services=(*wrong, *self.info.services),
         )
 
 

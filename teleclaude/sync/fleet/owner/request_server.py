@@ -24,19 +24,19 @@ from teleclaude.sync.fleet.owner.subscribers import Pending, Subscribers, Watche
 from teleclaude.sync.fleet.owner.worker_pool import Runner
 from teleclaude.sync.fleet.wire.clock import now as clock
 from teleclaude.sync.fleet.wire.messages import (
-    Answer,
     Body,
     Clash,
     Command,
+    CommandAnswer,
     Envelope,
     Goodbye,
     Heads,
     Hello,
-    Interest,
-    Part,
+    InterestChange,
     Pull,
-    Screen,
-    Snapshot,
+    PullAnswer,
+    PullPart,
+    WatchedScreen,
     raw,
     rows_of,
 )
@@ -90,7 +90,7 @@ class Serving:
         self._push_changes(now)
         screens, self._screens = self._screens, {}
         for screen in screens.values():
-            body = raw(Screen(session_id=screen.session_id, text=screen.text))
+            body = raw(WatchedScreen(session_id=screen.session_id, text=screen.text))
             for name in self._watchers.of(screen.session_id, now):
                 self._push(name, body, now)
 
@@ -141,12 +141,12 @@ class Serving:
             self._take(entry, envelope, body, now)
         except Dropped as dropped:
             if not (again and dropped.reason in {"replayed", "epoch"}):
-                self._ground.drops.add(dropped)
+                self._ground.dropped(dropped)
             self.acknowledge(entry)
 
     def _take(self, entry: bytes, envelope: Envelope, body: Body, now: float) -> None:
         sender = envelope.sender
-        if isinstance(body, Clash | Interest | Pull | Command):
+        if isinstance(body, Clash | InterestChange | Pull | Command):
             self._guard.check(envelope.id, body.fresh, now, sender)
         if (sender == self._ground.me) != isinstance(body, Clash):
             raise Dropped("forged", sender)
@@ -156,7 +156,7 @@ class Serving:
                 return  # acknowledged when its outcome is journaled
             case Pull():
                 self._pull(envelope, body, now)
-            case Interest():
+            case InterestChange():
                 self.subscribers.told(sender, envelope.epoch, body.kinds, body.beat, now)
             case Hello():
                 self.greeted(envelope, body)
@@ -182,7 +182,7 @@ class Serving:
         if not permissions.may(self._ground.settings.fleet, sender, "view"):
             self.subscribers.drop(sender)
             refused = f"{self._ground.me} does not let {sender} look (its setting fleet.allow)"
-            self._ground.answer(sender, envelope.id, Snapshot(request=envelope.id, refused=refused), now)
+            self._ground.answer(sender, envelope.id, PullAnswer(request=envelope.id, refused=refused), now)
             return
         self.subscribers.told(sender, envelope.epoch, body.interest, body.beat, now)
         if not body.look:
@@ -203,12 +203,12 @@ class Serving:
         now = clock()
         self._push_changes(now)  # what comes before the snapshot lies before it in the inbox too
         parts = [self._part(kind, body.have.get(kind)) for kind in body.kinds if kind in OWN_KINDS]
-        self._ground.answer(sender, request, Snapshot(request=request, parts=parts), now)
+        self._ground.answer(sender, request, PullAnswer(request=request, parts=parts), now)
 
-    def _part(self, kind: Kind, have: tuple[str, int] | None) -> Part:
+    def _part(self, kind: Kind, have: tuple[str, int] | None) -> PullPart:
         seq, records = self._ground.own.snapshot(kind)
         is_same = have == (self._ground.own.epoch, seq)
-        return Part(kind, seq, is_same, rows_of([] if is_same else records))
+        return PullPart(kind, seq, is_same, rows_of([] if is_same else records))
 
     # Commands.
 
@@ -268,7 +268,7 @@ class Serving:
 
     def _finish(self, entry: bytes, sender: str, outcome: Outcome) -> None:
         self._running.discard(entry)
-        self._ground.answer(sender, outcome.id, Answer(outcome=outcome), clock())
+        self._ground.answer(sender, outcome.id, CommandAnswer(outcome=outcome), clock())
         self.acknowledge(entry)
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from teleclaude.core.records import Kind, Record, key_of
 from teleclaude.sync.fleet.membership.peers import LEASE, Peer
-from teleclaude.sync.fleet.wire.messages import Event, rows_of
+from teleclaude.sync.fleet.wire.messages import ChangeEvent, rows_of
 from teleclaude.sync.own_records import OwnChange
 
 
@@ -108,7 +108,7 @@ class Pending:
         merged.rows.update(dict.fromkeys(change.removed))
         merged.rows.update({key_of(record): record for record in change.puts})
 
-    def take(self) -> list[Event]:
+    def take(self) -> list[ChangeEvent]:
         """Give what waits, one event a kind, and wait for more."""
         kinds, self._kinds = self._kinds, {}
         return [_event(kind, merged) for kind, merged in kinds.items()]
@@ -122,10 +122,10 @@ class Pending:
         return bool(self._kinds)
 
 
-def _event(kind: Kind, merged: _Merged) -> Event:
+def _event(kind: Kind, merged: _Merged) -> ChangeEvent:
     puts = [record for record in merged.rows.values() if record is not None]
     removed = [key for key, record in merged.rows.items() if record is None]
-    return Event(kind=kind, seq=merged.seq, after=merged.after, rows=rows_of(puts), removed=removed)
+    return ChangeEvent(kind=kind, seq=merged.seq, after=merged.after, rows=rows_of(puts), removed=removed)
 
 
 class Watchers:

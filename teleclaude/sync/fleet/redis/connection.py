@@ -90,10 +90,10 @@ class Connection(Protocol):
 
 def connect(settings: RedisSettings, *, read_timeout: float = CALL_TIMEOUT) -> Connection:
     """Connect now. Raises one of FAILURES."""
-    return _Cluster(settings, read_timeout) if settings.cluster else Line(settings, read_timeout)
+    return _Cluster(settings, read_timeout) if settings.cluster else ServerConnection(settings, read_timeout)
 
 
-class Line:
+class ServerConnection:
     """One socket, and nothing else: no pool that would open a second one, or a new one in silence."""
 
     def __init__(self, settings: RedisSettings, read_timeout: float = CALL_TIMEOUT) -> None:

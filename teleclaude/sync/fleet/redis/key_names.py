@@ -13,7 +13,7 @@ GROUP = "sync"  # consumer group and consumer of a computer's messages
 
 
 @dataclass(frozen=True)
-class Keys:
+class KeyNames:
     """The keys under one prefix."""
 
     prefix: str

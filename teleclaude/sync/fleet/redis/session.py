@@ -8,7 +8,7 @@ from typing import Any
 from teleclaude.core.settings import RedisSettings
 from teleclaude.sync.fleet.context import Parcel
 from teleclaude.sync.fleet.redis.connection import Connection, Trouble, connect, is_fatal
-from teleclaude.sync.fleet.redis.key_names import Keys
+from teleclaude.sync.fleet.redis.key_names import KeyNames
 from teleclaude.sync.fleet.redis.stream_readers import last_id, make_group
 
 log = logging.getLogger(__name__)
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 class Link:
     """See the module. Every call raises one of connection.FAILURES, or Trouble."""
 
-    def __init__(self, settings: RedisSettings, keys: Keys, me: str) -> None:
+    def __init__(self, settings: RedisSettings, keys: KeyNames, me: str) -> None:
         self._settings = settings
         self._keys = keys
         self._me = me

@@ -17,7 +17,7 @@ from typing import Any
 
 from teleclaude.core.settings import RedisSettings
 from teleclaude.sync.fleet.redis.connection import FAILURES, Connection, connect
-from teleclaude.sync.fleet.redis.key_names import GROUP, Keys
+from teleclaude.sync.fleet.redis.key_names import GROUP, KeyNames
 
 log = logging.getLogger(__name__)
 
@@ -136,7 +136,7 @@ class MessagesReader(Reader):
 
     def __init__(
         self,
-        keys: Keys,
+        keys: KeyNames,
         me: str,
         receive: Callable[[list[tuple[bytes, bytes]], bool], None],
         on_failure: Callable[[BaseException], None],
@@ -191,7 +191,7 @@ class InboxReader(Reader):
 
     def __init__(
         self,
-        keys: Keys,
+        keys: KeyNames,
         me: str,
         receive: Callable[[list[bytes]], None],
         on_failure: Callable[[BaseException], None],

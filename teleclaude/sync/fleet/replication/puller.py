@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 
@@ -13,17 +14,18 @@ from teleclaude.replication.version import Verdict
 from teleclaude.sync.fleet.context import Ground
 from teleclaude.sync.fleet.membership.peers import EVERYWHERE, Peer
 from teleclaude.sync.fleet.replication.replicas import PullNeeded, Replicas
+from teleclaude.sync.fleet.wire.limits import OverLimit
 from teleclaude.sync.fleet.wire.messages import (
     REQUEST_LIFE,
-    Answer,
     Body,
+    ChangeEvent,
+    CommandAnswer,
     Envelope,
-    Event,
     Heads,
-    Interest,
+    InterestChange,
     Pull,
-    Screen,
-    Snapshot,
+    PullAnswer,
+    WatchedScreen,
 )
 from teleclaude.sync.fleet.wire.sealing import EVERYBODY, Dropped
 from teleclaude.sync.own_records import OWN_KINDS
@@ -50,7 +52,7 @@ class Asking:
         self.clock_told: Callable[[str], None] = lambda _name: None
         self.wonder: Callable[[], None] = lambda: None
 
-    # Interest.
+    # InterestChange.
 
     def set_interest(self, interest: Mapping[str, Iterable[Kind]]) -> bool:
         """Say all that clients here look at. True when it changed."""
@@ -137,7 +139,7 @@ class Asking:
                 del self._told[name]
             elif set(kinds) - set(wanted):
                 self._told[name] = (epoch, wanted)
-                body = Interest(fresh=self._ground.fresh(peer, now), kinds=wanted, beat=self.beat)
+                body = InterestChange(fresh=self._ground.fresh(peer, now), kinds=wanted, beat=self.beat)
                 self._ground.request(name, body, then=self._ground.noted)
 
     # In.
@@ -154,7 +156,10 @@ class Asking:
             self._sample(envelope, body, now)
             self._take(envelope, body, now)
         except Dropped as dropped:
-            self._ground.drops.add(dropped)
+            self._ground.dropped(dropped)
+        except OverLimit as error:
+            self.replicas.over_limit(sender, error.reason)
+            self._ground.drops.add(Dropped("limits", sender, error.reason))
         except ValueError:
             self._ground.drops.add(Dropped("forged", sender))
 
@@ -170,25 +175,25 @@ class Asking:
         if peer and envelope.generation < peer.generation:
             raise Dropped("replayed", envelope.sender)
         if peer and peer.epoch == envelope.epoch:
-            asked = self._asked.get(body.request) if isinstance(body, Snapshot) else None
+            asked = self._asked.get(body.request) if isinstance(body, PullAnswer) else None
             peer.clock.sample(envelope.clock, now, error=float("inf") if asked is None else now - asked)
 
     def _take(self, envelope: Envelope, body: Body, now: float) -> None:
         owner, numbers = envelope.sender, self._ground.numbers
         match body:
-            case Event():
-                verdict = self.replicas.apply(owner, envelope.epoch, body)
+            case ChangeEvent():
+                verdict = self.replicas.apply(owner, envelope.epoch, body, time.time())
                 numbers["events_" + verdict.value] += 1
                 if verdict is Verdict.NEED_SNAPSHOT:
                     self._gap(envelope)
-            case Snapshot():
+            case PullAnswer():
                 self._land(envelope, body, now)
-            case Answer():
+            case CommandAnswer():
                 if not self.answered(body.outcome, owner):
                     raise Dropped("unasked", owner)
             case Heads():
                 self.replicas.heads(owner, envelope.epoch, body.heads, now, ordered=True)
-            case Screen():
+            case WatchedScreen():
                 self._check_age(envelope, now)
                 self._ground.desk.emit(wire.OutputFrame(owner, body.session_id, body.text))
             case _:
@@ -207,7 +212,7 @@ class Asking:
         if peer is None or peer.epoch != envelope.epoch:
             self.wonder()  # it started anew, and its heartbeat was not read yet
 
-    def _land(self, envelope: Envelope, body: Snapshot, now: float) -> None:
+    def _land(self, envelope: Envelope, body: PullAnswer, now: float) -> None:
         owner = envelope.sender
         if body.request not in self._asked:
             raise Dropped("unasked", owner)
@@ -215,7 +220,7 @@ class Asking:
         if body.refused:
             self.replicas.refused(owner, body.request, now)
             log.info("%s does not let this computer look: %s", owner, body.refused)
-        elif self.replicas.land(owner, envelope.epoch, body.request, body.parts, now):
+        elif self.replicas.land(owner, envelope.epoch, body.request, body.parts, now, time.time()):
             self._ground.numbers["snapshots"] += 1
 
     def take_ops(self) -> list[wire.Op]:

@@ -22,7 +22,8 @@ from teleclaude.core.requests import new_id
 from teleclaude.replication.change import Change
 from teleclaude.replication.replica import Replica
 from teleclaude.replication.version import NOTHING, Verdict, Version
-from teleclaude.sync.fleet.wire.messages import Event, Part, read_rows
+from teleclaude.sync.fleet.wire.limits import Holdings, OverLimit, Received
+from teleclaude.sync.fleet.wire.messages import ChangeEvent, PullPart, read_rows
 
 Phase: TypeAlias = Literal["unwanted", "wanted", "awaited", "current"]
 Happening: TypeAlias = Literal["want", "unwant", "ask", "land", "behind", "lost"]
@@ -69,6 +70,7 @@ class Shelf:
     filled: float = 0.0  # last time it was known to be current
     asked: float = 0.0
     suspect: tuple[int, float] | None = None  # (head, since when) that a heartbeat told
+    trouble: str = ""  # what of its rows is not here, and why
 
     def happens(self, what: Happening) -> None:
         """Go to the next phase."""
@@ -111,6 +113,7 @@ class Replicas:
     def __init__(self) -> None:
         self.unanswered = 0
         self._owners: dict[str, _Owner] = {}
+        self._holdings = Holdings()
         self.ops: list[wire.Op] = []
         self.touched: set[str] = set()  # owners with something to do or to show, until the caller clears it
 
@@ -147,49 +150,80 @@ class Replicas:
     def forget(self, name: str) -> None:
         """Drop all of an owner."""
         self._owners.pop(name, None)
+        self._holdings.forget(name)
         self.ops.append(wire.Forget(name))
 
     # What comes.
 
-    def apply(self, owner: str, epoch: str, event: Event) -> Verdict:
-        """Take an event. Raises ValueError when its rows are not the owner's."""
-        rows = read_rows(event.kind, owner, event.rows)
+    def apply(self, owner: str, epoch: str, event: ChangeEvent, wall: float) -> Verdict:
+        """Take an event; `wall`: seconds since 1970 here.
+
+        Raises ValueError when its rows are not the owner's, OverLimit when they are too many: then nothing changes.
+        """
+        found = read_rows(event.kind, owner, event.rows, wall)
         shelf = self._shelf(owner, event.kind)
         if shelf is None:
             return Verdict.REPEATED  # never asked for
+        replica, rows = shelf.replica, found.rows
         puts = {key_of(row): row for row in rows}
         change = Change(Version(epoch, event.seq), event.after, dict.fromkeys(event.removed) | puts)
-        verdict = shelf.replica.apply(change)
+        if replica.version.judge(change.version, change.after) is Verdict.APPLIED:
+            self._holdings.change(owner, event.kind, replica.rows, rows, event.removed)
+        verdict = replica.apply(change)
         if verdict is Verdict.APPLIED:
             self.ops += [wire.Remove(event.kind, owner, event.removed)] if event.removed else []
             self.ops += wire.put(rows)
+            shelf.trouble = found.trouble or shelf.trouble
         elif verdict is Verdict.NEED_SNAPSHOT:
             self._behind(owner, shelf)
         return verdict
 
-    def land(self, owner: str, epoch: str, request: str, parts: Iterable[Part], now: float) -> bool:
-        """Take the answer to a pull. False when it is to none that is under way. Raises ValueError for foreign rows."""
+    def land(self, owner: str, epoch: str, request: str, parts: Iterable[PullPart], now: float, wall: float) -> bool:
+        """Take the answer to a pull. False when it is to none that is under way.
+
+        Raises ValueError for foreign rows, OverLimit for too many: then what is here stays, and the owner is not asked
+        again for a minute.
+        """
         asked = self._owners.get(owner)
         if asked is None or asked.request != request:
             return False
-        rows = [(part, None if part.is_same else read_rows(part.kind, owner, part.rows)) for part in parts]
+        try:
+            rows = [(part, None if part.is_same else read_rows(part.kind, owner, part.rows, wall)) for part in parts]
+            for part, found in rows:
+                if found is not None:
+                    self._holdings.replace(owner, part.kind, found.rows)
+        except OverLimit as error:
+            self.refused(owner, request, now)
+            self.over_limit(owner, error.reason)
+            raise
         self._touch(owner).calm()
-        for part, records in rows:
+        for part, found in rows:
             shelf = asked.shelves.setdefault(part.kind, Shelf())
-            self._land(owner, epoch, part, records, shelf, now)
+            self._land(owner, epoch, part, found, shelf, now)
         return True
 
-    def _land(self, owner: str, epoch: str, part: Part, records: list[Record] | None, shelf: Shelf, now: float) -> None:
+    def _land(self, owner: str, epoch: str, part: PullPart, found: Received | None, shelf: Shelf, now: float) -> None:
         replica = shelf.replica
-        if records is None:
+        if found is None:
             if replica.version.is_before(Version(epoch, part.seq)):
                 shelf.happens("lost")  # what it was asked about is not here any more
                 return
             self.ops.append(wire.Touch(part.kind, owner))
-        elif replica.replace(Version(epoch, part.seq), [(key_of(record), record) for record in records]):
+        elif replica.replace(Version(epoch, part.seq), [(key_of(record), record) for record in found.rows]):
             self.ops.append(wire.replace(part.kind, owner, list(replica.rows.values())))
+            shelf.trouble = found.trouble
         shelf.filled, shelf.suspect = now, None
         shelf.happens("land")
+
+    def over_limit(self, owner: str, reason: str) -> None:
+        """An owner sent more than it may: keep the reason until a snapshot of it lands."""
+        for shelf in self._touch(owner).shelves.values():
+            shelf.trouble = reason
+
+    def trouble(self, owner: str) -> str:
+        """What of an owner's rows is not shown, and why; empty when all is."""
+        found = self._owners.get(owner)
+        return next((shelf.trouble for shelf in found.shelves.values() if shelf.trouble), "") if found else ""
 
     def refused(self, owner: str, request: str, now: float) -> bool:
         """Take a refusal: it is not asked again for a minute. False when nothing was asked."""

@@ -1,12 +1,13 @@
-"""What computers say to each other: the bodies, and the envelope around each. msgpack, sealed by seal.py.
+"""What computers say to each other: the bodies, and the envelope around each. msgpack, sealed by sealing.py.
 
-Shapes only. Rows travel as raw msgpack and are read by their kind, so an event is encoded once for all who get it.
+Shapes only; receipt.py and limits.py judge what is in them. Rows travel as raw msgpack and are read by their kind, so
+an event is encoded once for all who get it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
@@ -22,14 +23,21 @@ from teleclaude.core.requests import (
     Start,
     Watch,
 )
+from teleclaude.sync.fleet.wire.limits import Received, bounded, check_size
 
 VERSION = 1
 REQUEST_LIFE = 60.0  # seconds, at most
 
+# Another version may know more kinds: they are read as any text, and receipt.py leaves out those that are unknown here.
+if TYPE_CHECKING:
+    WireKind: TypeAlias = Kind
+else:
+    WireKind = str
+
 AnyArgs: TypeAlias = Start | Message | Keys | Rename | End | Output | Watch | Refresh
 
 
-class _Body(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=True):
+class _MessageBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=True):
     """One message."""
 
 
@@ -41,42 +49,42 @@ class Fresh(msgspec.Struct, frozen=True, array_like=True):
     expires: float
 
 
-class Heartbeat(_Body, frozen=True, kw_only=True, tag="heartbeat"):
+class Heartbeat(_MessageBody, frozen=True, kw_only=True, tag="heartbeat"):
     """A computer lives. `heads`: its last change of each kind. `home` tells machines and folders apart."""
 
     beat: int
     home: str
-    heads: dict[Kind, int]
-    interested_in: dict[str, list[Kind]] = {}
+    heads: dict[WireKind, int]
+    interested_in: dict[str, list[WireKind]] = {}
     info: Computer
 
 
-class Hello(_Body, frozen=True, kw_only=True, tag="hello"):
+class Hello(_MessageBody, frozen=True, kw_only=True, tag="hello"):
     """A computer is new here, or back: its heartbeat, at once."""
 
     heartbeat: Heartbeat
 
 
-class Goodbye(_Body, frozen=True, kw_only=True, tag="goodbye"):
+class Goodbye(_MessageBody, frozen=True, kw_only=True, tag="goodbye"):
     """A computer ends in order."""
 
 
-class Clash(_Body, frozen=True, kw_only=True, tag="clash"):
+class Clash(_MessageBody, frozen=True, kw_only=True, tag="clash"):
     """Another computer has the recipient's name too; it keeps silent, and says so."""
 
     fresh: Fresh
     host: str
 
 
-class Interest(_Body, frozen=True, kw_only=True, tag="interest"):
+class InterestChange(_MessageBody, frozen=True, kw_only=True, tag="interest"):
     """The kinds that the sender looks at here, from its beat `beat` on; none ends its interest."""
 
     fresh: Fresh
-    kinds: list[Kind]
+    kinds: list[WireKind]
     beat: int
 
 
-class Pull(_Body, frozen=True, kw_only=True, tag="pull"):
+class Pull(_MessageBody, frozen=True, kw_only=True, tag="pull"):
     """A request for snapshots of `kinds`; `have` tells the (epoch, seq) the sender has of a kind.
 
     It carries the sender's interest, so that no change falls between the snapshot and the first push. Without
@@ -84,60 +92,60 @@ class Pull(_Body, frozen=True, kw_only=True, tag="pull"):
     """
 
     fresh: Fresh
-    kinds: list[Kind]
-    have: dict[Kind, tuple[str, int]] = {}
-    interest: list[Kind] = []
+    kinds: list[WireKind]
+    have: dict[WireKind, tuple[str, int]] = {}
+    interest: list[WireKind] = []
     beat: int = 0
     look: bool = False
 
 
-class Command(_Body, frozen=True, kw_only=True, tag="command"):
+class Command(_MessageBody, frozen=True, kw_only=True, tag="command"):
     """A command for the recipient."""
 
     fresh: Fresh
     args: AnyArgs
 
 
-class Part(msgspec.Struct, frozen=True, array_like=True):
+class PullPart(msgspec.Struct, frozen=True, array_like=True):
     """All rows of a kind at `seq`; `is_same`: what the asker has is that, and no rows are sent."""
 
-    kind: Kind
+    kind: WireKind
     seq: int
     is_same: bool
     rows: msgspec.Raw
 
 
-class Snapshot(_Body, frozen=True, kw_only=True, tag="snapshot"):
+class PullAnswer(_MessageBody, frozen=True, kw_only=True, tag="snapshot"):
     """The answer to a pull. `refused`: why there is none."""
 
     request: str
-    parts: list[Part] = []
+    parts: list[PullPart] = []
     refused: str = ""
 
 
-class Answer(_Body, frozen=True, kw_only=True, tag="answer"):
+class CommandAnswer(_MessageBody, frozen=True, kw_only=True, tag="answer"):
     """The answer to a command."""
 
     outcome: Outcome
 
 
-class Event(_Body, frozen=True, kw_only=True, tag="event"):
+class ChangeEvent(_MessageBody, frozen=True, kw_only=True, tag="event"):
     """Changes `after` + 1 to `seq` of a kind, as whole rows, and the keys that are gone."""
 
-    kind: Kind
+    kind: WireKind
     seq: int
     after: int
     rows: msgspec.Raw
     removed: list[str] = []
 
 
-class Heads(_Body, frozen=True, kw_only=True, tag="heads"):
+class Heads(_MessageBody, frozen=True, kw_only=True, tag="heads"):
     """The sender's last changes; behind its events, so who has less has lost something."""
 
-    heads: dict[Kind, int]
+    heads: dict[WireKind, int]
 
 
-class Screen(_Body, frozen=True, kw_only=True, tag="screen"):
+class WatchedScreen(_MessageBody, frozen=True, kw_only=True, tag="screen"):
     """The screen of a session that the recipient watches."""
 
     session_id: str
@@ -145,7 +153,18 @@ class Screen(_Body, frozen=True, kw_only=True, tag="screen"):
 
 
 Body: TypeAlias = (
-    Heartbeat | Hello | Goodbye | Clash | Interest | Pull | Command | Snapshot | Answer | Event | Heads | Screen
+    Heartbeat
+    | Hello
+    | Goodbye
+    | Clash
+    | InterestChange
+    | Pull
+    | Command
+    | PullAnswer
+    | CommandAnswer
+    | ChangeEvent
+    | Heads
+    | WatchedScreen
 )
 
 
@@ -197,12 +216,17 @@ def rows_of(records: Iterable[Record]) -> msgspec.Raw:
     return msgspec.Raw(_encoder.encode(list(records)))
 
 
-def read_rows(kind: Kind, owner: str, data: msgspec.Raw) -> list[Record]:
-    """Read rows of a kind. Raises ValueError (msgspec's included) when they are not `owner`'s rows of that kind."""
+def read_rows(kind: Kind, owner: str, data: msgspec.Raw, wall: float) -> Received:
+    """Read rows of a kind, and bound them; `wall`: seconds since 1970 here.
+
+    Raises ValueError (msgspec's included) when they are not `owner`'s rows of that kind, and OverLimit when they are
+    too many to be read.
+    """
     if kind not in _ROWS:
         raise ValueError(f"{kind} do not travel as rows")
+    check_size(kind, data)
     records: list[Record] = _ROWS[kind].decode(data)
     for record in records:
         if owner_of(record) != owner:
             raise ValueError(f"a row of {owner_of(record)!r} from {owner!r}")
-    return records
+    return bounded(records, wall)

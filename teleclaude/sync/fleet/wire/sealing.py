@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
+import time
 from collections import Counter
 from collections.abc import Sequence
 
@@ -19,12 +20,14 @@ from nacl.secret import SecretBox
 
 from teleclaude.core.text import one_line
 from teleclaude.sync.fleet.wire.clock import now
+from teleclaude.sync.fleet.wire.limits import OverLimit
 from teleclaude.sync.fleet.wire.messages import VERSION, Body, Envelope, encode, read_body, read_envelope
+from teleclaude.sync.fleet.wire.receipt import bounded, check_envelope
 
 log = logging.getLogger(__name__)
 
 KEY_SIZE = SecretBox.KEY_SIZE
-SIZE_LIMIT = 64 * 1024 * 1024  # bytes
+SIZE_LIMIT = 40 * 1024 * 1024  # bytes
 EVERYBODY = "*"
 _MAGIC = b"tc1"
 _OVERHEAD = len(_MAGIC) + SecretBox.NONCE_SIZE + SecretBox.MACBYTES
@@ -41,17 +44,22 @@ REASONS = (
     "epoch",  # for an earlier run of this computer
     "unasked",  # an answer to nothing
     "refused",  # its sender may not do that here
+    "limits",  # more than a computer may send
 )
 
 
 class Dropped(Exception):
-    """A message is dropped, for one of REASONS."""
+    """A message is dropped, for one of REASONS.
 
-    def __init__(self, reason: str, sender: str = "") -> None:
+    `detail`: what people should know of its sender, who is certain then; a sentence about "it".
+    """
+
+    def __init__(self, reason: str, sender: str = "", detail: str = "") -> None:
         """Say why, and whose it claims to be."""
         super().__init__(reason)
         self.reason = reason
         self.sender = sender
+        self.detail = detail
 
 
 class Drops:
@@ -71,7 +79,7 @@ class Drops:
                 self._logged[dropped.reason] = now()
         if is_due:
             sender = one_line(dropped.sender, 128) or "somebody"
-            log.warning("dropped a message from %s: %s", sender, dropped.reason)
+            log.warning("dropped a message from %s: %s", sender, dropped.detail or dropped.reason)
 
     def counts(self) -> dict[str, int]:
         """Number of drops by reason; every reason is there."""
@@ -110,11 +118,12 @@ class Seal:
             raise Dropped("altered", sender or "")
         try:
             envelope = read_envelope(plain)
-            body = read_body(envelope)
+            check_envelope(envelope)
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
             raise Dropped("malformed", sender or "") from error
         if envelope.version != VERSION:
             raise Dropped("malformed", envelope.sender)
+        body = _body_of(envelope)
         if envelope.recipient not in {self.me, EVERYBODY}:
             raise Dropped("misaddressed", envelope.sender)
         if sender is not None and envelope.sender != sender:
@@ -128,3 +137,12 @@ class Seal:
             except CryptoError:
                 continue
         return None
+
+
+def _body_of(envelope: Envelope) -> Body:
+    try:
+        return bounded(read_body(envelope), time.time())
+    except OverLimit as error:
+        raise Dropped("limits", envelope.sender, error.reason) from error
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise Dropped("malformed", envelope.sender) from error

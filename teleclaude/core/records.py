@@ -69,16 +69,20 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Tmux(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a session lives in tmux: the session's name for people, the `$`, `@` and `%` ids for programs."""
+    """Where a session lives in tmux: the session's name for people, the `$`, `@` and `%` ids for programs.
+
+    `panes`: how many panes the tmux session has.
+    """
 
     name: str
     session: str
     window: str
     pane: str
+    panes: int = 1
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
-    """One tmux pane worth showing: an agent's, or the active pane of a session without an agent.
+    """One pane in which an agent runs, or one tmux session without an agent, with its active pane.
 
     `project` is a path (the longest project path that holds `cwd`); `attached` counts tmux clients;
     `last_*` are times. `session_id` is stable across restarts of the daemon.

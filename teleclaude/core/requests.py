@@ -55,7 +55,7 @@ class Rename(_Args, frozen=True, kw_only=True, tag="rename"):
 
 
 class End(_Args, frozen=True, kw_only=True, tag="end"):
-    """End a session: its pane, and the tmux session when it was the only one."""
+    """End an agent's pane, and its tmux session when it was the only one; of a session without an agent, all of it."""
 
     session_id: str
 

@@ -28,7 +28,7 @@ from teleclaude.core.records import Computer, Service, Session, utc_text
 from teleclaude.core.settings import Settings
 from teleclaude.sync.own_records import OwnRecords
 from teleclaude.sync.projects.catalogue import Plans
-from teleclaude.sync.sessions.pane_identity import Marks, write_commands
+from teleclaude.sync.sessions.identities import Identities, write_commands
 from teleclaude.sync.sessions.session_records import SessionBook
 from teleclaude.sync.tmux.client import Query, Tmux
 from teleclaude.sync.tmux.panes import Look
@@ -48,9 +48,9 @@ class LocalHalf:
         for fd in (self._wake_read, self._wake_write):
             os.set_blocking(fd, False)
         self._selector.register(self._wake_read, selectors.EVENT_READ, self._drain)
-        self.marks = Marks()
+        self.identities = Identities()
         self.tmux = Tmux(tmux_socket)
-        self._book = SessionBook(own.computer, settings.agents, self.marks)
+        self._book = SessionBook(own.computer, settings.agents, self.identities)
         self._watch = self._new_watch()
         self._plans = self._new_plans()
         self._self = own.described = self._describe(tmux_socket)
@@ -195,10 +195,10 @@ class LocalHalf:
             self._book.forget()
         self._panes = {pane.tty: pane.id for pane in look.panes} if look else {}
         if look:
-            self.marks.meet(server)
+            self.identities.meet(server)
             if not self._book.take(look, self._watch.ttys.wrote_at, time.monotonic()):
                 self._watch.look_soon()
-            self._write_marks()
+            self._write_identities()
         else:
             self._book.forget()
         self._publish()
@@ -250,16 +250,16 @@ class LocalHalf:
             epoch=self._own.epoch,
         )
 
-    # Marks: written into tmux many at a time.
+    # Identities: written into tmux many at a time.
 
-    def _write_marks(self) -> None:
+    def _write_identities(self) -> None:
         if self._writes:
             return
-        for command in write_commands(self.marks.unwritten()):
+        for command in write_commands(self.identities.unwritten()):
             try:
                 query = self.tmux.ask(*command, server=self._server)
             except (TeleclaudeError, OSError) as error:
-                log.debug("marks are not written: %s", error)
+                log.debug("identities are not written: %s", error)
                 return
             self._writes.append(query)
             self._selector.register(query.fileno(), query.mask(), lambda query=query: self._on_written(query))
@@ -268,7 +268,7 @@ class LocalHalf:
         try:
             answer = query.advance()
         except (PeerError, OSError) as error:
-            log.debug("marks are not written: %s", error)
+            log.debug("identities are not written: %s", error)
         else:
             if answer is None:
                 return

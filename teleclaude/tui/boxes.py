@@ -78,10 +78,18 @@ def _help(dialog: Help, state: State, inner: int) -> list[Line]:
 def _confirm(dialog: ConfirmEnd, inner: int) -> list[Line]:
     return [
         ((clipped(dialog.title, inner), "title-on"),),
-        ((clipped("What runs in it ends, and cannot be brought back.", inner), "soft"),),
+        ((clipped(_what_ends(dialog), inner), "soft"),),
         (),
         (("y", "key"), (" yes, end it     ", "text"), ("Enter", "key"), (" no  (y/N)", "text")),
     ]
+
+
+def _what_ends(dialog: ConfirmEnd) -> str:
+    if dialog.panes == 1:
+        return "What runs in it ends, and cannot be brought back."
+    if dialog.agent:
+        return f"{dialog.agent} and its pane end; the other panes of its tmux session stay."
+    return f"All {dialog.panes} panes of it end, with what runs in them."
 
 
 def _form(dialog: NewSession | Compose, state: State, inner: int) -> Body:

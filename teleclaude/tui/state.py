@@ -45,10 +45,12 @@ class Help(msgspec.Struct, frozen=True):
 
 
 class ConfirmEnd(msgspec.Struct, frozen=True):
-    """Asks whether to end a session."""
+    """Asks whether to end a session, all `panes` of it; or, where `agent` is named, that agent's pane alone."""
 
     session_id: str
     title: str
+    agent: str = ""
+    panes: int = 1
 
 
 class NewSession(msgspec.Struct, frozen=True):

@@ -49,7 +49,9 @@ def end(state: State) -> Step:
     session = state.session
     if session is None:
         return _no_session(state, "end"), []
-    return replace(state, dialog=ConfirmEnd(session.session_id, session.title or session.tmux.name)), []
+    agent = "" if session.agent in {"shell", "other"} else session.agent
+    asked = ConfirmEnd(session.session_id, session.title or session.tmux.name, agent, session.tmux.panes)
+    return replace(state, dialog=asked), []
 
 
 def new(state: State) -> Step:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from msgspec import convert
 from msgspec.structs import replace
 
 from teleclaude.core.errors import Conflict
@@ -28,7 +29,7 @@ SELECT = [";", "select-window", "-t", "@2", ";", "select-pane", "-t", "%3"]
 def at(computer: str = "here", **ids: str) -> Session:
     """A session in tmux."""
     found = {"name": "x; touch pwned #(id)", "session": "$1", "window": "@2", "pane": "%3"} | ids
-    return Session(session_id="s", computer=computer, tmux=Tmux(**found))
+    return Session(session_id="s", computer=computer, tmux=convert(found, Tmux))
 
 
 def planned(session: Session, computer: Computer, tmux: str = "", socket: str = "") -> Plan:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from teleclaude.client.api import AgentInfo
 from teleclaude.core.records import Computer
@@ -68,6 +69,22 @@ def test_k_is_up_and_never_kills(driver: Driver) -> None:
     assert driver.press("k") == []
     assert driver.selected() == alpha().path
     assert driver.state.dialog is None
+
+
+@pytest.mark.parametrize(
+    ("agent", "panes", "says"),
+    [
+        ("shell", 1, "What runs in it ends"),
+        ("shell", 3, "All 3 panes of it end"),
+        ("claude", 3, "claude and its pane end; the other panes"),
+    ],
+)
+def test_the_question_says_what_ends(driver: Driver, agent: str, panes: int, says: str) -> None:
+    """A session without an agent ends as a whole, an agent's pane alone: the question tells which."""
+    session = work("b", "Other", agent=agent)
+    driver.load("here", [alpha(), replace(session, tmux=replace(session.tmux, panes=panes))])
+    driver.press("g", "j", "j", "x")
+    assert says in driver.text()
 
 
 def test_without_a_session_there_is_nothing_to_end_or_send_to(driver: Driver) -> None:

@@ -155,14 +155,14 @@ class Commands:
         folder = start.folder_of(args.project, projects, self.settings, request.origin)
         argv = start.found_program(argv, args.agent, self._server_path())
         name = start.session_name(args.title, folder, args.agent)
-        marks = self._local.marks
-        with marks.held():
+        identities = self._local.identities
+        with identities.held():
             new = start.new_session(self._local.tmux, name, folder, argv, _left(request.deadline))
-            pane, server = new.pane, new.server
-            mark = marks.change(server, pane, agent=args.agent, title=args.title, mode=args.thinking_mode, ours=True)
-        self._show_pane(pane, mark.id, request.deadline)
-        told = self._first_message(mark.id, pane, server, args, request.deadline) if args.message else {}
-        record = self._own.get("sessions", mark.id)
+            own = identities.change(new.server, new.session, title=args.title, mode=args.thinking_mode, ours=True)
+            identities.change(new.server, new.pane, like=new.session, agent=args.agent)
+        self._show_pane(new.pane, own.id, request.deadline)
+        told = self._first_message(own.id, new, args, request.deadline) if args.message else {}
+        record = self._own.get("sessions", own.id)
         if record is None:
             because = ": tmux' option exit-unattached is on" if new.ends_unattached else ""
             raise Conflict(f"{args.agent} ended as soon as it was started{because}")
@@ -184,12 +184,13 @@ class Commands:
             return ""
         return answer.decode("utf-8", "surrogateescape").strip().partition("=")[2]
 
-    def _first_message(self, session_id: str, pane: str, server: int, args: Start, deadline: float) -> dict[str, Any]:
+    def _first_message(self, session_id: str, new: start.Started, args: Start, deadline: float) -> dict[str, Any]:
         """Send the first message once the program takes it; tell when that did not come about."""
         try:
-            if not self._wait_ready(pane, min(deadline - 1.0, time.monotonic() + READY_WITHIN)):
+            if not self._wait_ready(new.pane, min(deadline - 1.0, time.monotonic() + READY_WITHIN)):
                 return {"message_sent": False, "reason": "the session was not ready to take the message in time"}
-            self._paste(Target(session_id, pane, server, is_marked=False), args.message, deadline)
+            target = Target(session_id, new.session, new.session, new.pane, new.server, is_marked=False)
+            self._paste(target, args.message, deadline)
         except TeleclaudeError as error:
             return {"message_sent": False, "reason": error.message}
         self._show(deadline)
@@ -230,8 +231,10 @@ class Commands:
 
     def _rename(self, args: Rename, deadline: float) -> dict[str, Any]:
         session, target = self._session(args.session_id)
-        mark = self._local.marks.change(target.server, target.pane, title=args.title)
-        if mark.ours:  # the tmux session is ours to name; other people's names are theirs
+        named = self._local.identities.rename(target.server, session.session_id, args.title)
+        if named is None:
+            raise NotFound("the session has ended")
+        if named.ours:  # the tmux session is ours to name; other people's names are theirs
             name = start.session_name(args.title, session.cwd, session.agent)
             try:
                 self._act(target, ["rename-session", "-t", session.tmux.session, name], deadline=deadline)
@@ -250,8 +253,9 @@ class Commands:
             if args.session_id in self._gone:
                 return {}  # it is as it was asked to be
             raise
+        end = ["kill-session" if target.row == target.tmux else "kill-pane", "-t", target.row]
         try:
-            self._act(target, ["kill-pane", "-t", target.pane], deadline=deadline)
+            self._act(target, end, deadline=deadline)
         except (NotFound, NoServer, OtherServer):
             log.info("session %s had ended already", session.session_id)
         self._show(deadline)
@@ -286,10 +290,12 @@ class Commands:
         The server is read first: read after a restart that came between, it would vouch for an old pane's number.
         """
         server = self._local.server
-        unmarked = {pane for pane, _ in self._local.marks.unwritten()}
+        unmarked = {key for key, _ in self._local.identities.unwritten()}
         session = self._found(wanted)
-        pane = session.tmux.pane
-        return session, Target(session.session_id, pane, server, is_marked=pane not in unmarked)
+        row, tmux = self._local.identities.row(session.session_id), session.tmux
+        if not row:  # the record of what the last look did not show any more is just being taken away
+            raise NotFound("the session has ended", field="session_id")
+        return session, Target(session.session_id, row, tmux.session, tmux.pane, server, row not in unmarked)
 
     def _found(self, wanted: str) -> Session:
         exact = self._own.get("sessions", wanted)

@@ -42,7 +42,7 @@ class PaneInput:
 
     def look(self, target: Target, deadline: float) -> PaneNow:
         """Give what the pane is now. Raises NotFound when it is another's by now, Conflict when it is dead."""
-        now = read_pane(self._run(*question(target.pane), server=target.server, deadline=deadline))
+        now = read_pane(self._run(*question(target.where), server=target.server, deadline=deadline))
         target.check(now)
         return now
 

@@ -14,13 +14,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from teleclaude.core.errors import Conflict, NotFound, PeerError
-from teleclaude.core.pane_mark import OPTION, shows_mark
-from teleclaude.sync.sessions.pane_identity import read_mark
+from teleclaude.core.pane_mark import PANE_OPTION, SESSION_OPTION, seen_from, shows_mark
+from teleclaude.sync.sessions.identities import read_identity
 
 LINE_LIMIT = 4000  # bytes; a terminal in canonical mode keeps 4,095 of a line and drops the rest
 _FIELD = f"<{secrets.token_hex(4)}>"
 _NAMES = (
-    OPTION,
+    PANE_OPTION,
+    SESSION_OPTION,
     "pane_dead",
     "pane_input_off",
     "pane_synchronized",
@@ -35,9 +36,10 @@ _PLAIN = re.compile(r"[A-Za-z0-9_@%=:./-]+")
 
 @dataclass(frozen=True, slots=True)
 class PaneNow:
-    """A pane as tmux shows it. `mark_id`: the id in its mark, empty without one; `host`: tmux' default title."""
+    """A pane as tmux shows it. `own_id`, `session_id`: in its mark and its session's; `host`: tmux' default title."""
 
-    mark_id: str
+    own_id: str
+    session_id: str
     is_dead: bool
     is_input_off: bool
     is_synchronised: bool
@@ -47,9 +49,9 @@ class PaneNow:
     host: str
 
 
-def question(pane: str) -> list[str]:
-    """Arguments of the tmux command whose answer `read_pane` takes."""
-    return ["display-message", "-p", "-t", pane, _FIELD.join(f"#{{{name}}}" for name in _NAMES)]
+def question(where: str) -> list[str]:
+    """Arguments of the tmux command whose answer `read_pane` takes. `where`: a target, as of `Target.where`."""
+    return ["display-message", "-p", "-t", where, _FIELD.join(f"#{{{name}}}" for name in _NAMES)]
 
 
 def read_pane(answer: bytes) -> PaneNow:
@@ -57,10 +59,11 @@ def read_pane(answer: bytes) -> PaneNow:
     fields = answer.decode("utf-8", "replace").removesuffix("\n").split(_FIELD)
     if len(fields) != len(_NAMES):
         raise PeerError("tmux' answer about a pane is not whole")
-    mark, dead, off, synchronised, pid, tty, title, host = fields
-    shown = read_mark(mark)
+    mark, session_mark, dead, off, synchronised, pid, tty, title, host = fields
+    own_id, session_id = (shown.id if (shown := read_identity(text)) else "" for text in (mark, session_mark))
     return PaneNow(
-        mark_id=shown.id if shown else "",
+        own_id=own_id,
+        session_id=session_id,
         is_dead=dead == "1",
         is_input_off=off == "1",
         is_synchronised=synchronised == "1",
@@ -73,16 +76,26 @@ def read_pane(answer: bytes) -> PaneNow:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A session's pane. `server`: the process of its tmux server; `is_marked`: tmux was seen to show the mark."""
+    """A session's pane. `row`: what has the session's id, the pane itself or its tmux session `tmux` (`$3`);
+    `server`: the process of its tmux server; `is_marked`: tmux was seen to show the mark.
+    """
 
     session_id: str
+    row: str
+    tmux: str
     pane: str
     server: int
     is_marked: bool
 
+    @property
+    def where(self) -> str:
+        """The pane as a target from which its session is seen as well."""
+        return seen_from(self.tmux, self.pane)
+
     def check(self, now: PaneNow) -> None:
         """Raise NotFound when the pane of that number is another session's, Conflict when its program has ended."""
-        if now.mark_id != self.session_id and (now.mark_id or self.is_marked):
+        shown = now.session_id if self.row == self.tmux else now.own_id
+        if self.session_id not in {now.session_id, now.own_id} and (shown or self.is_marked):
             raise NotFound("the session has ended", field="session_id")
         if now.is_dead:
             raise Conflict("the session has ended")
@@ -93,9 +106,10 @@ class Target:
         Its answer is to be given to `refuse_other`.
         """
         shown = shows_mark(self.session_id)
-        test = shown if self.is_marked else f"#{{||:{shown},#{{==:#{{{OPTION}}},}}}}"
+        option = SESSION_OPTION if self.row == self.tmux else PANE_OPTION
+        test = shown if self.is_marked else f"#{{||:{shown},#{{==:#{{{option}}},}}}}"
         other = [*otherwise, ["display-message", "-p", _OTHER]]
-        return ["if-shell", "-F", "-t", self.pane, test, _line(commands), _line(other)]
+        return ["if-shell", "-F", "-t", self.where, test, _line(commands), _line(other)]
 
 
 def refuse_other(answer: bytes) -> bytes:

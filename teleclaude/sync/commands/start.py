@@ -28,8 +28,9 @@ _UMASK = 0o022  # this process' own is stricter, and a tmux server would hand it
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A new session: its pane, its server's process, and whether that server ends when no client is attached."""
+    """A new session and its pane, its server's process, and whether that server ends when no client is attached."""
 
+    session: str
     pane: str
     server: int
     ends_unattached: bool
@@ -105,8 +106,8 @@ def new_session(tmux: Tmux, name: str, folder: str, argv: list[str], timeout: fl
         command = tmux.command_line(*_new_session_words(unique, argv))
         done = _run(command, folder, timeout, starts_server=not tmux.is_running())
         if done.returncode == 0:
-            pane, server, ends = done.stdout.decode("utf-8", "replace").split()
-            return Started(pane, int(server), ends_unattached=ends == "1")
+            session, pane, server, ends = done.stdout.decode("utf-8", "replace").split()
+            return Started(session, pane, int(server), ends_unattached=ends == "1")
         complaint = done.stderr.decode("utf-8", "replace").strip()
         if not complaint.startswith("duplicate session"):
             raise CommandFailed(f"tmux could not start a session: {complaint or f'status {done.returncode}'}")
@@ -119,7 +120,7 @@ def _new_session_words(name: str, argv: list[str]) -> list[str]:
     `destroy-unattached` would end it with this very tmux. It is born as small as the smallest client is, whatever
     `-x` and `-y` say, so it is resized; that fixes its size, so the fixing is taken back.
     """
-    printed = "#{pane_id} #{pid} #{exit-unattached}"
+    printed = "#{session_id} #{pane_id} #{pid} #{exit-unattached}"
     size = ["-x", str(WIDTH), "-y", str(HEIGHT)]
     new = ["new-session", "-d", "-P", "-F", printed, "-s", name, *size]
     this = ["-t", f"={name}:"]

@@ -49,6 +49,9 @@ class Foreground:
     created: float = 0.0  # seconds since 1970, of the pane's own process; 0 when unknown
 
 
+NOTHING_KNOWN = Foreground()
+
+
 def signature(argv: list[str]) -> str:
     """Name a command line by what it runs: the script, for a program that only runs scripts.
 
@@ -118,7 +121,7 @@ class Foregrounds:
             return known[2]
         pane = read_process(pane_pid)
         if pane is None:
-            return Foreground()
+            return NOTHING_KNOWN
         at_prompt = _base(command) in SHELLS and is_interactive(command_line(pane.foreground))
         found = Foreground(
             at_prompt=at_prompt,

@@ -29,7 +29,15 @@ _NUMBERS = (
     "window_activity",
 )
 _IDS = ("session_id", "window_id", "pane_id")
-_TEXTS = ("pane_tty", "session_name", "pane_title", "pane_current_command", "pane_current_path", "@teleclaude")
+_TEXTS = (
+    "pane_tty",
+    "session_name",
+    "pane_title",
+    "pane_current_command",
+    "pane_current_path",
+    "@teleclaude",
+    "@teleclaude_session",
+)
 _NO_SESSIONS = "no current target"  # how list-panes -a complains in a server without sessions
 _COUNT = len(_NUMBERS) + len(_IDS) + len(_TEXTS)
 
@@ -67,6 +75,7 @@ class Pane:
     command: str
     path: str
     mark: str  # the option in which this pane's identity is kept, raw
+    session_mark: str  # the same of its session
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +127,7 @@ class PaneReader:
             return None
         session, window, pane = (_text(field) for field in fields[:3])
         pid, dead, _, signal, active, current, attached, created, used, changed = map(_number, fields[3:13])
-        tty, name, title, command, path, mark = fields[13:]
+        tty, name, title, command, path, mark, session_mark = fields[13:]
         return Pane(
             session=session,
             window=window,
@@ -139,6 +148,7 @@ class PaneReader:
             command=_text(command),
             path=_text(path, PATH_LIMIT),
             mark=_text(mark, PATH_LIMIT),
+            session_mark=_text(session_mark, PATH_LIMIT),
         )
 
 

@@ -411,7 +411,7 @@ def test_message_leaves_no_buffer(bench: Bench) -> None:
     bench.tmux.new("keep")
     bench.ok(Message(session_id=session.session_id, text="hello"))
     assert bench.tmux("list-buffers") == ""
-    gone = Target("nobody", "%999", bench.local.half.server, is_marked=True)
+    gone = Target("nobody", "%999", "$0", "%999", bench.local.half.server, is_marked=True)
     with pytest.raises(NotFound, match="ended"):
         bench.commands._input._from_buffer(gone, "buffer", "lost", time.monotonic() + 5)
     assert bench.tmux("list-buffers") == ""
@@ -484,15 +484,34 @@ def test_end(bench: Bench) -> None:
 
 
 def test_end_is_by_id(bench: Bench) -> None:
-    """Ending `ab` never ends `abc`, and one of two panes leaves the other."""
+    """Ending `ab` never ends `abc`."""
     abc = bench.start(title="abc")
     ab = bench.start(title="ab")
-    other = bench.tmux("split-window", "-d", "-P", "-F", "#{pane_id}", "-t", ab.tmux.pane)
     bench.ok(End(session_id=ab.session_id))
-    assert bench.local.own.get("sessions", abc.session_id)
-    bench.local.wait(lambda s: s.tmux.pane == other)
-    bench.ok(End(session_id=ab.session_id))  # it is gone; its number is not another's
-    bench.local.wait(lambda s: s.tmux.pane == other)
+    assert [s.session_id for s in bench.local.sessions()] == [abc.session_id]
+
+
+def test_end_ends_what_the_row_is(bench: Bench) -> None:
+    """A session without an agent ends with all its panes; an agent's pane ends alone."""
+    whole = bench.start(title="whole")
+    bench.tmux("split-window", "-d", "-t", whole.tmux.pane)
+    bench.tmux("new-window", "-t", f"{whole.tmux.session}:")
+    agent = bench.start("fake", title="agent")
+    other = bench.tmux("split-window", "-P", "-F", "#{pane_id}", "-t", agent.tmux.pane)
+    bench.ok(End(session_id=whole.session_id))
+    assert bench.tmux("list-sessions", "-F", "#{session_name}") == agent.tmux.name
+    bench.ok(End(session_id=agent.session_id))
+    assert bench.tmux("list-panes", "-a", "-F", "#{pane_id}") == other
+
+
+def test_a_session_is_reached_whatever_pane_is_active(bench: Bench) -> None:
+    """What is typed for a session goes to its active pane, under the same id."""
+    session = bench.start(title="ab")
+    pane = bench.tmux("new-window", "-P", "-F", "#{pane_id}", "-t", f"{session.tmux.session}:", "cat")
+    bench.local.wait(lambda s: (s.session_id, s.tmux.pane) == (session.session_id, pane))
+    bench.ok(Keys(session_id=session.session_id, keys=["h", "i"]))
+    until(lambda: "hi" in bench.ok(Output(session_id=session.session_id))["text"])
+    assert "hi" in bench.tmux("capture-pane", "-p", "-t", pane)
 
 
 def test_stale_ids_of_a_restarted_server_do_nothing(bench: Bench) -> None:
@@ -509,10 +528,13 @@ def test_stale_ids_of_a_restarted_server_do_nothing(bench: Bench) -> None:
 def test_nothing_reaches_a_pane_without_the_mark(bench: Bench) -> None:
     """Where tmux shows another mark, or none, in a pane of that number, no command acts on it."""
     session, caught = bench.catcher()
-    until(lambda: not bench.local.half.marks.unwritten())
+    until(lambda: not bench.local.half.identities.unwritten())
+    tmux = session.tmux
     for mark in ('{"id":"somebody-else"}', ""):
-        bench.tmux("set-option", "-p", "-t", session.tmux.pane, "@teleclaude", mark)
-        target = Target(session.session_id, session.tmux.pane, bench.local.half.server, is_marked=True)
+        bench.tmux("set-option", "-t", tmux.session, "@teleclaude_session", mark)
+        target = Target(
+            session.session_id, tmux.session, tmux.session, tmux.pane, bench.local.half.server, is_marked=True
+        )
         deadline = time.monotonic() + 5
         with pytest.raises(NotFound):
             bench.commands._input.look(target, deadline)

@@ -54,5 +54,5 @@ def test_server_without_a_manager(tmux: TmuxServer, monkeypatch: pytest.MonkeyPa
     runtime = tempfile.mkdtemp(prefix="tc", dir="/tmp")
     monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
     started = new_session(Tmux(tmux.name), "mine", "/tmp", [], 20.0)
-    assert (started.pane, started.server) == ("%0", tmux.pid)
+    assert (started.session, started.pane, started.server) == ("$0", "%0", tmux.pid)
     os.rmdir(runtime)

@@ -105,35 +105,35 @@ def test_no_sessions_but_a_server(tmux: TmuxServer, local: Start) -> None:
 
 
 def test_ids_survive_the_daemon(tmux: TmuxServer, local: Start) -> None:
-    """Another local half finds the same ids; a pane that copied another's mark gets an id of its own."""
+    """Another local half finds the same ids; a session that copied another's gets an id of its own."""
     here = local()
     tmux.new("a")
     tmux.new("b")
-    until(lambda: len(here.sessions()) == 2 and not here.half.marks.unwritten())
+    until(lambda: len(here.sessions()) == 2 and not here.half.identities.unwritten())
     before = {s.tmux.name: s.session_id for s in here.sessions()}
     here.close()
-    copied = tmux("show-options", "-p", "-v", "-t", "=a:", "@teleclaude")
+    copied = tmux("show-options", "-v", "-t", "=a:", "@teleclaude_session")
     tmux.new("copy")
-    tmux("set-option", "-p", "-t", "=copy:", "@teleclaude", copied)
+    tmux("set-option", "-t", "=copy:", "@teleclaude_session", copied)
     there = local()
     until(lambda: len(there.sessions()) == 3)
     after = {s.tmux.name: s.session_id for s in there.sessions()}
     assert {name: after[name] for name in before} == before
     assert len(set(after.values())) == 3
-    until(lambda: not there.half.marks.unwritten())
-    kept = json.loads(tmux("show-options", "-p", "-v", "-t", "=copy:", "@teleclaude"))
+    until(lambda: not there.half.identities.unwritten())
+    kept = json.loads(tmux("show-options", "-v", "-t", "=copy:", "@teleclaude_session"))
     assert kept["id"] == after["copy"]
 
 
-def test_mark_that_is_no_mark(tmux: TmuxServer, local: Start) -> None:
-    """Whatever stands in the option, the pane gets an id, and it is written."""
+def test_option_that_holds_no_identity(tmux: TmuxServer, local: Start) -> None:
+    """Whatever stands in the option, the session gets an id, and it is written."""
     here = local()
     for number, text in enumerate(["", "{", "[]", '{"id": 5}', '{"id": "#(touch x)"}', "x" * 5000, "a\nb\tc"]):
         tmux.new(f"s{number}")
-        tmux("set-option", "-p", "-t", f"=s{number}:", "@teleclaude", text)
+        tmux("set-option", "-t", f"=s{number}:", "@teleclaude_session", text)
     until(lambda: len(here.sessions()) == 7)
     here.half.look_now(5)
-    until(lambda: not here.half.marks.unwritten())
+    until(lambda: not here.half.identities.unwritten())
     assert len({s.session_id for s in here.sessions()}) == 7
 
 

@@ -14,7 +14,7 @@ HEAD = b"<n!>77<n!>1700000000<n!>3.3a<n!>vm<n!>\n"
 NUMBERS = [b"4242", b"0", b"", b"", b"1", b"1", b"2", b"1700000001", b"1700000002", b"1700000003"]
 
 
-def row(pane: bytes = b"%1", texts: tuple[bytes, ...] = (b"/dev/pts/1", b"a", b"t", b"sh", b"/", b"")) -> bytes:
+def row(pane: bytes = b"%1", texts: tuple[bytes, ...] = (b"/dev/pts/1", b"a", b"t", b"sh", b"/", b"", b"")) -> bytes:
     """A row as tmux prints it."""
     return b"<n>".join([b"$1", b"@1", pane, *NUMBERS, *texts]) + b"<n/>\n"
 
@@ -37,7 +37,7 @@ def test_command_matches_the_reader() -> None:
 )
 def test_any_bytes_in_any_text(title: bytes, path: bytes) -> None:
     """Whatever a title and a path hold, the row is read, next to its neighbours, as text that can be encoded."""
-    texts = (b"/dev/pts/1", title, title, title, path, title)
+    texts = (b"/dev/pts/1", title, title, title, path, title, title)
     look = PaneReader("n").read(Answer(True, HEAD + row() + row(b"%2", texts) + row(b"%3")))
     assert [pane.id for pane in look.panes] == ["%1", "%2", "%3"]
     pane = look.panes[1]
@@ -70,7 +70,7 @@ def test_errors_are_no_answer() -> None:
 
 def test_spoilt_row_spoils_no_other() -> None:
     """Rows with too few or too many fields are counted and left out."""
-    look = PaneReader("n").read(Answer(True, HEAD + b"<n>x<n/>\n" + row() + row(texts=(b"",) * 9) + row(b"nopane")))
+    look = PaneReader("n").read(Answer(True, HEAD + b"<n>x<n/>\n" + row() + row(texts=(b"",) * 10) + row(b"nopane")))
     assert ([pane.id for pane in look.panes], look.spoilt) == (["%1"], 3)
 
 
@@ -78,6 +78,6 @@ def test_unchanged_rows_are_read_once() -> None:
     """A row that is the same as in the last look is the same object."""
     reader = PaneReader("n")
     first = reader.read(Answer(True, HEAD + row() + row(b"%2"))).panes
-    second = reader.read(Answer(True, HEAD + row() + row(b"%2", (b"", b"b", b"", b"", b"", b"")))).panes
+    second = reader.read(Answer(True, HEAD + row() + row(b"%2", (b"", b"b", b"", b"", b"", b"", b"")))).panes
     assert second[0] is first[0]
     assert second[1] != first[1]

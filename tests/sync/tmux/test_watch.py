@@ -165,16 +165,33 @@ def test_activity_is_seen_and_does_not_storm(tmux: TmuxServer, local: Start) -> 
     assert here.own.heads()["sessions"] - changes <= 2 + (time.time() - began) / COARSE
 
 
-def test_active_pane_stands_for_a_session_without_an_agent(tmux: TmuxServer, local: Start) -> None:
-    """Of a session without an agent the active pane is shown; of linked sessions that share it, one record."""
+def test_a_sessions_row_stays_whatever_pane_is_active(tmux: TmuxServer, local: Start) -> None:
+    """Windows and panes that are made and chosen change the pane of a session's record, not its id; nor does an end."""
+    here = local()
+    first = tmux.new("a")
+    own = here.wait(lambda s: s.tmux.pane == first).session_id
+    split = tmux("split-window", "-P", "-F", "#{pane_id}", "-t", "=a:")
+    here.wait(lambda s: (s.session_id, s.tmux.pane, s.tmux.panes) == (own, split, 2))
+    window = tmux("new-window", "-P", "-F", "#{pane_id}", "-t", "=a:")
+    here.wait(lambda s: (s.session_id, s.tmux.pane) == (own, window))
+    tmux("select-window", "-t", "=a:0", ";", "select-pane", "-t", first)
+    here.wait(lambda s: (s.session_id, s.tmux.pane) == (own, first))
+    tmux("kill-pane", "-t", first)
+    here.wait(lambda s: (s.session_id, s.tmux.pane, s.tmux.panes) == (own, split, 2))
+    assert len(here.sessions()) == 1
+
+
+def test_sessions_that_share_a_window_have_a_row_each(tmux: TmuxServer, local: Start) -> None:
+    """A session whose current window is linked from another one, or of its group, is there, under its own name."""
     here = local()
     tmux.new("a")
-    here.wait(lambda s: s.tmux.name == "a")
-    second = tmux("split-window", "-d", "-P", "-F", "#{pane_id}", "-t", "=a:")
+    tmux.new("b")
+    tmux("link-window", "-s", "=a:0", "-t", "=b:5", ";", "select-window", "-t", "=b:5")
     tmux("new-session", "-d", "-t", "=a", "-s", "grouped")
-    tmux("select-pane", "-t", second)
-    here.wait(lambda s: s.tmux.pane == second)
-    assert len(here.sessions()) == 1
+    until(lambda: sorted(s.tmux.name for s in here.sessions()) == ["a", "b", "grouped"])
+    assert len({s.session_id for s in here.sessions()}) == 3
+    tmux("kill-session", "-t", "=a")
+    until(lambda: sorted(s.tmux.name for s in here.sessions()) == ["b", "grouped"])
 
 
 AGENT = '[agents.fake]\ncommand = "{0}/fake-agent"\n[agents.piper]\ncommand = "python3 {0}/piper.py --fast"\n'
@@ -200,6 +217,20 @@ def test_agents_are_found_behind_their_runners(tmux: TmuxServer, local: Start, a
     tmux.new("other", "python3", "-c", "input()", cwd=str(folder))
     for name, agent in (("direct", "fake"), ("python", "piper"), ("typed", "fake"), ("other", "other")):
         here.wait(lambda s, name=name, agent=agent: (s.tmux.name, s.agent) == (name, agent), 3)  # type: ignore[misc]
+
+
+def test_a_row_stays_when_an_agent_begins_and_ends_in_it(
+    tmux: TmuxServer, local: Start, agents: str, folder: Path
+) -> None:
+    """A shell in which somebody starts an agent, and ends it, is one row all the time."""
+    here = local(agents)
+    tmux.new("a", cwd=str(folder))
+    own = here.wait(lambda s: s.status == "idle").session_id
+    tmux("send-keys", "-t", "=a:", "./fake-agent", "Enter")
+    here.wait(lambda s: (s.agent, s.session_id) == ("fake", own))
+    tmux("send-keys", "-t", "=a:", "C-c")
+    here.wait(lambda s: (s.agent, s.session_id) == ("shell", own))
+    assert len(here.sessions()) == 1
 
 
 def test_agents_panes_are_all_shown(tmux: TmuxServer, local: Start, agents: str, folder: Path) -> None:
@@ -263,18 +294,18 @@ def test_hostile_folders_titles_and_names(tmux: TmuxServer, local: Start, folder
     assert not Path("pwned").exists()  # the server's folder, where tmux would run it
 
 
-def test_short_lived_panes_cost_nobody_their_id(tmux: TmuxServer, local: Start) -> None:
-    """A pane that ends before its id is written into tmux is let go; those made afterwards get theirs kept."""
+def test_short_lived_sessions_cost_nobody_their_id(tmux: TmuxServer, local: Start) -> None:
+    """A session that ends before its id is written into tmux is let go; those made afterwards get theirs kept."""
     here = local()
     tmux.new("a")
     here.wait(lambda s: s.status == "idle")
-    tmux("set-hook", "-g", "after-set-option", "kill-pane -t =a:1")  # gone in the middle of what writes the ids
-    tmux("new-window", "-t", "=a:", "sleep 100")
-    until(lambda: tmux("display-message", "-p", "-t", "=a:", "#{session_windows}") == "1")
+    tmux("set-hook", "-g", "after-set-option", "kill-session -t =brief")  # gone in the middle of what writes the ids
+    tmux.new("brief", "sleep", "100")
+    until(lambda: tmux("list-sessions", "-F", "#{session_name}") == "a")
     tmux.new("b")
     session = here.wait(lambda s: s.tmux.name == "b")
-    until(lambda: not here.half.marks.unwritten(), 4)
-    assert session.session_id in tmux("show-options", "-p", "-v", "-t", "=b:", "@teleclaude")
+    until(lambda: not here.half.identities.unwritten(), 4)
+    assert session.session_id in tmux("show-options", "-v", "-t", "=b:", "@teleclaude_session")
 
 
 def test_three_hundred_sessions(tmux: TmuxServer, local: Start) -> None:
@@ -287,8 +318,8 @@ def test_three_hundred_sessions(tmux: TmuxServer, local: Start) -> None:
     tmux(*words[1:])
     until(lambda: len(here.sessions()) == 300, 30)
     assert len({session.session_id for session in here.sessions()}) == 300
-    until(lambda: not here.half.marks.unwritten(), 20)
-    kept = tmux("list-panes", "-a", "-F", "#{@teleclaude}").splitlines()
+    until(lambda: not here.half.identities.unwritten(), 20)
+    kept = tmux("list-sessions", "-F", "#{@teleclaude_session}").splitlines()
     assert {session.session_id for session in here.sessions()} == {text.split('"')[3] for text in kept}
     tmux("rename-session", "-t", "=n7", "renamed")
     here.wait(lambda s: s.tmux.name == "renamed")

@@ -14,11 +14,12 @@ from typing import TypeVar
 
 from teleclaude.cache import wire
 from teleclaude.cache.daemon_cache import DaemonCache
-from teleclaude.cache.interest import Interest
+from teleclaude.cache.interest import InterestTable
 from teleclaude.cache.request_queue import Lane
 from teleclaude.cache.snapshot import Shelf, payload_of, shelf_of
-from teleclaude.core.records import Kind
+from teleclaude.core.records import Kind, Scope
 from teleclaude.core.requests import Outcome, Request
+from teleclaude.replication.version import NOTHING, Version
 
 BATCH = 512  # changes in one frame of the feed
 EXTRAS = 256  # outcomes and outputs that wait for one subscriber
@@ -26,12 +27,12 @@ EXTRAS = 256  # outcomes and outputs that wait for one subscriber
 T = TypeVar("T")
 
 
-class Subscriber:
-    """Where one reader of the feed is. `cursor` is None until it has a snapshot."""
+class FeedSubscriber:
+    """Where one reader of the feed stands, and what waits for it besides."""
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.cursor: tuple[str, int] | None = None
+        self.version = NOTHING
         self.extras: deque[wire.Frame] = deque(maxlen=EXTRAS)
         self.closed = False
 
@@ -41,11 +42,11 @@ class CacheCore:
 
     def __init__(self, cache: DaemonCache) -> None:
         self.cache = cache
-        self.interest = Interest()
+        self.interest = InterestTable()
         self.lane = Lane()
         self.filled = False
         self.numbers: dict[str, int] = {}  # what the sync process counted, by its last question for work
-        self._subscribers: dict[str, Subscriber] = {}
+        self._subscribers: dict[str, FeedSubscriber] = {}
         lock = threading.Lock()
         self._changed = threading.Condition(lock)
         self._asked = threading.Condition(lock)
@@ -53,15 +54,15 @@ class CacheCore:
 
     # Writes.
 
-    def write(self, ops: list[wire.Op]) -> tuple[str, int]:
-        """Apply writes in order, as one step for every reader. Gives (epoch, version) after them."""
+    def write(self, ops: list[wire.Op]) -> Version:
+        """Apply writes in order, as one step for every reader. Gives the version after them."""
         with self._changed:
             before = self.cache.version
             was_filled = self.filled
             for op in ops:
                 self._apply(op)
             self._after(before, woken=self.filled != was_filled)
-            return self.cache.epoch, self.cache.version
+            return self.cache.version
 
     def _apply(self, op: wire.Op) -> None:
         match op:
@@ -79,7 +80,7 @@ class CacheCore:
             case _:
                 self.cache.put(op.records)
 
-    def _after(self, before: int, *, woken: bool = False) -> None:
+    def _after(self, before: Version, *, woken: bool = False) -> None:
         if self.cache.version != before or woken:
             self._changed.notify_all()
 
@@ -120,7 +121,7 @@ class CacheCore:
             requests = self.lane.take(time.monotonic())
             version = self.interest.version
             interest = self.interest.computers() if version != interest_version else None
-            return wire.Work(self.cache.epoch, requests, version, interest)
+            return wire.Work(self.cache.version.epoch, requests, version, interest)
 
     def finish(self, outcome: Outcome) -> None:
         """Tell whoever asked how a request ended."""
@@ -135,7 +136,7 @@ class CacheCore:
             for name in self._subscribers:
                 self._send(name, frame)
 
-    def set_interest(self, subscriber: str, client: str, wants: list[tuple[str, Kind]]) -> None:
+    def set_interest(self, subscriber: str, client: str, wants: list[Scope]) -> None:
         """Say all that one client looks at."""
         with self._changed:
             if subscriber in self._subscribers and self.interest.set(subscriber, client, wants):
@@ -143,13 +144,13 @@ class CacheCore:
 
     # The feed.
 
-    def subscribe(self, name: str) -> Subscriber:
+    def subscribe(self, name: str) -> FeedSubscriber:
         """Add a reader of the feed; it begins with a snapshot."""
         with self._changed:
-            self._subscribers[name] = found = Subscriber(name)
+            self._subscribers[name] = found = FeedSubscriber(name)
             return found
 
-    def unsubscribe(self, subscriber: Subscriber) -> None:
+    def unsubscribe(self, subscriber: FeedSubscriber) -> None:
         """Remove a reader, and the interest of its clients."""
         with self._changed:
             subscriber.closed = True
@@ -158,7 +159,7 @@ class CacheCore:
             self._asked.notify_all()
             self._changed.notify_all()
 
-    def next_frames(self, subscriber: Subscriber, timeout: float) -> list[wire.Frame]:
+    def next_frames(self, subscriber: FeedSubscriber, timeout: float) -> list[wire.Frame]:
         """Wait for what this reader gets next; nothing after `timeout` seconds or when it is closed."""
         with self._changed:
             self._changed.wait_for(lambda: subscriber.closed or self._has_news(subscriber), timeout)
@@ -167,20 +168,19 @@ class CacheCore:
                 frames.append(subscriber.extras.popleft())
             return frames
 
-    def _has_news(self, subscriber: Subscriber) -> bool:
-        at = (self.cache.epoch, self.cache.version)
-        return bool(subscriber.extras) or (self.filled and subscriber.cursor != at)
+    def _has_news(self, subscriber: FeedSubscriber) -> bool:
+        return bool(subscriber.extras) or (self.filled and subscriber.version != self.cache.version)
 
-    def _news(self, subscriber: Subscriber) -> list[wire.Frame]:
-        at = (self.cache.epoch, self.cache.version)
-        if not self.filled or subscriber.cursor == at:
+    def _news(self, subscriber: FeedSubscriber) -> list[wire.Frame]:
+        version = self.cache.version
+        if not self.filled or subscriber.version == version:
             return []
-        changes = None if subscriber.cursor is None else self.cache.changes_since(*subscriber.cursor, limit=BATCH)
+        changes = self.cache.since(subscriber.version, BATCH)
         if changes is None:
-            subscriber.cursor = at
-            return [wire.SnapshotFrame(*at, list(self.cache.sections()))]
-        subscriber.cursor = (self.cache.epoch, changes[-1].version)
-        return [wire.ChangesFrame(changes)]
+            subscriber.version = version
+            return [wire.SnapshotFrame(version, list(self.cache.sections()))]
+        subscriber.version = Version(version.epoch, changes[-1].number)
+        return [wire.ChangesFrame(version.epoch, changes)]
 
     def _send(self, name: str, frame: wire.Frame) -> None:
         subscriber = self._subscribers.get(name)
@@ -190,12 +190,12 @@ class CacheCore:
 
     # The snapshot.
 
-    def wait_for_change(self, version: int, timeout: float | None) -> bool:
+    def wait_for_change(self, version: Version, timeout: float | None) -> bool:
         """Wait until there is something to publish other than `version`; False after `timeout` seconds."""
         with self._changed:
             return self._changed.wait_for(lambda: self.filled and self.cache.version != version, timeout)
 
-    def snapshot(self) -> tuple[int, list[bytes]] | None:
+    def snapshot(self) -> tuple[Version, list[bytes]] | None:
         """Give (version, payload) of now, the payload in pieces; None before the first look at this computer is done.
 
         For one caller at a time.
@@ -205,14 +205,14 @@ class CacheCore:
                 return None
             changed = {place: list(self.cache.bodies(*place)) for place in self.cache.dirty}
             self.cache.dirty.clear()
-            epoch, version = self.cache.epoch, self.cache.version
+            version = self.cache.version
         # Joining and summing up need no lock: bodies never change, they are replaced.
         for place, bodies in changed.items():
             if bodies:
                 self._joined[place] = shelf_of(*place, bodies)
             else:
                 self._joined.pop(place, None)
-        return version, payload_of(epoch, version, time.time(), [self._joined[place] for place in sorted(self._joined)])
+        return version, payload_of(version, time.time(), [self._joined[place] for place in sorted(self._joined)])
 
     def locked(self, read: Callable[[DaemonCache], T]) -> T:
         """Read under the lock; `read` must be quick."""
@@ -223,7 +223,7 @@ class CacheCore:
         """Numbers for the metrics."""
         with self._changed:
             counts = {
-                "version": self.cache.version,
+                "version": self.cache.version.number,
                 "subscribers": len(self._subscribers),
                 "requests_waiting": self.lane.waiting,
             }

@@ -18,7 +18,7 @@ from typing import Final
 
 import msgspec
 
-from teleclaude.cache.wire import Change, Section
+from teleclaude.cache.wire import RowChange, Section
 from teleclaude.core.records import KINDS, Computer, Kind, Record, key_of, kind_of, owner_of
 from teleclaude.replication.log import Log
 from teleclaude.replication.version import Version
@@ -53,16 +53,15 @@ class DaemonCache:
 
     def __init__(self, local: str, *, log_size: int = LOG_SIZE, epoch: str | None = None) -> None:
         self.local = local
-        self.epoch = epoch or secrets.token_hex(8)
-        self._log: Log[Change] = Log(log_size, self.epoch)
+        self._log: Log[RowChange] = Log(log_size, epoch or secrets.token_hex(8))
         self._shelves: dict[tuple[Kind, str], _Shelf] = {}
         self._seen: dict[str, float] = {}  # monotonic time of each computer's last heartbeat
         self.dirty: set[tuple[Kind, str]] = set()  # what changed since the caller last cleared it
 
     @property
-    def version(self) -> int:
-        """Version of the last change; 0 before the first."""
-        return self._log.version.number
+    def version(self) -> Version:
+        """Where it stands: its epoch, and the number of its last change."""
+        return self._log.version
 
     # Writes: each tells how many changes it made.
 
@@ -90,7 +89,7 @@ class DaemonCache:
             assert shelf is not None  # noqa: S101  (the loop is empty otherwise)
             if shelf.records.pop(key, None) is not None:
                 del shelf.bodies[key]
-                self._note(Change(self.version + 1, kind, computer, key, None))
+                self._note(kind, computer, key, None)
                 count += 1
         return count
 
@@ -139,9 +138,9 @@ class DaemonCache:
         shelf = self._shelves.get((kind, computer))
         return list(shelf.records.values()) if shelf else []
 
-    def changes_since(self, epoch: str, version: int, limit: int = LOG_SIZE) -> list[Change] | None:
+    def since(self, version: Version, limit: int | None = None) -> list[RowChange] | None:
         """Changes after `version`, in order, at most `limit`; None when a snapshot must be taken instead."""
-        return self._log.since(Version(epoch, version), limit)
+        return self._log.since(version, limit)
 
     def sections(self) -> Iterator[Section]:
         """All records with their bytes, sorted by kind and computer: a snapshot at `version`."""
@@ -182,12 +181,13 @@ class DaemonCache:
             return 0
         shelf.records[key] = record
         shelf.bodies[key] = body = _encode(record)
-        self._note(Change(self.version + 1, kind, computer, key, body, old is None))
+        self._note(kind, computer, key, body)
         return 1
 
-    def _note(self, change: Change) -> None:
-        self._log.append(change.version, change)
-        self.dirty.add((change.kind, change.computer))
+    def _note(self, kind: Kind, computer: str, key: str, body: bytes | None) -> None:
+        number = self.version.number + 1
+        self._log.append(number, RowChange(number, kind, computer, key, body))
+        self.dirty.add((kind, computer))
 
     def _is_online(self, name: str) -> bool:
         found = self.get("computers", name, name)

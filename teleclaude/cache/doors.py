@@ -42,10 +42,10 @@ class Door:
 
     def write(self, ops: bytes, flush: bool) -> tuple[str, int]:
         """Apply writes; with `flush` the snapshot shows them before this returns."""
-        at = self._core.write(wire.decode_ops(ops))
+        version = self._core.write(wire.decode_ops(ops))
         if flush:
             self._publish()
-        return at
+        return version.epoch, version.number
 
     def submit(self, subscriber: str, request: bytes) -> None:
         """Hand a request to the sync process; its outcome comes on the subscriber's feed."""

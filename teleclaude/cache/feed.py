@@ -15,7 +15,7 @@ import threading
 from pathlib import Path
 
 from teleclaude.cache import wire
-from teleclaude.cache.core import CacheCore, Subscriber
+from teleclaude.cache.core import CacheCore, FeedSubscriber
 from teleclaude.core.files import unlink_socket
 from teleclaude.core.peer import is_same_user
 
@@ -72,7 +72,7 @@ class FeedServer:
             connection.close()
             self._places.release()
 
-    def _await_end(self, connection: socket.socket, subscriber: Subscriber) -> None:
+    def _await_end(self, connection: socket.socket, subscriber: FeedSubscriber) -> None:
         """Notice that an idle subscriber went away; it has nothing to say."""
         with contextlib.suppress(OSError):
             while connection.recv(4096):

@@ -7,20 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from teleclaude.core.records import Kind
-
-EVERYWHERE = "*"
+from teleclaude.core.records import EVERYWHERE, Kind, Scope
 
 
-class Interest:
+class InterestTable:
     """The interest of all clients of this computer. `version` counts the changes of the sum."""
 
     def __init__(self) -> None:
         self.version = 0
-        self._wants: dict[tuple[str, str], frozenset[tuple[str, Kind]]] = {}
+        self._wants: dict[tuple[str, str], frozenset[Scope]] = {}
         self._sum: dict[str, frozenset[Kind]] = {}
 
-    def set(self, subscriber: str, client: str, wants: Iterable[tuple[str, Kind]]) -> bool:
+    def set(self, subscriber: str, client: str, wants: Iterable[Scope]) -> bool:
         """Say all that one client looks at; nothing ends it. True when the sum changed."""
         found = frozenset(wants)
         if found:

@@ -18,6 +18,7 @@ from teleclaude.core import log as logs
 from teleclaude.core.lifeline import BEAT_EVERY, Lifeline
 from teleclaude.core.paths import Places, places
 from teleclaude.core.settings import load_in_force
+from teleclaude.replication.version import NOTHING
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ class Publisher:
         self._core = core
         self._writer = writer
         self._lock = threading.Lock()  # one payload at a time, so that versions never go backwards
-        self._published = -1
+        self._published = NOTHING
 
     def publish(self) -> None:
         """Show what is cached now, unless it is shown already."""

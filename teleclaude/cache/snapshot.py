@@ -30,6 +30,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from teleclaude.replication.version import Version
+
 _MAGIC = b"TELC\x02\x00\x00\x00"
 _GENERATION = struct.Struct("<Q")
 _SLOT = struct.Struct("<QQ")
@@ -51,8 +53,7 @@ class Part(msgspec.Struct, frozen=True, array_like=True):
 
 
 class _Index(msgspec.Struct, frozen=True, array_like=True):
-    epoch: str
-    version: int
+    version: Version
     written: float
     parts: list[Part]
 
@@ -77,7 +78,9 @@ class Snapshot:
     def __init__(self, payload: bytes) -> None:
         start = _index_end(payload)
         index = _decode_index(memoryview(payload)[_INDEX.size : start])
-        self.epoch, self.version, self.written = index.epoch, index.version, index.written
+        self.at = index.version
+        self.epoch, self.version = index.version
+        self.written = index.written
         self._parts = index.parts
         self._data = memoryview(payload)[start:]
 
@@ -108,7 +111,7 @@ def shelf_of(kind: str, computer: str, bodies: Sequence[bytes]) -> Shelf:
     return Shelf(kind, computer, len(bodies), data, zlib.crc32(data))
 
 
-def payload_of(epoch: str, version: int, written: float, shelves: Iterable[Shelf]) -> list[bytes]:
+def payload_of(version: Version, written: float, shelves: Iterable[Shelf]) -> list[bytes]:
     """Make a payload, as the pieces of which it consists: the index, then shelves sorted by kind and computer."""
     parts: list[Part] = []
     data: list[bytes] = []
@@ -118,7 +121,7 @@ def payload_of(epoch: str, version: int, written: float, shelves: Iterable[Shelf
         parts.append(Part(shelf.kind, shelf.computer, at, size, shelf.records, shelf.crc))
         data.append(shelf.data)
         at += size
-    index = _encode(_Index(epoch, version, written, parts))
+    index = _encode(_Index(version, written, parts))
     return [_INDEX.pack(len(index)) + index, *data]
 
 

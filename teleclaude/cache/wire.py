@@ -12,6 +12,7 @@ import msgspec
 
 from teleclaude.core.records import Computer, Kind, Project, Record, Session, Todo
 from teleclaude.core.requests import Outcome, Request
+from teleclaude.replication.version import Version
 
 FRAME_LIMIT = 256 * 1024 * 1024  # bytes; a snapshot of 100,000 sessions is 40 MB
 _LENGTH = struct.Struct("!I")
@@ -137,15 +138,14 @@ def replace(kind: Kind, computer: str, records: list[Record]) -> Op:
             raise ValueError("computers are put one by one")
 
 
-class Change(msgspec.Struct, frozen=True, array_like=True):
-    """One version's change of one record. `body` is its JSON; None means removed. `is_new`: it was not there."""
+class RowChange(msgspec.Struct, frozen=True, array_like=True):
+    """Change `number` of the cache, of one record. `body` is its JSON; None means removed."""
 
-    version: int
+    number: int
     kind: Kind
     computer: str
     key: str
     body: bytes | None
-    is_new: bool = False
 
 
 class Section(msgspec.Struct, frozen=True, array_like=True):
@@ -163,15 +163,15 @@ class _Frame(msgspec.Struct, frozen=True, array_like=True, tag=True):
 class SnapshotFrame(_Frame, frozen=True, tag="S"):
     """Everything, at a version. Replaces all that the reader had."""
 
-    epoch: str
-    version: int
+    version: Version
     sections: list[Section]
 
 
 class ChangesFrame(_Frame, frozen=True, tag="C"):
-    """The next changes, in order, without a hole behind the last frame."""
+    """The next changes in an epoch, at least one: in order, without a hole among them or behind the last frame."""
 
-    changes: list[Change]
+    epoch: str
+    changes: list[RowChange]
 
 
 class OutcomeFrame(_Frame, frozen=True, tag="O"):

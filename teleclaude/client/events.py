@@ -12,10 +12,9 @@ from typing import Any, TypeAlias, TypeVar
 import msgspec
 
 from teleclaude.core.errors import PeerError
-from teleclaude.core.records import Computer, Kind, Project, Record, Session, Todo, key_of
+from teleclaude.core.records import EVERYWHERE, Computer, Kind, Project, Record, Session, Todo, key_of
 
 R = TypeVar("R", Computer, Project, Session, Todo)
-EVERY = "*"  # in place of a computer's name: all of them
 
 
 class _Message(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,7 +139,7 @@ _NOTHING = msgspec.Raw()
 
 
 class _Scope(msgspec.Struct):
-    computer: str = EVERY
+    computer: str = EVERYWHERE
     computers: msgspec.Raw = _NOTHING
     sessions: msgspec.Raw = _NOTHING
     projects: msgspec.Raw = _NOTHING

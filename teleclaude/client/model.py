@@ -1,10 +1,8 @@
 """What a client knows, folded from what the daemon tells. Pure.
 
-Rules of this module (the idea of replication, on a connection that keeps order):
+Rules of this module, beyond those of replication/scopes.py, which say what is taken and what is left out:
 - A scope is one kind of one computer's records. A snapshot replaces it: absent from it means gone.
-- A change is applied only to a scope that has had a snapshot in the same epoch; whatever else is left out.
-- A scope's version never goes backwards. A change at the version that is there is applied: those of a resume all
-  carry the present one, and each carries the whole record.
+- What is shown in a new epoch is what there was before, until its snapshots replace it.
 - `fold` gives a new Model and leaves the old one alone. It copies only the scopes that change, once per call.
 """
 
@@ -17,8 +15,10 @@ from typing import Any
 
 import msgspec
 
-from teleclaude.client.events import EVERY, Changed, Connected, Message, Replaced, keyed
-from teleclaude.core.records import Computer, Kind, Project, Record, Session, Todo, owner_of
+from teleclaude.client.events import Changed, Connected, Message, Replaced, keyed
+from teleclaude.core.records import EVERYWHERE, Computer, Kind, Project, Record, Scope, Session, Todo, owner_of
+from teleclaude.replication.scopes import Scopes
+from teleclaude.replication.version import Version
 
 OWNED: tuple[Kind, ...] = ("projects", "sessions", "todos")
 _shapes = itertools.count(1)
@@ -56,7 +56,7 @@ class Model(msgspec.Struct, frozen=True, eq=False):
     epoch: str = ""
     local: str = ""
     machines: Mapping[str, Machine] = MappingProxyType({})
-    versions: Mapping[tuple[str, Kind], int] = MappingProxyType({})
+    numbers: Mapping[Scope, int] = MappingProxyType({})
     has_computers: bool = False
 
     @property
@@ -86,50 +86,45 @@ class _Draft:
 
     def __init__(self, model: Model) -> None:
         self._model = model
-        self._epoch, self._local = model.epoch, model.local
+        self._local = model.local
         self._has_computers = model.has_computers
         self._machines = dict(model.machines)
-        self._versions = dict(model.versions)
-        self._own: set[tuple[str, Kind]] = set()  # scopes whose dictionary is this draft's own
+        self._scopes: Scopes[Scope] = Scopes(model.epoch, model.numbers)
+        self._own: set[Scope] = set()  # scopes whose dictionary is this draft's own
         self._is_changed = False
 
     def finish(self) -> Model:
         if not self._is_changed:
             return self._model
-        return Model(self._epoch, self._local, self._machines, self._versions, self._has_computers)
+        return Model(self._scopes.epoch, self._local, self._machines, self._scopes.numbers, self._has_computers)
 
     def greet(self, epoch: str, computer: str) -> None:
-        if (epoch, computer) == (self._epoch, self._local):
-            return
-        self._is_changed = True
-        if epoch != self._epoch:
-            self._versions.clear()  # what is there is shown until the new epoch's snapshots replace it
-        self._epoch, self._local = epoch, computer
+        if self._scopes.enter(epoch) or computer != self._local:
+            self._is_changed = True
+            self._local = computer
 
     def replace(self, message: Replaced) -> None:
-        if message.epoch != self._epoch or message.version < self._version(message.computer, message.kind):
+        kind, computer = message.kind, message.computer
+        if not self._scopes.replace((computer, kind), Version(message.epoch, message.version)):
             return
         self._is_changed = True
-        if message.kind == "computers":
+        if kind == "computers":
             self._replace_computers(message)
             return
-        owners = {message.computer: message.records} if message.computer != EVERY else self._by_owner(message.records)
-        for computer, records in owners.items():
-            self._versions[computer, message.kind] = message.version
-            self._set(computer, message.kind, keyed(records))
-        if message.computer == EVERY:
-            self._versions[EVERY, message.kind] = message.version
+        owners = {computer: message.records} if computer != EVERYWHERE else self._by_owner(message.records)
+        for owner, records in owners.items():
+            if self._scopes.replace((owner, kind), Version(message.epoch, message.version)):
+                self._set(owner, kind, keyed(records))
 
     def change(self, message: Changed) -> None:
         kind, computer = message.kind, message.computer
-        here = self._version(computer, kind)
-        if message.epoch != self._epoch or here < 0 or message.version < here:
+        scope = (computer, kind) if (computer, kind) in self._scopes.numbers else (EVERYWHERE, kind)
+        if not self._scopes.apply(scope, Version(message.epoch, message.version)):
             return
         self._is_changed = True
         if kind == "computers":
             self._change_computers(message)
             return
-        self._versions[computer, kind] = message.version
         old = self._scope(computer, kind)
         puts = keyed(message.puts)
         gone = set(message.removes)
@@ -142,12 +137,6 @@ class _Draft:
         if is_reshaped:
             self._reshape(computer)
 
-    def _version(self, computer: str, kind: Kind) -> int:
-        """Version of a scope; -1 when it has had no snapshot."""
-        if kind == "computers":
-            computer = EVERY
-        return self._versions.get((computer, kind), self._versions.get((EVERY, kind), -1))
-
     def _by_owner(self, records: list[Record]) -> dict[str, list[Record]]:
         owners: dict[str, list[Record]] = {name: [] for name in self._machines}
         for record in records:
@@ -155,7 +144,6 @@ class _Draft:
         return owners
 
     def _replace_computers(self, message: Replaced) -> None:
-        self._versions[EVERY, "computers"] = message.version
         self._has_computers = True
         found = {record.name: record for record in message.records if isinstance(record, Computer)}
         for name in self._machines.keys() - found.keys():
@@ -164,7 +152,6 @@ class _Draft:
             self._machines[name] = _with(self._machine(name), computer=record)
 
     def _change_computers(self, message: Changed) -> None:
-        self._versions[EVERY, "computers"] = message.version
         for name in self._machines.keys() & set(message.removes):
             self._forget(name)
         for record in message.puts:

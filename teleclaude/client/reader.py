@@ -25,9 +25,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from teleclaude.client.events import Connected, Disconnected, Malformed, Message, Stopped, read_frame
-from teleclaude.client.position import Position, Scope, subscriptions
+from teleclaude.client.followed import Followed, subscriptions
 from teleclaude.core.backoff import Backoff
 from teleclaude.core.errors import PeerError, TeleclaudeError
+from teleclaude.core.records import Scope
 
 if TYPE_CHECKING:
     from teleclaude.client.link import Link
@@ -47,7 +48,7 @@ class Reader:
         self._wake = wake
         self._backoff = backoff or Backoff()
         self._limit = limit
-        self._position = Position()
+        self._followed = Followed()
         self._state = threading.Condition()  # guards all below; never held while waiting for the socket
         self._queue: deque[Message] = deque()
         self._outbox: deque[dict[str, Any]] = deque()
@@ -158,11 +159,11 @@ class Reader:
         messages: list[Message] = []
         for frame in frames:
             try:
-                found = read_frame(frame, self._position.epoch)
+                found = read_frame(frame, self._followed.epoch)
             except PeerError as error:
                 found = [Malformed(reason=error.message)]
             for message in found:
-                self._position.receive(message)
+                self._followed.receive(message)
                 if isinstance(message, Malformed):
                     _log().warning("malformed: %s", message.reason)
             messages += found
@@ -171,7 +172,7 @@ class Reader:
     def _open(self, link: Link) -> frozenset[Scope]:
         with self._state:
             wanted = self._wanted
-        for message in self._position.opening_to_send(wanted):
+        for message in self._followed.opening_to_send(wanted):
             link.send(msgspec.json.encode(message))
         return wanted
 
@@ -180,7 +181,7 @@ class Reader:
             wanted = self._wanted
             messages = list(self._outbox)
             self._outbox.clear()
-        self._position.forget(subscribed - wanted)
+        self._followed.forget(subscribed - wanted)
         changes = subscriptions("unsubscribe", subscribed - wanted) + subscriptions("subscribe", wanted - subscribed)
         for message in changes + messages:
             link.send(msgspec.json.encode(message))

@@ -15,6 +15,8 @@ from typing import Literal, TypeAlias
 import msgspec
 
 Kind: TypeAlias = Literal["computers", "projects", "sessions", "todos"]
+Scope: TypeAlias = tuple[str, Kind]  # a computer's name, or EVERYWHERE, and a kind: a part of all that there is
+EVERYWHERE = "*"  # in place of a computer's name: all of them
 KINDS: tuple[Kind, ...] = ("computers", "projects", "sessions", "todos")
 
 Agent: TypeAlias = str  # a profile's name (claude, codex, gemini, shell, or one from the settings), or "other"

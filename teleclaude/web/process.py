@@ -20,6 +20,7 @@ from teleclaude.core.errors import SettingsError, TeleclaudeError, Unavailable
 from teleclaude.core.lifeline import BEAT_EVERY, Lifeline
 from teleclaude.core.paths import Places, places
 from teleclaude.core.settings import ApiSettings, Settings, load_in_force
+from teleclaude.replication.version import NOTHING, Version
 from teleclaude.web.api.calls import Calls
 from teleclaude.web.api.commands import Commands
 from teleclaude.web.api.health import Workers, health_event, stale_reason
@@ -31,7 +32,7 @@ from teleclaude.web.http.listeners import allow_connections, bind_tcp, bind_unix
 from teleclaude.web.http.security import Gate, Tokens, address_of, gate_for_tcp, tokens_file
 from teleclaude.web.http.server import HttpServer
 from teleclaude.web.http.tls import Certificate
-from teleclaude.web.push.client_interest import Interest
+from teleclaude.web.push.client_interest import InterestReporter
 from teleclaude.web.push.feed_reader import Feed
 from teleclaude.web.push.hub import Hub
 from teleclaude.web.push.memory import Memory
@@ -57,7 +58,7 @@ class WebProcess:
         self._hub.computer = settings.computer.name
         self._feed = Feed(place.feed_socket, self._hub, self._shown)
         self._commands = Commands(self._calls, self._cache.submit, self._subscriber)
-        self._interest = Interest(self._hub, self._calls, self._cache.set_interest, self._subscriber)
+        self._interest = InterestReporter(self._hub, self._calls, self._cache.set_interest, self._subscriber)
         self._watches = Watches(self._hub, self._commands, self._reads)
         conversations = Conversations(self._hub, self._commands, self._watches, self._reads)
         self._parts = Parts(
@@ -80,12 +81,11 @@ class WebProcess:
     def _subscriber(self) -> str:
         return self._feed.subscriber
 
-    def _shown(self) -> tuple[str, int]:
+    def _shown(self) -> Version:
         try:
-            snapshot = self._reads.snapshot
+            return self._reads.snapshot.at
         except (Unavailable, OSError):
-            return "", 0
-        return snapshot.epoch, snapshot.version
+            return NOTHING
 
     # Listeners.
 
@@ -194,7 +194,7 @@ class WebProcess:
             "commands_under_way": self._commands.under_way,
             "feed_connected": int(self._feed.is_connected),
             "stale": int(bool(self._reads.stale)),
-            "data_version": self._hub.mirror.version,
+            "data_version": self._hub.mirror.version.number,
         }
         return found | {f"cache_{name}": value for name, value in self._asked(self._cache.stats).items()}
 

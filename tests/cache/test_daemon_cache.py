@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from teleclaude.cache.daemon_cache import DaemonCache
-from teleclaude.cache.wire import Change
+from teleclaude.cache.wire import RowChange
 from teleclaude.core.records import Computer, Kind, Session, key_of
+from teleclaude.replication.version import NOTHING, Version
 from tests import make
 
 NOON = "2026-01-01 12:00:00"
@@ -142,7 +143,7 @@ def test_put_that_changes_nothing_is_no_change() -> None:
     cache = DaemonCache("here")
     assert cache.put([make.session()]) == 1
     assert cache.put([make.session()]) == 0
-    assert cache.version == 1
+    assert cache.version.number == 1
 
 
 def test_replace_removes_what_is_absent() -> None:
@@ -152,8 +153,8 @@ def test_replace_removes_what_is_absent() -> None:
     cache.put([make.session("mine", "here")])
     before = cache.version
     assert cache.replace("sessions", "raspi", [make.session("b", "raspi")]) == 1
-    changes = cache.changes_since(cache.epoch, before)
-    assert changes == [Change(before + 1, "sessions", "raspi", "a", None)]
+    changes = cache.since(before)
+    assert changes == [RowChange(before.number + 1, "sessions", "raspi", "a", None)]
     assert cache.get("sessions", "here", "mine")
 
 
@@ -182,12 +183,12 @@ def test_reader_of_another_epoch_or_behind_the_log_needs_a_snapshot() -> None:
     cache = DaemonCache("here", log_size=3)
     for number in range(5):
         cache.put([make.session(f"s{number}")])
-    assert cache.changes_since("other", 5) is None
-    assert cache.changes_since(cache.epoch, 1) is None
-    assert cache.changes_since(cache.epoch, 9) is None
-    found = cache.changes_since(cache.epoch, 2)
+    assert cache.since(Version("other", 5)) is None
+    assert cache.since(Version(cache.version.epoch, 1)) is None
+    assert cache.since(Version(cache.version.epoch, 9)) is None
+    found = cache.since(Version(cache.version.epoch, 2))
     assert found is not None
-    assert [change.version for change in found] == [3, 4, 5]
+    assert [change.number for change in found] == [3, 4, 5]
 
 
 class CacheAgainstModel(RuleBasedStateMachine):
@@ -200,7 +201,7 @@ class CacheAgainstModel(RuleBasedStateMachine):
         self.cache = DaemonCache("here", log_size=8)
         self.model: dict[tuple[str, str], Session] = {}
         self.reader: dict[tuple[str, str], bytes] = {}
-        self.at: tuple[str, int] | None = None
+        self.at = NOTHING
 
     @rule(target=keys, key=st.sampled_from("abcde"))
     def name(self, key: str) -> str:
@@ -231,16 +232,15 @@ class CacheAgainstModel(RuleBasedStateMachine):
 
     @rule()
     def read(self) -> None:
-        changes = None if self.at is None else self.cache.changes_since(*self.at)
+        changes = self.cache.since(self.at)
         if changes is None:
             self.reader = {(s.computer, key): body for s in self.cache.sections() for key, body in s.items}
         for change in changes or ():
             if change.body is None:
                 del self.reader[change.computer, change.key]
             else:
-                assert change.is_new == ((change.computer, change.key) not in self.reader)
                 self.reader[change.computer, change.key] = change.body
-        self.at = (self.cache.epoch, self.cache.version)
+        self.at = self.cache.version
         assert {p: msgspec.json.decode(body, type=Session) for p, body in self.reader.items()} == self.model
 
     @invariant()

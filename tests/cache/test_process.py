@@ -105,9 +105,9 @@ class Feed:
         seen: list[int] = []
         for frame in self.frames:
             if isinstance(frame, wire.SnapshotFrame):
-                seen.append(frame.version)
+                seen.append(frame.version.number)
             if isinstance(frame, wire.ChangesFrame):
-                seen += [change.version for change in frame.changes]
+                seen += [change.number for change in frame.changes]
         return seen
 
 
@@ -177,8 +177,8 @@ def test_a_subscriber_that_does_not_read_delays_nobody_and_then_gets_a_snapshot(
     def caught_up() -> bool:
         frames.extend(wire.decode_frame(payload) for payload in reader.receive_data(slow.recv(1 << 20)))
         last = frames[-1] if frames else None
-        return (isinstance(last, wire.SnapshotFrame) and last.version == 12000) or (
-            isinstance(last, wire.ChangesFrame) and last.changes[-1].version == 12000
+        return (isinstance(last, wire.SnapshotFrame) and last.version.number == 12000) or (
+            isinstance(last, wire.ChangesFrame) and last.changes[-1].number == 12000
         )
 
     until(caught_up)

@@ -13,6 +13,7 @@ import pytest
 
 from teleclaude.cache import snapshot
 from teleclaude.cache.snapshot import Snapshot, SnapshotReader, SnapshotWriter, payload_of, shelf_of
+from teleclaude.replication.version import Version
 from tests.wait import until
 
 
@@ -20,7 +21,7 @@ def payload(version: int, size: int = 2, epoch: str = "e") -> list[bytes]:
     """A payload whose sessions all tell its version."""
     body = b'{"v":%d}' % version
     shelves = [("sessions", "a", [body] * size), ("sessions", "b", [body]), ("todos", "a", [body])]
-    return payload_of(epoch, version, 0.0, [shelf_of(*shelf) for shelf in shelves])
+    return payload_of(Version(epoch, version), 0.0, [shelf_of(*shelf) for shelf in shelves])
 
 
 def test_arrays_by_kind_and_computer(tmp_path: Path) -> None:

@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 from teleclaude.cache import wire
 from teleclaude.core.records import KINDS, Record
 from teleclaude.core.requests import Outcome
+from teleclaude.replication.version import Version
 from tests import make
 
 FRAMES: list[wire.Frame] = [
     wire.WelcomeFrame("s", "here"),
-    wire.SnapshotFrame("e", 3, [wire.Section("sessions", "here", [("k", b"{}")])]),
-    wire.ChangesFrame([wire.Change(4, "todos", "here", "k", None), wire.Change(5, "todos", "here", "k", b"{}", True)]),
+    wire.SnapshotFrame(Version("e", 3), [wire.Section("sessions", "here", [("k", b"{}")])]),
+    wire.ChangesFrame("e", [wire.RowChange(4, "todos", "a", "k", None), wire.RowChange(5, "todos", "a", "k", b"{}")]),
     wire.OutcomeFrame(Outcome(id="r", status="ok", data={"n": 1})),
     wire.OutputFrame("here", "s", "text"),
 ]

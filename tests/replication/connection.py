@@ -12,12 +12,11 @@ from collections.abc import Callable, Iterable
 from teleclaude.cache.daemon_cache import DaemonCache
 from teleclaude.cache.wire import SnapshotFrame
 from teleclaude.client.events import Connected, read_frame
+from teleclaude.client.followed import Followed, subscriptions
 from teleclaude.client.model import Model, fold
-from teleclaude.client.position import Position, Scope, subscriptions
-from teleclaude.core.records import Computer, key_of
+from teleclaude.core.records import Computer, Scope, key_of
 from teleclaude.web.push.hub import Client, Hub
-from teleclaude.web.push.subscriptions import Position as Resume
-from teleclaude.web.push.subscriptions import added, parse, removed, selections
+from teleclaude.web.push.subscriptions import Resume, added, parse, removed, selections
 
 _names = map(str, itertools.count())
 
@@ -34,7 +33,7 @@ class Served:
 
     def show_snapshot(self) -> None:
         """Give the hub a snapshot, as after a lost feed."""
-        self.hub.receive_snapshot(SnapshotFrame(self.cache.epoch, self.cache.version, list(self.cache.sections())))
+        self.hub.receive_snapshot(SnapshotFrame(self.cache.version, list(self.cache.sections())))
         while self.hub.bring_in_step():
             pass
 
@@ -43,7 +42,7 @@ class Served:
         before = self.cache.version
         for each in writes:
             each()
-        self.hub.receive_changes(self.cache.changes_since(self.cache.epoch, before) or [])
+        self.hub.receive_changes(self.cache.version.epoch, self.cache.since(before) or [])
 
 
 class Line:
@@ -79,7 +78,7 @@ class Follower:
 
     def __init__(self, served: Served, *wanted: Scope) -> None:
         self._served = served
-        self._position = Position()
+        self._followed = Followed()
         self._subscribed: frozenset[Scope] | None = None
         self._client: Client | None = None
         self.line = Line()
@@ -102,11 +101,11 @@ class Follower:
 
     def read(self, most: int | None = None) -> None:
         """Read at most `most` frames, then say what is to be said."""
-        messages = [m for frame in self.line.read(most) for m in read_frame(frame, self._position.epoch)]
+        messages = [m for frame in self.line.read(most) for m in read_frame(frame, self._followed.epoch)]
         for message in messages:
-            self._position.receive(message)
+            self._followed.receive(message)
         if self._subscribed is None and any(isinstance(m, Connected) for m in messages):
-            self._say(self._position.opening_to_send(self.wanted))
+            self._say(self._followed.opening_to_send(self.wanted))
             self._subscribed = self.wanted
         self.model = fold(self.model, messages)
 
@@ -115,7 +114,7 @@ class Follower:
         self.wanted = frozenset(wanted)
         if self._subscribed is not None:
             gone, new = self._subscribed - self.wanted, self.wanted - self._subscribed
-            self._position.forget(gone)
+            self._followed.forget(gone)
             self._say(subscriptions("unsubscribe", gone) + subscriptions("subscribe", new))
             self._subscribed = self.wanted
 
@@ -132,7 +131,7 @@ class Follower:
             asked = selections(said.subscribe)
             hub.choose(client, added(removed(client.wants, selections(said.unsubscribe)), asked))
             if isinstance(said.resume, Resume):
-                hub.resume(client, said.resume)
+                hub.resume(client, said.resume.at)
             else:
                 hub.show(client, asked)
 

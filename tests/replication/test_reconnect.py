@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from teleclaude.client.position import Scope
-from teleclaude.core.records import Computer
+from teleclaude.core.records import Computer, Scope
 from tests.make import session
 from tests.replication.connection import Follower, Served
 

@@ -105,7 +105,7 @@ def test_cache_ends_where_its_sources_are(steps: list[tuple[dict[str, str] | str
             case "refuse":
                 door.refuses = True
             case "epoch":
-                writer.seen_epoch(door.core.cache.epoch)
+                writer.seen_epoch(door.core.cache.version.epoch)
             case "refill":
                 writer.refill()
             case _:
@@ -119,7 +119,7 @@ def test_cache_ends_where_its_sources_are(steps: list[tuple[dict[str, str] | str
     pump(writer, door)
     door.is_away, door.loses_answer, door.refuses = False, False, False
     door.meanwhile.clear()
-    writer.seen_epoch(door.core.cache.epoch)
+    writer.seen_epoch(door.core.cache.version.epoch)
     pump(writer, door)
     assert door.titles() == last
     assert door.core.filled

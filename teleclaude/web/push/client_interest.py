@@ -9,16 +9,16 @@ import gevent
 from gevent.event import Event
 
 from teleclaude.core.errors import TeleclaudeError
+from teleclaude.core.records import Scope
 from teleclaude.web.api.calls import Calls
 from teleclaude.web.push.hub import Client, Hub
-from teleclaude.web.push.subscriptions import Want
 
 log = logging.getLogger(__name__)
 
 RETRY_AFTER = 0.5  # seconds
 
 
-class Interest:
+class InterestReporter:
     """One greenlet that says what changed, so that two words about one client never overtake each other.
 
     `say` is the door's set_interest(subscriber, client, wants); `subscriber` gives the name on the feed, or empty.
@@ -28,7 +28,7 @@ class Interest:
         self,
         hub: Hub,
         calls: Calls,
-        say: Callable[[str, str, list[Want]], None],
+        say: Callable[[str, str, list[Scope]], None],
         subscriber: Callable[[], str],
     ) -> None:
         self._hub, self._calls, self._say, self._subscriber = hub, calls, say, subscriber

@@ -16,6 +16,7 @@ from teleclaude.cache import wire
 from teleclaude.core.backoff import Backoff
 from teleclaude.core.peer import is_same_user
 from teleclaude.core.requests import Outcome
+from teleclaude.replication.version import Version
 from teleclaude.web.push.hub import CHANGES_A_TURN, Hub
 
 log = logging.getLogger(__name__)
@@ -29,10 +30,10 @@ class Feed:
 
     `subscriber` is the name under which requests and interest go; empty while the feed is lost. `on_link` is called
     when it comes and goes, `on_outcome` with each outcome once the hub has seen what the outcome made.
-    `shown` gives (epoch, version) of the newest snapshot.
+    `shown` gives the version of the newest snapshot.
     """
 
-    def __init__(self, path: Path, hub: Hub, shown: Callable[[], tuple[str, int]]) -> None:
+    def __init__(self, path: Path, hub: Hub, shown: Callable[[], Version]) -> None:
         self._path = path
         self._hub = hub
         self._shown = shown
@@ -40,7 +41,7 @@ class Feed:
         self.reconnects = -1
         self.on_link: Callable[[], None] = lambda: None
         self.on_outcome: Callable[[Outcome], None] = lambda _: None
-        self._early: deque[tuple[tuple[str, int], Outcome]] = deque()
+        self._early: deque[tuple[Version, Outcome]] = deque()
         self._backoff = Backoff(0.05, 1.0)
 
     @property
@@ -110,10 +111,10 @@ class Feed:
                 while self._hub.bring_in_step():
                     gevent.sleep(0)
             case wire.ChangesFrame():
-                self._hub.receive_changes(frame.changes[:CHANGES_A_TURN])
+                self._hub.receive_changes(frame.epoch, frame.changes[:CHANGES_A_TURN])
                 for start in range(CHANGES_A_TURN, len(frame.changes), CHANGES_A_TURN):
                     gevent.sleep(0)
-                    self._hub.receive_changes(frame.changes[start : start + CHANGES_A_TURN])
+                    self._hub.receive_changes(frame.epoch, frame.changes[start : start + CHANGES_A_TURN])
             case wire.OutcomeFrame():
                 self._early.append((self._shown(), frame.outcome))
             case wire.OutputFrame():
@@ -122,10 +123,10 @@ class Feed:
 
     def _let_outcomes_out(self) -> None:
         """Give outcomes whose writes the hub has seen: who is told next reads nothing older on /ws either."""
-        mirror = self._hub.mirror
+        here = self._hub.mirror.version
         while self._early:
-            (epoch, version), outcome = self._early[0]
-            if epoch == mirror.epoch and version > mirror.version:
+            shown, outcome = self._early[0]
+            if here.epoch == shown.epoch and here.is_before(shown):
                 return
             self._early.popleft()
             self.on_outcome(outcome)

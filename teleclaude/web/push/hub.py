@@ -15,11 +15,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
-from teleclaude.cache.wire import Change, OutputFrame, SnapshotFrame
-from teleclaude.core.records import Kind
+from teleclaude.cache.wire import OutputFrame, RowChange, SnapshotFrame
+from teleclaude.core.records import EVERYWHERE, Kind, Scope
+from teleclaude.replication.version import NOTHING, Version
 from teleclaude.web.push import frames
-from teleclaude.web.push.mirror import Mark, Mirror
-from teleclaude.web.push.subscriptions import EVERYWHERE, Position, Selection, Want, selections_of
+from teleclaude.web.push.mirror import ChangedKey, Mirror
+from teleclaude.web.push.subscriptions import Selection, selections_of
 
 CHANGES_A_TURN = 64  # so that telling many clients of many changes never takes long at one go
 
@@ -49,7 +50,7 @@ class Client:
     def __init__(self, name: str, box: Box) -> None:
         self.name = name
         self.box = box
-        self.wants: frozenset[Want] = frozenset()
+        self.wants: frozenset[Scope] = frozenset()
         self.watched: set[str] = set()
         self.epoch: str | None = None
         self.snapshot = -1
@@ -67,9 +68,9 @@ class Hub:
         self.events = 0
         self._health = frames.encode({"stale": True, "reason": "starting", "workers": {}})
         # How to push to those who are in step, by what they look at. This is walked at each change, so it is short.
-        self._audiences: dict[frozenset[Want], dict[str, Callable[[bytes], None]]] = {}
+        self._audiences: dict[frozenset[Scope], dict[str, Callable[[bytes], None]]] = {}
         self._initials: dict[tuple[str, tuple[Kind, ...]], bytes] = {}
-        self._initials_at = ("", -1)
+        self._initials_at = NOTHING
 
     # From the feed.
 
@@ -78,16 +79,16 @@ class Hub:
         self.mirror.replace(snapshot)
         self._audiences.clear()
 
-    def receive_changes(self, changes: list[Change]) -> None:
-        """Take at most `CHANGES_A_TURN` changes, and tell them."""
-        self._tell(self.mirror.apply(changes))
+    def receive_changes(self, epoch: str, changes: list[RowChange]) -> None:
+        """Take at most `CHANGES_A_TURN` changes, and tell them. Raises ChangesMissingError for a gap."""
+        self._tell(self.mirror.apply(epoch, changes))
 
     def receive_output(self, output: OutputFrame) -> None:
         """Tell the output of a watched session to whoever watches it."""
         watchers = [client for client in self.clients.values() if self._watches(client, output)]
         if watchers:
             data = {"computer": output.computer, "session_id": output.session_id, "text": output.text}
-            frame = frames.event_of("session_output", self.mirror.version, data)
+            frame = frames.event_of("session_output", self.mirror.version.number, data)
             for client in watchers:
                 client.box.push(frame)
 
@@ -101,7 +102,7 @@ class Hub:
     def set_health(self, health: dict[str, Any]) -> None:
         """Tell everybody how the daemon is; said again to each who comes."""
         self._health = frames.encode(health)
-        frame = frames.event("health", self.mirror.version, self._health)
+        frame = frames.event("health", self.mirror.version.number, self._health)
         for client in self.clients.values():
             if self._is_in_step(client):
                 client.box.push(frame)
@@ -122,19 +123,19 @@ class Hub:
     def start_over(self, client: Client) -> None:
         """Give a client all its state anew: its first, one of a new epoch, or one for all that it missed."""
         client.box.restart()
-        is_new_epoch, client.epoch = client.epoch != self.mirror.epoch, self.mirror.epoch
+        is_new_epoch, client.epoch = client.epoch != self.mirror.version.epoch, self.mirror.version.epoch
         client.snapshot = self.mirror.snapshots
-        state = [frames.event("health", self.mirror.version, self._health)]
-        if self.mirror.epoch:
+        state = [frames.event("health", self.mirror.version.number, self._health)]
+        if self.mirror.version.epoch:
             state.insert(0, self._initial("*", ("computers",)))
             state += [self._initial(s.computer, tuple(s.types)) for s in selections_of(client.wants)]
         if is_new_epoch:
-            data = {"epoch": self.mirror.epoch, "computer": self.computer, "server": self._server}
-            state.insert(0, frames.event_of("hello", self.mirror.version, data))
+            data = {"epoch": self.mirror.version.epoch, "computer": self.computer, "server": self._server}
+            state.insert(0, frames.event_of("hello", self.mirror.version.number, data))
         client.box.push_state(b"".join(state))
         self._audiences.setdefault(client.wants, {})[client.name] = client.box.push
 
-    def choose(self, client: Client, wants: frozenset[Want]) -> None:
+    def choose(self, client: Client, wants: frozenset[Scope]) -> None:
         """Change what a client looks at."""
         self._keep_in_step(client)
         self._set_wants(client, wants)
@@ -142,24 +143,24 @@ class Hub:
     def show(self, client: Client, chosen: Iterable[Selection]) -> None:
         """Give a client the initial state of what it chose."""
         self._keep_in_step(client)
-        for selection in chosen if self.mirror.epoch else ():  # else it comes with the first snapshot
+        for selection in chosen if self.mirror.version.epoch else ():  # else it comes with the first snapshot
             client.box.push_state(self._initial(selection.computer, tuple(sorted(selection.types))))
 
-    def resume(self, client: Client, position: Position) -> None:
-        """Give a client that comes back what changed since, or its state; then say which."""
+    def resume(self, client: Client, version: Version) -> None:
+        """Give a client that comes back from `version` what changed since, or its state; then say which."""
         self._keep_in_step(client)
-        marks = self.mirror.since(position.epoch, position.version)
-        if marks is None:
+        changed = self.mirror.since(version)
+        if changed is None:
             self.show(client, selections_of(client.wants))
         else:
-            rest = [mark for mark in marks if mark.thing.kind != "computers"]  # it has these with its first state
-            client.box.push_state(b"".join(_for_wants(client.wants, self._told(rest))))
-        data = {"complete": marks is not None}
-        client.box.push_state(frames.event_of("resumed", self.mirror.version, data))
+            rest = [each for each in changed if each.key.kind != "computers"]  # these it has with its first state
+            client.box.push_state(b"".join(_for_wants(client.wants, self._events(rest))))
+        data = {"complete": changed is not None}
+        client.box.push_state(frames.event_of("resumed", self.mirror.version.number, data))
 
     def say(self, client: Client, name: str, data: dict[str, Any]) -> None:
         """Send an event to one client."""
-        client.box.push(frames.event_of(name, self.mirror.version, data))
+        client.box.push(frames.event_of(name, self.mirror.version.number, data))
 
     def watched(self) -> set[str]:
         """Sessions whose output somebody watches."""
@@ -177,7 +178,7 @@ class Hub:
         if not self._is_in_step(client):
             self.start_over(client)
 
-    def _set_wants(self, client: Client, wants: frozenset[Want]) -> None:
+    def _set_wants(self, client: Client, wants: frozenset[Scope]) -> None:
         if wants == client.wants:
             return
         self._leave_audience(client)
@@ -194,10 +195,10 @@ class Hub:
 
     def _initial(self, computer: str, kinds: tuple[Kind, ...]) -> bytes:
         """Give initial frames, made once for each version."""
-        at = (self.mirror.epoch, self.mirror.version)
-        if at != self._initials_at:
+        version = self.mirror.version
+        if version != self._initials_at:
             self._initials.clear()
-            self._initials_at = at
+            self._initials_at = version
         found = self._initials.get((computer, kinds))
         if found is None:
             found = b"".join(self.mirror.initial(computer, kinds))
@@ -205,19 +206,21 @@ class Hub:
                 self._initials[computer, kinds] = found
         return found
 
-    def _told(self, marks: list[Mark]) -> list[tuple[Want, bytes]]:
-        return [((mark.thing.computer, mark.thing.kind), self.mirror.told(mark)) for mark in marks]
+    def _events(self, changed: list[ChangedKey]) -> list[tuple[Scope, bytes]]:
+        return [((each.key.computer, each.key.kind), self.mirror.event(each)) for each in changed]
 
-    def _tell(self, marks: list[Mark]) -> None:
-        told = self._told(marks)
-        self.events += len(told)
+    def _tell(self, changed: list[ChangedKey]) -> None:
+        events = self._events(changed)
+        self.events += len(events)
         for wants, audience in self._audiences.items():
-            data = b"".join(_for_wants(wants, told))
+            data = b"".join(_for_wants(wants, events))
             if data:
                 for push in audience.values():
                     push(data)
 
 
-def _for_wants(wants: frozenset[Want], told: list[tuple[Want, bytes]]) -> list[bytes]:
+def _for_wants(wants: frozenset[Scope], events: list[tuple[Scope, bytes]]) -> list[bytes]:
     """Choose the frames for those who look at `wants`. Computers are for everybody."""
-    return [frame for want, frame in told if want[1] == "computers" or want in wants or (EVERYWHERE, want[1]) in wants]
+    return [
+        frame for scope, frame in events if scope[1] == "computers" or scope in wants or (EVERYWHERE, scope[1]) in wants
+    ]

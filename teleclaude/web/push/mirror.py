@@ -1,165 +1,182 @@
 """The web process' copy of the cache, as bytes, and what became of it lately. Pure.
 
 Rules of this module:
-- It has a snapshot at (epoch, version), then every later change in order; a snapshot replaces all.
-- Some changes together give one mark for each thing that a client is told as a whole: a computer, a session, the
-  projects of a computer, the todos of a project. A mark says what changed; its data is read when it is told, so a
-  client never sees half a record.
+- It has a snapshot at a version, then every later change in order; a snapshot replaces all. A change that was there
+  before is left out, and a gap is an error: the feed is to be opened anew.
+- Some changes together change each key once. A key is what one event tells as a whole: a computer, a session, the
+  projects of a computer, the todos of a project. Its data is read when it is told, so a client never sees half a
+  record.
 - The log answers "what changed since" for a client that comes back, or None when it does not reach back.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from teleclaude.cache.wire import Change, SnapshotFrame
-from teleclaude.core.records import Kind
+from teleclaude.cache.wire import RowChange, SnapshotFrame
+from teleclaude.core.records import EVERYWHERE, Kind
+from teleclaude.replication.log import Log
+from teleclaude.replication.version import Verdict, Version
 from teleclaude.web.push import frames
 
 LOG_SIZE = 4096
 
 
-class Thing(NamedTuple):
-    """What a client is told as a whole. `unit`: a session's id, a todo's project, else empty."""
+class ChangesMissingError(ValueError):
+    """What came does not follow what is here."""
+
+
+class EventKey(NamedTuple):
+    """What one event tells as a whole. `unit`: a session's id, a todo's project, else empty."""
 
     kind: Kind
     computer: str
     unit: str
 
 
-class Mark(NamedTuple):
-    """Something changed, last at `version`. `is_new`: before that it was not there."""
+class ChangedKey(NamedTuple):
+    """A key changed, last by change `number`. `is_new`: before that there was nothing of it."""
 
-    version: int
-    thing: Thing
+    number: int
+    key: EventKey
     is_new: bool
 
 
-def thing_of(kind: Kind, computer: str, key: str) -> Thing:
+def event_key(kind: Kind, computer: str, key: str) -> EventKey:
     """Tell what is told as a whole when the record `key` changes."""
     if kind == "sessions":
-        return Thing(kind, computer, key)
+        return EventKey(kind, computer, key)
     if kind == "todos":
-        return Thing(kind, computer, key.partition("\0")[0])
-    return Thing(kind, computer, "")
+        return EventKey(kind, computer, key.partition("\0")[0])
+    return EventKey(kind, computer, "")
 
 
 class Mirror:
-    """Encoded records by thing and key."""
+    """Encoded records by event key and record key."""
 
     def __init__(self, log_size: int = LOG_SIZE) -> None:
-        self.epoch = ""
-        self.version = 0
         self.snapshots = 0  # how many were taken
-        self._things: dict[Thing, dict[str, bytes]] = {}
-        self._shelves: dict[tuple[Kind, str], dict[Thing, None]] = {}
-        self._log: deque[Mark] = deque(maxlen=log_size)
-        self._reaches_to = 0  # the oldest version from which the log tells all
+        self._log: Log[ChangedKey] = Log(log_size)
+        self._records: dict[EventKey, dict[str, bytes]] = {}
+        self._partitions: dict[tuple[Kind, str], dict[EventKey, None]] = {}
+
+    @property
+    def version(self) -> Version:
+        """Where it stands."""
+        return self._log.version
 
     # What comes from the cache.
 
     def replace(self, snapshot: SnapshotFrame) -> None:
         """Take a snapshot: whoever has an earlier state is to be given this one."""
-        self._things, self._shelves = {}, {}
+        self._records, self._partitions = {}, {}
         for section in snapshot.sections:
             for key, body in section.items:
-                self._put(thing_of(section.kind, section.computer, key), key, body)
-        self.epoch, self.version = snapshot.epoch, snapshot.version
+                self._put(event_key(section.kind, section.computer, key), key, body)
         self.snapshots += 1
-        self._log.clear()
-        self._reaches_to = snapshot.version
+        self._log.restart(snapshot.version)
 
-    def apply(self, changes: Iterable[Change]) -> list[Mark]:
-        """Take the next changes. Gives one mark for each thing, in the order of their last change.
+    def apply(self, epoch: str, changes: list[RowChange]) -> list[ChangedKey]:
+        """Take the next changes. Gives each key that they change, in the order of their last changes.
 
-        None for what came and went among them: nobody has seen it.
+        None for what came and went among them: nobody has seen it. Raises ChangesMissingError for a gap.
         """
-        marks: dict[Thing, Mark] = {}
+        changed: dict[EventKey, ChangedKey] = {}
+        following = self._following(epoch, changes)
+        for change in following:
+            key = event_key(change.kind, change.computer, change.key)
+            earlier = changed.pop(key, None)
+            is_new = earlier.is_new if earlier else key not in self._records
+            self._put(key, change.key, change.body)
+            changed[key] = ChangedKey(change.number, key, is_new)
+        seen = [each for each in changed.values() if each.key in self._records or not each.is_new]
+        for each in seen:
+            self._log.append(each.number, each)
+        if following and following[-1].number > self.version.number:
+            self._log.advance(following[-1].number)
+        return seen
+
+    def _following(self, epoch: str, changes: list[RowChange]) -> list[RowChange]:
+        here, following = self.version, []
         for change in changes:
-            thing = thing_of(change.kind, change.computer, change.key)
-            earlier = marks.pop(thing, None)
-            is_new = earlier.is_new if earlier else thing not in self._things
-            self._put(thing, change.key, change.body)
-            marks[thing] = Mark(change.version, thing, is_new)
-            self.version = change.version
-        return self._noted([mark for mark in marks.values() if mark.thing in self._things or not mark.is_new])
+            there = Version(epoch, change.number)
+            verdict = here.judge(there, change.number - 1)
+            if verdict is Verdict.NEED_SNAPSHOT:
+                raise ChangesMissingError(f"change {change.number} of {epoch} does not follow {here}")
+            if verdict is Verdict.APPLIED:
+                here = there
+                following.append(change)
+        return following
 
-    def _put(self, thing: Thing, key: str, body: bytes | None) -> None:
+    def _put(self, key: EventKey, record_key: str, body: bytes | None) -> None:
+        place = (key.kind, key.computer)
         if body is not None:
-            self._things.setdefault(thing, {})[key] = body
-            self._shelves.setdefault((thing.kind, thing.computer), {})[thing] = None
+            self._records.setdefault(key, {})[record_key] = body
+            self._partitions.setdefault(place, {})[key] = None
             return
-        records = self._things.get(thing, {})
-        records.pop(key, None)
+        records = self._records.get(key, {})
+        records.pop(record_key, None)
         if not records:
-            self._things.pop(thing, None)
-            self._shelves.get((thing.kind, thing.computer), {}).pop(thing, None)
-
-    def _noted(self, marks: list[Mark]) -> list[Mark]:
-        for mark in marks:
-            if len(self._log) == self._log.maxlen:
-                self._reaches_to = self._log[0].version
-            self._log.append(mark)
-        return marks
+            self._records.pop(key, None)
+            self._partitions.get(place, {}).pop(key, None)
 
     # What a client gets.
 
-    def since(self, epoch: str, version: int) -> list[Mark] | None:
-        """What changed after `version`, each thing once; None when the log does not tell."""
-        if epoch != self.epoch or not self._reaches_to <= version <= self.version:
+    def since(self, version: Version) -> list[ChangedKey] | None:
+        """What changed after `version`, each key once, as of now; None when the log does not tell."""
+        found = self._log.since(version)
+        if found is None:
             return None
-        marks: dict[Thing, Mark] = {}
-        for mark in self._log:
-            if mark.version > version:
-                earlier = marks.get(mark.thing)
-                marks[mark.thing] = Mark(self.version, mark.thing, earlier.is_new if earlier else mark.is_new)
-        return list(marks.values())
+        changed: dict[EventKey, ChangedKey] = {}
+        for each in found:
+            earlier = changed.get(each.key, each)
+            changed[each.key] = ChangedKey(self.version.number, each.key, earlier.is_new)
+        return list(changed.values())
 
-    def told(self, mark: Mark) -> bytes:
-        """Give the frame of the event for a mark, with the present state.
+    def event(self, changed: ChangedKey) -> bytes:
+        """Give the frame of the event for a changed key, with the present state.
 
         That something is gone is told to a client that comes back even when it came only after the client left: an
         answer to an earlier try of its may have told it of that.
         """
-        version, (kind, computer, unit), is_new = mark
-        records = self._things.get(mark.thing, {})
-        bodies = list(records.values())
+        number, (kind, computer, unit), is_new = changed
+        bodies = list(self._records.get(changed.key, {}).values())
         match kind:
-            case "computers" if records:
-                return frames.event("computer_updated", version, bodies[0])
+            case "computers" if bodies:
+                return frames.event("computer_updated", number, bodies[0])
             case "computers":
-                return frames.event_of("computer_removed", version, {"name": computer})
-            case "sessions" if records:
-                return frames.event("session_started" if is_new else "session_updated", version, bodies[0])
+                return frames.event_of("computer_removed", number, {"name": computer})
+            case "sessions" if bodies:
+                return frames.event("session_started" if is_new else "session_updated", number, bodies[0])
             case "sessions":
-                return frames.event_of("session_removed", version, {"session_id": unit, "computer": computer})
+                return frames.event_of("session_removed", number, {"session_id": unit, "computer": computer})
             case "projects":
-                return frames.event("projects_updated", version, _object(projects=bodies, computer=computer))
+                return frames.event("projects_updated", number, _object(projects=bodies, computer=computer))
             case "todos":
                 data = _object(todos=bodies, computer=computer, project=unit)
-                return frames.event("todos_updated", version, data)
+                return frames.event("todos_updated", number, data)
 
     def bodies(self, kind: Kind, computer: str) -> list[bytes]:
         """Encoded records of a kind, of one computer or of all ("*")."""
-        shelves = sorted(s for s in self._shelves if s[0] == kind and computer in {"*", s[1]})
-        return [body for shelf in shelves for thing in self._shelves[shelf] for body in self._things[thing].values()]
+        places = sorted(p for p in self._partitions if p[0] == kind and computer in {EVERYWHERE, p[1]})
+        return [body for place in places for key in self._partitions[place] for body in self._records[key].values()]
 
     def initial(self, computer: str, kinds: Iterable[Kind]) -> list[bytes]:
         """Give the frames of the initial state of some kinds of one computer, or of all ("*")."""
+        number = self.version.number
         wanted = set(kinds)
         found = []
         if "computers" in wanted:
             found.append(
-                frames.event("computers_initial", self.version, _object(computers=self.bodies("computers", "*")))
+                frames.event("computers_initial", number, _object(computers=self.bodies("computers", EVERYWHERE)))
             )
         if "sessions" in wanted:
             data = _object(sessions=self.bodies("sessions", computer), computer=computer)
-            found.append(frames.event("sessions_initial", self.version, data))
+            found.append(frames.event("sessions_initial", number, data))
         plan = {kind: self.bodies(kind, computer) for kind in ("projects", "todos") if kind in wanted}
         if plan:
-            found.append(frames.event("preparation_initial", self.version, _object(**plan, computer=computer)))
+            found.append(frames.event("preparation_initial", number, _object(**plan, computer=computer)))
         return found
 
 

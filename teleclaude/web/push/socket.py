@@ -21,7 +21,7 @@ from teleclaude.web.push.subscriptions import (
     ClientMessage,
     OneComputer,
     OneSession,
-    Position,
+    Resume,
     added,
     parse,
     removed,
@@ -92,8 +92,8 @@ class Conversations:
         wants = removed(client.wants, chosen(message.unsubscribe))
         asked = added(frozenset(), chosen(message.subscribe))  # each once, however often it was said
         self._hub.choose(client, added(wants, selections_of(asked)))
-        if isinstance(message.resume, Position):
-            self._hub.resume(client, message.resume)
+        if isinstance(message.resume, Resume):
+            self._hub.resume(client, message.resume.at)
         else:
             self._hub.show(client, selections_of(asked))
         if isinstance(message.refresh, OneComputer):

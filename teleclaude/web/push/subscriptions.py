@@ -8,16 +8,15 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from teleclaude.core.errors import InvalidField, TooLarge
-from teleclaude.core.records import Kind
+from teleclaude.core.records import EVERYWHERE, Kind, Scope
+from teleclaude.replication.version import Version
 from teleclaude.web.push.incoming import read
 
 MESSAGE_LIMIT: Final = 256 * 1024
 WANTS_LIMIT: Final = 256  # pairs of computer and kind for one client
 WATCHES_LIMIT: Final = 16
-EVERYWHERE: Final = "*"
 
 Name = Annotated[str, Meta(min_length=1, max_length=128)]
-Want: TypeAlias = tuple[str, Kind]
 ShortForm: TypeAlias = Literal["sessions", "preparation"]
 _SHORT_FORMS: Final[dict[str, list[Kind]]] = {"sessions": ["sessions"], "preparation": ["projects", "todos"]}
 
@@ -33,16 +32,21 @@ class Selection(_Part, frozen=True):
     types: Annotated[list[Literal["sessions", "projects", "todos"]], Meta(min_length=1, max_length=3)]
 
     @property
-    def wants(self) -> list[Want]:
+    def wants(self) -> list[Scope]:
         """The same as pairs."""
         return [(self.computer, kind) for kind in self.types]
 
 
-class Position(_Part, frozen=True):
-    """Where a client that comes back was."""
+class Resume(_Part, frozen=True):
+    """Where a client that comes back stands."""
 
     epoch: Annotated[str, Meta(max_length=64)]
     version: Annotated[int, Meta(ge=0, le=2**63 - 1)]
+
+    @property
+    def at(self) -> Version:
+        """The same as a version."""
+        return Version(self.epoch, self.version)
 
 
 class OneComputer(_Part, frozen=True):
@@ -64,7 +68,7 @@ class ClientMessage(_Part, frozen=True):
     """One message of a client: any of these, done in this order."""
 
     unsubscribe: Selections | UnsetType = UNSET
-    resume: Position | UnsetType = UNSET
+    resume: Resume | UnsetType = UNSET
     subscribe: Selections | UnsetType = UNSET
     refresh: bool | OneComputer | UnsetType = UNSET
     watch: OneSession | UnsetType = UNSET
@@ -92,7 +96,7 @@ def selections(said: Selections | UnsetType) -> list[Selection]:
     return [Selection(EVERYWHERE, _SHORT_FORMS[part]) if isinstance(part, str) else part for part in parts]  # type: ignore[arg-type]  # Kind is wider
 
 
-def added(wants: frozenset[Want], chosen: list[Selection]) -> frozenset[Want]:
+def added(wants: frozenset[Scope], chosen: list[Selection]) -> frozenset[Scope]:
     """Add what was chosen. Raises TooLarge over `WANTS_LIMIT`."""
     found = wants.union(*(selection.wants for selection in chosen))
     if len(found) > WANTS_LIMIT:
@@ -100,12 +104,12 @@ def added(wants: frozenset[Want], chosen: list[Selection]) -> frozenset[Want]:
     return found
 
 
-def removed(wants: frozenset[Want], chosen: list[Selection]) -> frozenset[Want]:
+def removed(wants: frozenset[Scope], chosen: list[Selection]) -> frozenset[Scope]:
     """Take away what was chosen."""
     return wants.difference(*(selection.wants for selection in chosen))
 
 
-def selections_of(wants: frozenset[Want]) -> list[Selection]:
+def selections_of(wants: frozenset[Scope]) -> list[Selection]:
     """Give wants by computer, in a fixed order."""
     kinds: dict[str, list[Kind]] = {}
     for computer, kind in sorted(wants):

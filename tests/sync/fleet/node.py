@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from teleclaude.cache import wire
-from teleclaude.cache.core import CacheCore, Subscriber
+from teleclaude.cache.core import CacheCore, FeedSubscriber
 from teleclaude.cache.daemon_cache import DaemonCache
 from teleclaude.core.paths import Places
 from teleclaude.core.records import Computer, Kind, Record, Session
@@ -81,7 +81,7 @@ class Node:
         self.ran: list[Request] = []
         self.answer: Callable[[Request], Outcome] = self._done
         self.half = PeersHalf(self.place, self.settings, self.own, self.writer, self.lane, self._run_local)
-        self._feed: Subscriber = self.core.subscribe("test")
+        self._feed: FeedSubscriber = self.core.subscribe("test")
         self._writing = threading.Thread(target=self.writer.run, daemon=True)
         self._writing.start()
 
@@ -172,7 +172,7 @@ class Node:
     def new_cache(self) -> None:
         """Have the cache's process start anew, empty."""
         self.core = self.door.core = CacheCore(DaemonCache(self.name))
-        self.writer.seen_epoch(self.core.cache.epoch)
+        self.writer.seen_epoch(self.core.cache.version.epoch)
 
     def _done(self, request: Request) -> Outcome:
         """Give the answer of a command that ran as it should."""

@@ -132,7 +132,7 @@ def test_what_came_before_the_inbox_was_read_is_read(node: MakeNode, monkeypatch
 def test_a_heartbeat_that_is_late_takes_nothing_away(node: MakeNode, monkeypatch: pytest.MonkeyPatch) -> None:
     """While a computer is taken for offline its rows stay; when it is heard again, none of them has blinked."""
     near, far = looking(node, "near", "far")
-    epoch, version = near.core.cache.epoch, near.core.cache.version
+    version = near.core.cache.version
     with monkeypatch.context() as short:
         short.setattr(peers, "LEASE", 0.5)
         until(lambda: near.status("far") == "offline")
@@ -140,7 +140,7 @@ def test_a_heartbeat_that_is_late_takes_nothing_away(node: MakeNode, monkeypatch
     far.engine.post(far.engine.fleet.pulse.soon)
     until(lambda: near.status("far") == "online")
     until(lambda: near.awaited("far") == () and near.engine.fleet.asking.replicas.is_settled("far"))
-    changes = near.core.cache.changes_since(epoch, version)
+    changes = near.core.cache.since(version)
     assert changes is not None
     assert {change.kind for change in changes} == {"computers"}
 

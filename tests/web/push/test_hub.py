@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from teleclaude.cache.daemon_cache import DaemonCache
 from teleclaude.cache.wire import OutputFrame, SnapshotFrame
-from teleclaude.core.records import Computer, Kind, Project, Record, Session, Tmux, Todo
+from teleclaude.core.records import Computer, Kind, Project, Record, Scope, Session, Tmux, Todo
+from teleclaude.replication.version import Version
 from teleclaude.web.push.hub import Client, Hub
-from teleclaude.web.push.mirror import Mirror
-from teleclaude.web.push.subscriptions import Position, Selection, Want
+from teleclaude.web.push.mirror import ChangesMissingError, Mirror
+from teleclaude.web.push.subscriptions import Selection
 
 TMUX = Tmux(name="t", session="$1", window="@1", pane="%1")
-ALL: frozenset[Want] = frozenset({("*", "sessions"), ("*", "projects"), ("*", "todos")})
+ALL: frozenset[Scope] = frozenset({("*", "sessions"), ("*", "projects"), ("*", "todos")})
 
 
 class Box:
@@ -117,7 +119,7 @@ def state_of(cache: DaemonCache) -> Any:
 
 
 def snapshot(cache: DaemonCache) -> SnapshotFrame:
-    return SnapshotFrame(cache.epoch, cache.version, list(cache.sections()))
+    return SnapshotFrame(cache.version, list(cache.sections()))
 
 
 def make(kind: Kind, computer: str, key: int, text: str) -> Record:
@@ -177,24 +179,24 @@ def test_a_folded_client_has_what_the_cache_has(
         hub.choose(client, ALL)
         hub.show(client, [Selection("*", ["projects", "sessions", "todos"])])
     for number, turn in enumerate(turns):
-        at = (cache.epoch, cache.version)
+        before = cache.version
         for one in turn:
             write(cache, *one)
-        changes = cache.changes_since(*at)
+        changes = cache.since(before)
         if changes is None:
             hub.receive_snapshot(snapshot(cache))
             assert not hub.bring_in_step()
         else:
-            hub.receive_changes(changes)
+            hub.receive_changes(cache.version.epoch, changes)
         stays.fold(boxes[0].events())
         if number < leaves_at:
             returns.fold(boxes[1].events())
     returns.fold([] if leaves_at else boxes[1].events()[:6])
-    returns.version = min(returns.version, cache.version)
+    returns.version = min(returns.version, cache.version.number)
     again = Client("c", Box())
     hub.join(again)
     hub.choose(again, ALL)
-    position = Position(returns.epoch, returns.version)
+    position = Version(returns.epoch, returns.version)
     hub.resume(again, position)
     events = again.box.events()  # type: ignore[attr-defined]
     returns.fold([event for event in events if event["event"] != "hello"])
@@ -213,7 +215,7 @@ def a_hub(*records: Record) -> tuple[Hub, DaemonCache]:
     return hub, cache
 
 
-def joined(hub: Hub, name: str, *wants: Want) -> tuple[Client, Box]:
+def joined(hub: Hub, name: str, *wants: Scope) -> tuple[Client, Box]:
     box = Box()
     client = Client(name, box)
     hub.join(client)
@@ -223,9 +225,9 @@ def joined(hub: Hub, name: str, *wants: Want) -> tuple[Client, Box]:
 
 
 def told(hub: Hub, cache: DaemonCache, *records: Record) -> None:
-    at = cache.version
+    before = cache.version
     cache.put(records)
-    hub.receive_changes(cache.changes_since(cache.epoch, at) or [])
+    hub.receive_changes(cache.version.epoch, cache.since(before) or [])
 
 
 def test_a_client_is_told_only_what_it_looks_at() -> None:
@@ -256,10 +258,10 @@ def test_a_session_that_came_and_went_unseen_is_not_told() -> None:
     """Nobody is told of the end of what never began for them."""
     hub, cache = a_hub()
     _, box = joined(hub, "1", ("*", "sessions"))
-    at = cache.version
+    before = cache.version
     cache.put([make("sessions", "a", 1, "x")])
     cache.remove("sessions", "a", ["a-1"])
-    hub.receive_changes(cache.changes_since(cache.epoch, at) or [])
+    hub.receive_changes(cache.version.epoch, cache.since(before) or [])
     assert box.events() == []
 
 
@@ -291,7 +293,7 @@ def test_before_the_first_snapshot_nobody_is_told_that_there_is_nothing() -> Non
     hub.join(client)
     hub.choose(client, frozenset({("*", "sessions")}))
     hub.show(client, [Selection("*", ["sessions"])])
-    hub.resume(client, Position(epoch="before", version=7))
+    hub.resume(client, Version("before", 7))
     assert [e["event"] for e in box.events()] == ["hello", "health", "resumed"]
     cache.put([make("computers", "a", 1, "x"), make("sessions", "a", 1, "x")])
     hub.receive_snapshot(snapshot(cache))
@@ -334,3 +336,22 @@ def test_remembered_states_are_bounded() -> None:
     for number in range(1000):
         hub.show(client, [Selection(f"c{number}", ["sessions"])])
     assert len(hub._initials) <= 64
+
+
+def test_a_gap_is_an_error_and_a_repetition_nothing() -> None:
+    """Changes that do not follow are refused as a whole; those that are here already change nothing again."""
+    hub, cache = a_hub()
+    _, box = joined(hub, "1", ("*", "sessions"))
+    before = cache.version
+    cache.put([make("sessions", "a", key, "x") for key in range(4)])
+    epoch, changes = cache.version.epoch, cache.since(before) or []
+    with pytest.raises(ChangesMissingError):
+        hub.receive_changes(epoch, changes[1:])
+    with pytest.raises(ChangesMissingError):
+        hub.receive_changes("another", changes)
+    assert (box.events(), hub.mirror.version) == ([], before)
+    hub.receive_changes(epoch, changes[:2])
+    hub.receive_changes(epoch, changes)
+    hub.receive_changes(epoch, changes[1:3])
+    assert [e["data"]["session_id"] for e in box.events()] == ["a-0", "a-1", "a-2", "a-3"]
+    assert hub.mirror.version == cache.version

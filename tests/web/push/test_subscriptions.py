@@ -8,11 +8,12 @@ import msgspec
 import pytest
 
 from teleclaude.core.errors import InvalidField, TooLarge, UserError
+from teleclaude.core.records import Scope
 from teleclaude.web.api.bodies import StartBody
 from teleclaude.web.push.incoming import read
-from teleclaude.web.push.subscriptions import Selection, Want, added, parse, removed, selections, selections_of
+from teleclaude.web.push.subscriptions import Selection, added, parse, removed, selections, selections_of
 
-EVERYTHING: frozenset[Want] = frozenset({("*", "sessions"), ("*", "projects"), ("*", "todos")})
+EVERYTHING: frozenset[Scope] = frozenset({("*", "sessions"), ("*", "projects"), ("*", "todos")})
 
 
 def test_short_forms_mean_every_computer() -> None:

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import logging
 import socket
+import threading
+import time
 from collections.abc import Callable
+from functools import partial
 from multiprocessing import connection as mp
 from multiprocessing.managers import BaseManager
 from pathlib import Path
@@ -25,6 +28,7 @@ from teleclaude.core.requests import Outcome, Request
 
 log = logging.getLogger(__name__)
 
+PAUSE = 0.2  # seconds, where a connection cannot be taken
 EXPOSED = ("write", "submit", "work", "finish", "emit", "set_interest", "stale", "stats", "numbers")
 
 _request = msgspec.msgpack.Decoder(Request).decode
@@ -87,25 +91,6 @@ class DoorManager(BaseManager):
 DoorManager.register("door", exposed=EXPOSED)
 
 
-class _OwnUserListener:
-    """Accepts connections of this user only."""
-
-    def __init__(self, listener: Any) -> None:
-        self._listener = listener
-        self.address = listener.address
-
-    def accept(self) -> Any:
-        connection: mp.Connection = self._listener.accept()
-        with socket.socket(fileno=socket.dup(connection.fileno())) as peer:
-            if not is_same_user(peer):
-                connection.close()
-                raise OSError("refused a connection of another user")
-        return connection
-
-    def close(self) -> None:
-        self._listener.close()
-
-
 def serve(door: Door, path: Path, key: bytes) -> Callable[[], None]:
     """Bind the door at `path`; give the function that serves it for ever, for a thread."""
 
@@ -114,6 +99,34 @@ def serve(door: Door, path: Path, key: bytes) -> Callable[[], None]:
 
     _Server.register("door", callable=lambda: door, exposed=EXPOSED)
     unlink_socket(path)
-    server = _Server(address=str(path), authkey=key).get_server()
-    server.listener = _OwnUserListener(server.listener)  # type: ignore[attr-defined]  # typeshed leaves it out
-    return server.serve_forever
+    server: Any = _Server(address=str(path), authkey=key).get_server()
+    path.chmod(0o600)
+    server.stop_event = threading.Event()  # what its own loop would make
+    return partial(_serve, server)
+
+
+def _serve(server: Any) -> None:
+    """Accept connections of this user, each for a thread of its own.
+
+    In place of the server's own loop, which would run hot while no descriptor is left, end in silence when no thread
+    can be started, and wake up once a second.
+    """
+    while True:
+        try:
+            _take_in(server, server.listener.accept())
+        except (OSError, RuntimeError) as error:  # no descriptor, or no thread, is left
+            log.warning("a connection to the cache cannot be taken: %s", error)
+            time.sleep(PAUSE)
+
+
+def _take_in(server: Any, connection: mp.Connection) -> None:
+    try:
+        with socket.socket(fileno=socket.dup(connection.fileno())) as peer:
+            if is_same_user(peer):
+                threading.Thread(target=server.handle_request, args=(connection,), name="door", daemon=True).start()
+                return
+        log.warning("refused a connection of another user")
+        connection.close()
+    except BaseException:
+        connection.close()
+        raise

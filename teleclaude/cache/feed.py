@@ -12,17 +12,19 @@ import logging
 import secrets
 import socket
 import threading
+import time
 from pathlib import Path
 
 from teleclaude.cache import wire
 from teleclaude.cache.core import CacheCore, FeedSubscriber
-from teleclaude.core.files import unlink_socket
+from teleclaude.core.files import bind_socket
 from teleclaude.core.peer import is_same_user
 
 log = logging.getLogger(__name__)
 
 SUBSCRIBERS_LIMIT = 16
 _IDLE = 3600.0  # seconds; a wait without news
+_PAUSE = 0.2  # seconds, where a subscriber cannot be taken
 
 
 class FeedServer:
@@ -30,42 +32,51 @@ class FeedServer:
 
     def __init__(self, core: CacheCore, path: Path) -> None:
         self._core = core
-        unlink_socket(path)
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._listener.bind(str(path))
-        self._listener.listen(SUBSCRIBERS_LIMIT)
+        self._listener = bind_socket(path, SUBSCRIBERS_LIMIT)
         self._places = threading.BoundedSemaphore(SUBSCRIBERS_LIMIT)
-
-    def start(self) -> None:
-        """Serve from threads of its own."""
-        threading.Thread(target=self._accept, name="feed", daemon=True).start()
+        self._closing = False
 
     def close(self) -> None:
         """Accept nobody any more."""
+        self._closing = True
         self._listener.close()
 
-    def _accept(self) -> None:
-        while True:
+    def run(self) -> None:
+        """Take in subscribers until closed; for a thread of its own."""
+        while not self._closing:
             try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                log.info("the feed is closed")
-                return
-            if not is_same_user(connection) or not self._places.acquire(blocking=False):
-                log.warning("refused a subscriber: another user, or too many")
-                connection.close()
-                continue
+                self._take_in(self._listener.accept()[0])
+            except (OSError, RuntimeError) as error:  # no descriptor, or no thread, is left
+                if not self._closing:
+                    log.warning("a subscriber cannot be taken: %s", error)
+                    time.sleep(_PAUSE)
+
+    def _take_in(self, connection: socket.socket) -> None:
+        try:
+            is_welcome = is_same_user(connection) and self._places.acquire(blocking=False)
+        except BaseException:
+            connection.close()
+            raise
+        if not is_welcome:
+            log.warning("refused a subscriber: another user, or too many")
+            connection.close()
+            return
+        try:
             threading.Thread(target=self._serve, args=(connection,), name="subscriber", daemon=True).start()
+        except BaseException:
+            self._places.release()
+            connection.close()
+            raise
 
     def _serve(self, connection: socket.socket) -> None:
         subscriber = self._core.subscribe(secrets.token_hex(4))
-        threading.Thread(target=self._await_end, args=(connection, subscriber), daemon=True).start()
         try:
+            threading.Thread(target=self._await_end, args=(connection, subscriber), daemon=True).start()
             _send(connection, wire.WelcomeFrame(subscriber.name, self._core.cache.local))
             while not subscriber.closed:
                 for frame in self._core.next_frames(subscriber, _IDLE):
                     _send(connection, frame)
-        except OSError as error:
+        except (OSError, RuntimeError) as error:  # the latter: no thread is left
             log.info("subscriber %s is gone: %s", subscriber.name, error)
         finally:
             self._core.unsubscribe(subscriber)

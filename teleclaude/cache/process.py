@@ -18,6 +18,7 @@ from teleclaude.core import log as logs
 from teleclaude.core.lifeline import BEAT_EVERY, Lifeline
 from teleclaude.core.paths import Places, places
 from teleclaude.core.settings import load_in_force
+from teleclaude.core.thread_group import ThreadGroup, fatal
 from teleclaude.replication.version import NOTHING
 
 log = logging.getLogger(__name__)
@@ -65,6 +66,7 @@ class CacheProcess:
     def __init__(self, place: Places, local: str, lifeline: Lifeline) -> None:
         self._lifeline = lifeline
         self._stop = threading.Event()
+        self._threads = ThreadGroup()
         self.core = CacheCore(DaemonCache(local))
         self._publisher = Publisher(self.core, SnapshotWriter(place.snapshot_file))
         self._serve = serve(Door(self.core, self._publisher.publish), place.cache_socket, place.key_file.read_bytes())
@@ -76,9 +78,9 @@ class CacheProcess:
 
     def run(self) -> None:
         """Serve until stopped."""
-        threading.Thread(target=self._serve, name="manager", daemon=True).start()
-        threading.Thread(target=self._publisher.run, args=(self._stop,), name="publisher", daemon=True).start()
-        self._feed.start()
+        self._threads.start("manager", self._serve)
+        self._threads.start("publisher", self._publisher.run, self._stop)
+        self._threads.start("feed", self._feed.run)
         self._lifeline.ready()
         while not self._stop.wait(self._pause()):
             self.core.expire()
@@ -97,12 +99,13 @@ def main() -> None:
     place = places()
     settings = load_in_force(place)
     logs.set_up("cache", settings.log.level)
-    process = CacheProcess(place, settings.computer.name, lifeline)
-    signal.signal(signal.SIGTERM, process.stop)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all; the supervisor ends us in order
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    lifeline.watch(process.stop)
-    process.run()
+    with fatal("the cache"):
+        process = CacheProcess(place, settings.computer.name, lifeline)
+        signal.signal(signal.SIGTERM, process.stop)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all; the supervisor ends us in order
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        lifeline.watch(process.stop)
+        process.run()
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import stat
 from pathlib import Path
 
@@ -39,14 +40,51 @@ def private_folder(path: Path) -> Path:
     """
     with contextlib.suppress(FileExistsError):
         path.mkdir(mode=0o700, parents=True)
+    if _mode_of_own(path) & 0o077:
+        path.chmod(0o700)
+    return path
+
+
+def refuse_planted(path: Path) -> None:
+    """Raise Refused unless `path` is a folder of ours that nobody else can write to, or is not there at all."""
+    try:
+        mode = _mode_of_own(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except PermissionError as error:
+        raise Refused(f"{path} cannot be looked at ({error.strerror}): place it elsewhere") from error
+    if mode & 0o022:
+        raise Refused(f"others can write to {path}: look at what is in it, then `chmod 700` it or remove it")
+
+
+def _mode_of_own(path: Path) -> int:
     found = path.lstat()
     if stat.S_ISLNK(found.st_mode) or not stat.S_ISDIR(found.st_mode):
         raise Refused(f"{path} must be a folder, but it is a link or a file: remove it, then start again")
     if found.st_uid != os.geteuid():
         raise Refused(f"{path} belongs to user {found.st_uid}, not to you: remove it, or place it elsewhere")
-    if stat.S_IMODE(found.st_mode) & 0o077:
-        path.chmod(0o700)
-    return path
+    return stat.S_IMODE(found.st_mode)
+
+
+def bind_socket(path: Path, backlog: int) -> socket.socket:
+    """Listen at `path`, with a file of mode 0600 from the first moment at which it bears that name.
+
+    Takes the place of a socket that was left there. Raises Refused for anything else that stands there, and OSError.
+    """
+    unlink_socket(path)
+    temporary = path.with_name(f".{path.name}~")
+    unlink_socket(temporary)
+    found = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        found.bind(str(temporary))
+        temporary.chmod(0o600)
+        found.listen(backlog)
+        temporary.rename(path)  # only now does it bear the name: nobody meets it half made
+    except BaseException:
+        found.close()
+        temporary.unlink(missing_ok=True)
+        raise
+    return found
 
 
 def unlink_socket(path: Path) -> None:

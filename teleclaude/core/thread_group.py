@@ -14,15 +14,22 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+from teleclaude.core.errors import TeleclaudeError
+
 log = logging.getLogger(__name__)
 
 EXIT_STATUS = 70  # EX_SOFTWARE, sysexits.h
 
 
 def end_process(name: str, error: BaseException) -> None:
-    """Log that `name` failed, and end the process at once: orderly ends wait for threads, which may wait for others."""
+    """Log that `name` failed, and end the process at once: orderly ends wait for threads, which may wait for others.
+
+    What went wrong is the last line of the log, for that is what the supervisor tells.
+    """
     try:
-        log.critical("%s failed: %s: %s", name, type(error).__name__, error, exc_info=error)
+        if not isinstance(error, TeleclaudeError):
+            log.critical("%s failed", name, exc_info=error)
+        log.critical("%s failed: %s: %s", name, type(error).__name__, error)
         logging.shutdown()
     finally:
         os._exit(EXIT_STATUS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -20,6 +21,7 @@ from teleclaude.core.errors import SettingsError, TeleclaudeError, Unavailable
 from teleclaude.core.lifeline import BEAT_EVERY, Lifeline
 from teleclaude.core.paths import Places, places
 from teleclaude.core.settings import ApiSettings, Settings, load_in_force
+from teleclaude.core.thread_group import fatal
 from teleclaude.replication.version import NOTHING, Version
 from teleclaude.web.api.calls import Calls
 from teleclaude.web.api.commands import Commands
@@ -133,9 +135,10 @@ class WebProcess:
     def run(self) -> None:
         """Serve until stopped."""
         self._look(is_first=True)
-        greenlets = [gevent.spawn(part.run) for part in (self._feed, self._interest, self._watches)]
+        parts = {"feed": self._feed.run, "interest": self._interest.run, "watches": self._watches.run}
         if self._lifeline.fileno() is not None:
-            greenlets.append(gevent.spawn(self._follow_supervisor))
+            parts["lifeline"] = self._follow_supervisor
+        greenlets = [gevent.spawn(_live, name, run) for name, run in parts.items()]
         self._local.start()
         self._serve_tcp(self._parts.settings.api)
         self._lifeline.ready()
@@ -218,6 +221,12 @@ class WebProcess:
         }
 
 
+def _live(name: str, work: Callable[[], None]) -> None:
+    """Run a part that lives as long as the process, which ends when the part fails (core/thread_group.py)."""
+    with fatal(f"the greenlet {name!r}"), contextlib.suppress(gevent.GreenletExit):
+        work()
+
+
 def main() -> None:
     """Run the web process until SIGTERM, or until the supervisor is gone."""
     os.umask(0o077)
@@ -226,9 +235,10 @@ def main() -> None:
     settings = load_in_force(place)
     logs.set_up("web", settings.log.level)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all; the supervisor ends us in order
-    process = WebProcess(place, settings, lifeline)
-    gevent.signal_handler(signal.SIGTERM, process.stop)
-    gevent.signal_handler(signal.SIGHUP, process.reload)
-    process.run()
+    with fatal("the web process"):
+        process = WebProcess(place, settings, lifeline)
+        gevent.signal_handler(signal.SIGTERM, process.stop)
+        gevent.signal_handler(signal.SIGHUP, process.reload)
+        process.run()
     logging.shutdown()
     os._exit(0)  # threads that wait for a stopped cache would hold us for ever

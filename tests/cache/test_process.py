@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
+import resource
 import secrets
 import shutil
 import signal
@@ -37,6 +38,7 @@ class Daemon:
 
     def __init__(self, folder: Path) -> None:
         self.place = Places(config=folder, state=folder, runtime=folder)
+        self.log = folder / "log"
         self.place.key_file.write_bytes(secrets.token_bytes(32))
         self.client = CacheClient(self.place)
         self.feeds: list[Feed] = []
@@ -50,7 +52,8 @@ class Daemon:
     def _spawn(self) -> subprocess.Popen[bytes]:
         folder = str(self.place.runtime)
         env = {**os.environ, **{f"TELECLAUDE_{name}_DIR": folder for name in ("CONFIG", "STATE", "RUNTIME")}}
-        return subprocess.Popen([sys.executable, "-m", "teleclaude.cache"], env=env)
+        with self.log.open("ab") as log:
+            return subprocess.Popen([sys.executable, "-m", "teleclaude.cache"], env=env, stderr=log)
 
     def wait(self) -> None:
         """Wait until it answers."""
@@ -288,3 +291,28 @@ def test_another_user_is_closed_at_once(daemon: Daemon) -> None:
         done = subprocess.run([sys.executable, "-c", _STRANGER, str(path)], capture_output=True, text=True, check=False)
         assert done.stdout == "b''" or "ConnectionResetError" in done.stderr, (path, done)
     assert daemon.client.stats()
+
+
+def test_a_cache_without_descriptors_takes_callers_again_when_there_are_some(daemon: Daemon) -> None:
+    """Both doors wait for better times; they neither end in silence nor run hot."""
+    before = _cpu(daemon)
+    soft, hard = resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE)
+    in_use = {int(path.name) for path in Path(f"/proc/{daemon.process.pid}/fd").iterdir()}
+    lowest_free = min(set(range(len(in_use) + 1)) - in_use)
+    resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, (lowest_free, hard))
+    waiting = [open_feed(daemon.place), socket.socket(socket.AF_UNIX)]
+    waiting[1].connect(str(daemon.place.cache_socket))
+    log = daemon.log.read_text
+    until(lambda: "a subscriber cannot be taken" in log() and "a connection to the cache cannot be taken" in log())
+    assert _cpu(daemon) - before < 0.5
+    resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, (soft, hard))
+    until(lambda: waiting[0].recv(64))
+    until(daemon.client.stats)
+    for connection in waiting:
+        connection.close()
+
+
+def _cpu(daemon: Daemon) -> float:
+    """Seconds of processor time that the process took so far."""
+    fields = Path(f"/proc/{daemon.process.pid}/stat").read_text(encoding="ascii").rpartition(") ")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

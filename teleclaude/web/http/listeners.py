@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import resource
 from pathlib import Path
 from socket import AF_INET, AF_INET6, AF_UNIX, SO_REUSEADDR, SOCK_STREAM, SOL_SOCKET
@@ -10,7 +9,7 @@ from socket import AF_INET, AF_INET6, AF_UNIX, SO_REUSEADDR, SOCK_STREAM, SOL_SO
 from gevent.socket import socket
 
 from teleclaude.core.errors import Unavailable
-from teleclaude.core.files import private_folder, unlink_socket
+from teleclaude.core.files import bind_socket, private_folder
 
 BACKLOG = 4096
 CONNECTIONS_LIMIT = 4096  # in all
@@ -22,20 +21,7 @@ _FDS_OURS = 64  # descriptors that are no clients
 def bind_unix(path: Path) -> socket:
     """Listen at `path`, mode 0600 from the first moment on. Raises Refused for whatever is planted there."""
     private_folder(path.parent)
-    unlink_socket(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    unlink_socket(temporary)
-    found = socket(AF_UNIX, SOCK_STREAM)
-    try:
-        found.bind(str(temporary))
-        temporary.chmod(0o600)
-        found.listen(BACKLOG)
-        temporary.rename(path)  # only now does it bear the name: nobody meets it half made
-    except BaseException:
-        found.close()
-        temporary.unlink(missing_ok=True)
-        raise
-    return found
+    return socket(AF_UNIX, SOCK_STREAM, fileno=bind_socket(path, BACKLOG).detach())
 
 
 def bind_tcp(address: str, port: int) -> socket:

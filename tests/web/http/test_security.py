@@ -237,6 +237,7 @@ def test_tls_carries_rest_and_large_states(own: Daemon) -> None:
     trusted = ssl.create_default_context(cafile=str(cert))
     bearer = {"Authorization": f"Bearer {Tokens(tokens_file(own.place.state)).add('test')}"}
     own.put(*(session(number) for number in range(5000)))
+    own.seen()
     until(lambda: _is_open(port))
     assert over_tcp(http.client.HTTPSConnection("127.0.0.1", port, timeout=10, context=trusted), **bearer) == 200
     url = f"wss://127.0.0.1:{port}/ws"

@@ -88,7 +88,7 @@ def _is_quiet(monitor: Monitor) -> bool:
     return not monitor.commands
 
 
-PLAIN = {"SET", "GET", "PTTL", "MGET", "DEL", "UNLINK", "EXPIRE", "ZADD", "ZRANGE", "ZREM", "TYPE", "EXISTS"}
+PLAIN = {"SET", "GET", "PTTL", "MGET", "DEL", "UNLINK", "EXPIRE", "ZADD", "ZREVRANGE", "ZREM", "TYPE", "EXISTS"}
 STREAMS = {"XADD", "XREAD", "XREADGROUP", "XACK", "XDEL", "XINFO", "XGROUP", "XLEN"}
 LINE = {"HELLO", "AUTH", "CLIENT", "SELECT", "PING", "INFO"}
 

@@ -6,6 +6,7 @@ and one blocked read of the messages (readers.py): at most six commands a minute
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -52,7 +53,7 @@ class Pulse:
         self.yielded: Callable[[], None] = lambda: None
         self.flushed: Callable[[], None] = lambda: None
         self._last_blob = b""
-        self._seen_blobs: dict[str, bytes] = {}
+        self._seen_blobs: dict[str, bytes] = {}  # a digest of the last beat of each name
         self._timed: set[str] = set()  # names whose beat was read on this connection, and its age asked for
         self._names: set[str] = set()
         self._beat_at = 0.0
@@ -158,16 +159,18 @@ class Pulse:
     # In.
 
     def _discover(self) -> None:
-        self._ground.outbox.put("ZRANGE", self._ground.keys.computers, 0, -1, "WITHSCORES", then=self._found)
+        newest = ("ZREVRANGE", self._ground.keys.computers, 0, NAMES_LIMIT - 1, "WITHSCORES")
+        self._ground.outbox.put(*newest, then=self._found)
 
     def _found(self, answer: Any) -> None:
         if isinstance(answer, Exception):
             return
         ground = self._ground
-        texts = [item.decode("utf-8", "replace") for item in answer[: 2 * NAMES_LIMIT]]
+        texts = [item.decode("utf-8", "replace") for item in answer]
         entries = {name: float(score) for name, score in zip(texts[::2], texts[1::2], strict=False)}
         self._names = {name for name in entries if is_name(name) and name != ground.me}
         self._names |= {peer.name for peer in ground.roster.peers.values() if peer.online}
+        self._seen_blobs = {name: seen for name, seen in self._seen_blobs.items() if name in self._names}
         self._look(entries)
 
     def _look(self, entries: Mapping[str, float] | None = None) -> None:
@@ -198,9 +201,10 @@ class Pulse:
             self.greet([peer.name for peer in self._ground.roster.peers.values() if peer.online])
 
     def _read_one(self, name: str, blob: bytes) -> None:
-        if self._seen_blobs.get(name) == blob:
+        digest = hashlib.blake2b(blob, digest_size=16).digest()
+        if self._seen_blobs.get(name) == digest:
             return  # the same beat again is no sign of life
-        self._seen_blobs[name] = blob
+        self._seen_blobs[name] = digest
         opened = self.open_beat(name, blob)
         if not opened:
             return

@@ -1,7 +1,8 @@
 """Connections to Redis, and what is wrong with one, in words.
 
 redis-py's defaults would hide trouble: ten silent retries of a 5 s time-out, after which an XADD may stand twice. Here
-nothing is retried: a failed call breaks the connection, and the loop above connects anew.
+nothing is retried: a failed call breaks the connection, and the loop above connects anew. Nor are replies kept that
+have no end (replies.py).
 """
 
 from __future__ import annotations
@@ -24,9 +25,12 @@ from redis.cluster import RedisCluster
 from redis.retry import Retry
 
 from teleclaude.core.settings import RedisSettings
+from teleclaude.core.text import one_line
+from teleclaude.sync.fleet.redis.bounded_parser import BoundedParser
 
 CALL_TIMEOUT = 3.0  # seconds that a call may take
 CONNECT_TIMEOUT = 2.0
+LARGEST = 512 * 1024  # bytes of a string in a reply, where nothing else is said: a heartbeat, a name
 
 Value: TypeAlias = bytes | str | int | float
 Command: TypeAlias = Sequence[Value]
@@ -88,18 +92,22 @@ class Connection(Protocol):
         ...
 
 
-def connect(settings: RedisSettings, *, read_timeout: float = CALL_TIMEOUT) -> Connection:
-    """Connect now. Raises one of FAILURES."""
-    return _Cluster(settings, read_timeout) if settings.cluster else ServerConnection(settings, read_timeout)
+def connect(settings: RedisSettings, *, read_timeout: float = CALL_TIMEOUT, largest: int = LARGEST) -> Connection:
+    """Connect now; strings over `largest` bytes are read as empty. Raises one of FAILURES."""
+    if settings.cluster:
+        return _Cluster(settings, read_timeout, largest)
+    return ServerConnection(settings, read_timeout, largest)
 
 
 class ServerConnection:
     """One socket, and nothing else: no pool that would open a second one, or a new one in silence."""
 
-    def __init__(self, settings: RedisSettings, read_timeout: float = CALL_TIMEOUT) -> None:
+    def __init__(self, settings: RedisSettings, read_timeout: float = CALL_TIMEOUT, largest: int = LARGEST) -> None:
         self._settings = settings
         pool = redis.ConnectionPool.from_url(settings.url, **_options(settings, read_timeout))
         self._connection = cast("Any", pool.make_connection())
+        self._parser = BoundedParser(largest)
+        self._connection.set_parser(lambda socket_read_size: self._parser)  # noqa: ARG005
         self._connection.connect()
         self._socket: socket.socket = self._connection._sock  # noqa: SLF001  (there is no public way to wake a reader)
 
@@ -113,7 +121,10 @@ class ServerConnection:
         if not commands:
             return []
         self._connection.send_packed_command(self._connection.pack_commands(commands))
-        return [self._answer() for _ in commands]
+        self._parser.reader.begin(hold=True)  # all answers together are bounded
+        answers = [self._answer() for _ in commands]
+        self._parser.reader.begin(hold=False)
+        return answers
 
     def _answer(self) -> Any:
         try:
@@ -136,12 +147,26 @@ class ServerConnection:
             self._connection.disconnect()
 
 
+class _BoundedCluster(RedisCluster):
+    """redis-py's client of a cluster, with our parser on each of its connections."""
+
+    def __init__(self, *, largest: int, **options: Any) -> None:
+        self._largest = largest
+        super().__init__(**options)  # connects
+
+    def on_connect(self, connection: Any) -> None:
+        """Set a new connection up."""
+        connection.set_parser(lambda socket_read_size: BoundedParser(self._largest))  # noqa: ARG005
+        super().on_connect(connection)  # type: ignore[no-untyped-call]
+
+
 class _Cluster:
     """A line to each node."""
 
-    def __init__(self, settings: RedisSettings, read_timeout: float) -> None:
+    def __init__(self, settings: RedisSettings, read_timeout: float, largest: int) -> None:
         self._settings = settings
-        self._client = cast("Any", RedisCluster.from_url(settings.url, **_options(settings, read_timeout)))
+        options = _options(settings, read_timeout)
+        self._client = cast("Any", _BoundedCluster.from_url(settings.url, largest=largest, **options))
         for node in self._client.get_nodes():
             self._client.get_redis_connection(node).response_callbacks.clear()  # answers as they come
 
@@ -215,7 +240,12 @@ def explain(error: BaseException, place: str) -> str:
         if isinstance(cause, ssl.SSLError):
             return f"Redis at {place} does not speak TLS as it should ({cause.reason or 'failed'})"
         cause = cause.__cause__ or cause.__context__
-    text = str(error)
+    return _explained(error, str(error), place)
+
+
+def _explained(error: BaseException, text: str, place: str) -> str:
+    if isinstance(error, wrong.InvalidResponse):
+        return f"what answers at {place} is no Redis, or one that is not right: {_clean(text)}"
     if text.startswith(("WRONGPASS", "NOAUTH")) or "invalid username-password" in text:
         return f"Redis at {place} refused the user or password"
     for kind, reason in _REASONS:
@@ -248,7 +278,7 @@ def _why(text: str) -> str:
 
 
 def _clean(text: str) -> str:
-    return re.sub(r"//[^@/\s]*@", "//***@", text)[:200]
+    return re.sub(r"//[^@/\s]*@", "//***@", one_line(text, 200))
 
 
 def place_of(url: str) -> str:

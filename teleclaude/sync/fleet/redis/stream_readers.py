@@ -25,10 +25,14 @@ MESSAGES_BLOCK = 120.0  # seconds; each block is one command
 INBOX_BLOCK = 25.0
 READ_SLACK = 5.0  # seconds over the block until a silent line counts as dead
 COUNT = 200  # entries in one read
+LARGEST_REQUEST = 1024 * 1024  # bytes; a message to a session has 256 KiB at most
+LARGEST_ANSWER = 40 * 1024 * 1024  # bytes; a snapshot has as much as wire/limits.py allows
 
 
 class Reader:
     """A thread that reads while it is `wanted` and the engine's connection is up."""
+
+    largest = LARGEST_REQUEST  # bytes of an entry
 
     def __init__(self, name: str, key: str, block: float, on_failure: Callable[[BaseException], None]) -> None:
         self._key = key
@@ -108,7 +112,7 @@ class Reader:
             self._changed.wait_for(lambda: self._turn != turn or self._stopped)
 
     def _read_on(self, settings: RedisSettings, turn: int) -> None:
-        line = connect(settings, read_timeout=self._block + READ_SLACK)
+        line = connect(settings, read_timeout=self._block + READ_SLACK, largest=self.largest)
         try:
             with self._changed:
                 if self._turn != turn:
@@ -188,6 +192,8 @@ def make_group(line: Connection, key: str) -> None:
 
 class InboxReader(Reader):
     """Reads events and answers. `position` is the id of the last entry that was handed over."""
+
+    largest = LARGEST_ANSWER
 
     def __init__(
         self,

@@ -17,8 +17,6 @@ from teleclaude.cache import wire
 from teleclaude.cache.doors import DoorManager
 from teleclaude.core.errors import TeleclaudeError, Unavailable
 from teleclaude.core.paths import Places
-from teleclaude.core.records import Kind
-from teleclaude.core.requests import Outcome, Request
 
 log = logging.getLogger(__name__)
 
@@ -38,46 +36,19 @@ class CacheClient:
         epoch, version = self._call("write", wire.encode(ops), flush)
         return epoch, version
 
-    def submit(self, subscriber: str, request: Request) -> None:
-        """Hand a request to the sync process; its outcome comes on the feed of `subscriber`."""
-        self._call("submit", subscriber, wire.encode(request))
-
-    def work(self, interest_version: int, timeout: float, numbers: dict[str, int] | None = None) -> wire.Work:
-        """Wait at most `timeout` seconds for requests, or for other interest than at `interest_version`.
-
-        `numbers`: what this process counted so far, for the metrics.
-        """
-        return wire.decode_work(self._call("work", interest_version, timeout, numbers))
-
-    def finish(self, outcome: Outcome) -> None:
-        """Tell how a request ended."""
-        self._call("finish", wire.encode(outcome))
-
-    def emit(self, output: wire.OutputFrame) -> None:
-        """Send the output of a watched session to whoever watches."""
-        self._call("emit", wire.encode(output))
-
-    def set_interest(self, subscriber: str, client: str, wants: list[tuple[str, Kind]]) -> None:
-        """Say all that one client looks at; nothing ends its interest."""
-        self._call("set_interest", subscriber, client, wire.encode(wants))
-
-    def stale(self, kind: Kind, computer: str) -> bool:
-        """Tell whether (kind, computer) has outlived its TTL."""
-        return bool(self._call("stale", kind, computer))
+    def hold(self, seconds: float) -> str:
+        """Give the epoch of the cache, after `seconds`. Raises Unavailable as soon as the cache ends."""
+        return str(self._call("hold", seconds))
 
     def stats(self) -> dict[str, int]:
         """Numbers for the metrics."""
         return dict(self._call("stats"))
 
-    def numbers(self) -> dict[str, int]:
-        """What the sync process counted, as of its last question for work."""
-        return dict(self._call("numbers"))
-
     def _call(self, method: str, *args: Any) -> Any:
         door = None
         try:
             door = self._connected()
-            return door._callmethod(method, args)  # noqa: SLF001  (what a generated proxy does)
+            return getattr(door, method)(*args)
         except TeleclaudeError:
             raise
         except RemoteError as error:

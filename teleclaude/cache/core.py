@@ -1,28 +1,23 @@
-"""The cache with its lock: DaemonCache, interest and lane as the doors of the process use them together.
+"""The cache with its lock: DaemonCache as the doors of the process use it together.
 
-One lock, held for microseconds and never across I/O; two conditions on it: one on which the feed's threads and the
-publisher wait, one for the sync process' question for work. A change of data has nothing to say to the latter.
+One lock, held for microseconds and never across I/O, and a condition on it, on which the feed's threads and the
+publisher wait.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import TypeVar
 
 from teleclaude.cache import wire
 from teleclaude.cache.daemon_cache import DaemonCache
-from teleclaude.cache.interest import InterestTable
-from teleclaude.cache.request_queue import Lane
 from teleclaude.cache.snapshot import Shelf, payload_of, shelf_of
-from teleclaude.core.records import Kind, Scope
-from teleclaude.core.requests import Outcome, Request
+from teleclaude.core.records import Kind
 from teleclaude.replication.version import NOTHING, Version
 
 BATCH = 512  # changes in one frame of the feed
-EXTRAS = 256  # outcomes and outputs that wait for one subscriber
 
 T = TypeVar("T")
 
@@ -30,10 +25,8 @@ T = TypeVar("T")
 class FeedSubscriber:
     """Where one reader of the feed stands, and what waits for it besides."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self) -> None:
         self.version = NOTHING
-        self.extras: deque[wire.Frame] = deque(maxlen=EXTRAS)
         self.closed = False
 
 
@@ -42,14 +35,9 @@ class CacheCore:
 
     def __init__(self, cache: DaemonCache) -> None:
         self.cache = cache
-        self.interest = InterestTable()
-        self.lane = Lane()
         self.filled = False
-        self.numbers: dict[str, int] = {}  # what the sync process counted, by its last question for work
-        self._subscribers: dict[str, FeedSubscriber] = {}
-        lock = threading.Lock()
-        self._changed = threading.Condition(lock)
-        self._asked = threading.Condition(lock)
+        self._subscribers: set[FeedSubscriber] = set()
+        self._changed = threading.Condition(threading.Lock())
         self._joined: dict[tuple[Kind, str], Shelf] = {}
 
     # Writes.
@@ -85,91 +73,41 @@ class CacheCore:
             self._changed.notify_all()
 
     def expire(self) -> None:
-        """Let TTLs and deadlines take effect."""
+        """Let TTLs take effect."""
         with self._changed:
             before = self.cache.version
             self.cache.expire()
             self._after(before)
-            for subscriber, outcome in self.lane.expire(time.monotonic()):
-                self._send(subscriber, wire.OutcomeFrame(outcome))
 
     def next_expiry(self) -> float | None:
         """Seconds until `expire` has something to do; None when nothing will."""
         with self._changed:
-            due = [self.cache.next_expiry()]
-            deadline = self.lane.next_deadline()
-            due.append(None if deadline is None else max(0.0, deadline - time.monotonic()))
-            return min((d for d in due if d is not None), default=None)
-
-    # The lane back.
-
-    def submit(self, subscriber: str, request: Request) -> None:
-        """Take a request for the sync process. Raises Unavailable when too many wait."""
-        with self._changed:
-            self.lane.submit(subscriber, request)
-            self._asked.notify_all()
-
-    def work(self, interest_version: int, timeout: float, numbers: dict[str, int] | None = None) -> wire.Work:
-        """Wait at most `timeout` seconds for requests or for interest other than at `interest_version`."""
-        deadline = time.monotonic() + timeout
-        with self._asked:
-            self.numbers = self.numbers if numbers is None else numbers
-            while not self.lane.waiting and self.interest.version == interest_version:
-                left = deadline - time.monotonic()
-                if left <= 0 or not self._asked.wait(left):
-                    break
-            requests = self.lane.take(time.monotonic())
-            version = self.interest.version
-            interest = self.interest.computers() if version != interest_version else None
-            return wire.Work(self.cache.version.epoch, requests, version, interest)
-
-    def finish(self, outcome: Outcome) -> None:
-        """Tell whoever asked how a request ended."""
-        with self._changed:
-            subscriber = self.lane.finish(outcome)
-            if subscriber:
-                self._send(subscriber, wire.OutcomeFrame(outcome))
-
-    def emit(self, frame: wire.OutputFrame) -> None:
-        """Send the output of a watched session to every subscriber."""
-        with self._changed:
-            for name in self._subscribers:
-                self._send(name, frame)
-
-    def set_interest(self, subscriber: str, client: str, wants: list[Scope]) -> None:
-        """Say all that one client looks at."""
-        with self._changed:
-            if subscriber in self._subscribers and self.interest.set(subscriber, client, wants):
-                self._asked.notify_all()
+            return self.cache.next_expiry()
 
     # The feed.
 
-    def subscribe(self, name: str) -> FeedSubscriber:
+    def subscribe(self) -> FeedSubscriber:
         """Add a reader of the feed; it begins with a snapshot."""
         with self._changed:
-            self._subscribers[name] = found = FeedSubscriber(name)
+            found = FeedSubscriber()
+            self._subscribers.add(found)
             return found
 
     def unsubscribe(self, subscriber: FeedSubscriber) -> None:
-        """Remove a reader, and the interest of its clients."""
+        """Remove a reader."""
         with self._changed:
             subscriber.closed = True
-            self._subscribers.pop(subscriber.name, None)
-            self.interest.drop(subscriber.name)
-            self._asked.notify_all()
+            self._subscribers.discard(subscriber)
             self._changed.notify_all()
 
     def next_frames(self, subscriber: FeedSubscriber, timeout: float) -> list[wire.Frame]:
         """Wait for what this reader gets next; nothing after `timeout` seconds or when it is closed."""
         with self._changed:
             self._changed.wait_for(lambda: subscriber.closed or self._has_news(subscriber), timeout)
-            frames: list[wire.Frame] = [] if subscriber.closed else self._news(subscriber)
-            while subscriber.extras:
-                frames.append(subscriber.extras.popleft())
-            return frames
+            return [] if subscriber.closed else self._news(subscriber)
 
     def _has_news(self, subscriber: FeedSubscriber) -> bool:
-        return bool(subscriber.extras) or (self.filled and subscriber.version != self.cache.version)
+        return self.filled and subscriber.version != self.cache.version
 
     def _news(self, subscriber: FeedSubscriber) -> list[wire.Frame]:
         version = self.cache.version
@@ -181,12 +119,6 @@ class CacheCore:
             return [wire.SnapshotFrame(version, list(self.cache.sections()))]
         subscriber.version = Version(version.epoch, changes[-1].number)
         return [wire.ChangesFrame(version.epoch, changes)]
-
-    def _send(self, name: str, frame: wire.Frame) -> None:
-        subscriber = self._subscribers.get(name)
-        if subscriber:
-            subscriber.extras.append(frame)
-            self._changed.notify_all()
 
     # The snapshot.
 
@@ -222,11 +154,7 @@ class CacheCore:
     def stats(self) -> dict[str, int]:
         """Numbers for the metrics."""
         with self._changed:
-            counts = {
-                "version": self.cache.version.number,
-                "subscribers": len(self._subscribers),
-                "requests_waiting": self.lane.waiting,
-            }
+            counts = {"version": self.cache.version.number, "subscribers": len(self._subscribers)}
             for section in self.cache.sections():
                 counts[section.kind] = counts.get(section.kind, 0) + len(section.items)
             return counts

@@ -1,4 +1,4 @@
-"""The manager's door: what other processes may ask of the cache, in bytes, never in objects.
+"""The manager's door: what other processes may ask of the cache, in bytes and plain values, never in objects.
 
 `BaseManager` serves one `Door` on a unix socket. Its messages are pickled, so nobody gets that far who is not the
 same user (SO_PEERCRED) and does not have the key of this run.
@@ -17,24 +17,15 @@ from multiprocessing.managers import BaseManager
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from teleclaude.cache import wire
 from teleclaude.cache.core import CacheCore
 from teleclaude.core.files import unlink_socket
 from teleclaude.core.peer import is_same_user
-from teleclaude.core.records import Kind
-from teleclaude.core.requests import Outcome, Request
 
 log = logging.getLogger(__name__)
 
 PAUSE = 0.2  # seconds, where a connection cannot be taken
-EXPOSED = ("write", "submit", "work", "finish", "emit", "set_interest", "stale", "stats", "numbers")
-
-_request = msgspec.msgpack.Decoder(Request).decode
-_outcome = msgspec.msgpack.Decoder(Outcome).decode
-_output = msgspec.msgpack.Decoder(wire.OutputFrame).decode
-_wants = msgspec.msgpack.Decoder(list[tuple[str, Kind]]).decode
+EXPOSED = ("write", "hold", "stats")
 
 
 class Door:
@@ -43,6 +34,7 @@ class Door:
     def __init__(self, core: CacheCore, publish: Callable[[], None]) -> None:
         self._core = core
         self._publish = publish
+        self._ended = threading.Event()  # never set: this process ends first
 
     def write(self, ops: bytes, flush: bool) -> tuple[str, int]:
         """Apply writes; with `flush` the snapshot shows them before this returns."""
@@ -51,37 +43,14 @@ class Door:
             self._publish()
         return version.epoch, version.number
 
-    def submit(self, subscriber: str, request: bytes) -> None:
-        """Hand a request to the sync process; its outcome comes on the subscriber's feed."""
-        self._core.submit(subscriber, _request(request))
-
-    def work(self, interest_version: int, timeout: float, numbers: dict[str, int] | None) -> bytes:
-        """Wait for something to do; `numbers` is what the sync process counted so far."""
-        return wire.encode(self._core.work(interest_version, timeout, numbers))
-
-    def finish(self, outcome: bytes) -> None:
-        """Tell how a request ended."""
-        self._core.finish(_outcome(outcome))
-
-    def emit(self, output: bytes) -> None:
-        """Send the output of a watched session to whoever watches."""
-        self._core.emit(_output(output))
-
-    def set_interest(self, subscriber: str, client: str, wants: bytes) -> None:
-        """Say all that one client looks at."""
-        self._core.set_interest(subscriber, client, _wants(wants))
-
-    def stale(self, kind: Kind, computer: str) -> bool:
-        """Tell whether (kind, computer) has outlived its TTL."""
-        return self._core.locked(lambda cache: cache.stale(kind, computer))
+    def hold(self, seconds: float) -> str:
+        """Give the epoch, after `seconds`: who waits here notices at once when this process ends."""
+        self._ended.wait(seconds)
+        return self._core.cache.version.epoch
 
     def stats(self) -> dict[str, int]:
         """Numbers for the metrics."""
         return self._core.stats()
-
-    def numbers(self) -> dict[str, int]:
-        """What the sync process counted, for the metrics."""
-        return self._core.numbers
 
 
 class DoorManager(BaseManager):

@@ -1,7 +1,7 @@
 """The feed of changes: a unix socket on which each subscriber gets a snapshot, then every later change in order.
 
 Contract: frames to one subscriber are in order and without holes; changes may come many to a frame; a subscriber
-that falls behind the log is given a new snapshot instead. Outcomes and outputs are sent best effort, at most once.
+that falls behind the log is given a new snapshot instead.
 A subscriber that does not read costs its own two threads and a bounded number of frames, and delays nobody.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import secrets
 import socket
 import threading
 import time
@@ -18,6 +17,7 @@ from pathlib import Path
 from teleclaude.cache import wire
 from teleclaude.cache.core import CacheCore, FeedSubscriber
 from teleclaude.core.files import bind_socket
+from teleclaude.core.framing import framed
 from teleclaude.core.peer import is_same_user
 
 log = logging.getLogger(__name__)
@@ -69,15 +69,15 @@ class FeedServer:
             raise
 
     def _serve(self, connection: socket.socket) -> None:
-        subscriber = self._core.subscribe(secrets.token_hex(4))
+        subscriber = self._core.subscribe()
         try:
             threading.Thread(target=self._await_end, args=(connection, subscriber), daemon=True).start()
-            _send(connection, wire.WelcomeFrame(subscriber.name, self._core.cache.local))
+            _send(connection, wire.WelcomeFrame(self._core.cache.local))
             while not subscriber.closed:
                 for frame in self._core.next_frames(subscriber, _IDLE):
                     _send(connection, frame)
         except (OSError, RuntimeError) as error:  # the latter: no thread is left
-            log.info("subscriber %s is gone: %s", subscriber.name, error)
+            log.info("a subscriber is gone: %s", error)
         finally:
             self._core.unsubscribe(subscriber)
             connection.close()
@@ -94,4 +94,4 @@ class FeedServer:
 
 
 def _send(connection: socket.socket, frame: wire.Frame) -> None:
-    connection.sendall(wire.framed(wire.encode(frame)))
+    connection.sendall(framed(wire.encode(frame)))

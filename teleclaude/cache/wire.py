@@ -1,21 +1,17 @@
-"""What goes between the workers: writes into the cache, frames out of it. msgpack, length-prefixed on the feed.
+"""What goes into the cache and out of it: writes, and frames of the feed. msgpack, length-prefixed on the feed.
 
 Record bodies are JSON bytes, encoded once by the cache and never again on the way to a client.
 """
 
 from __future__ import annotations
 
-import struct
 from typing import TypeAlias
 
 import msgspec
 
 from teleclaude.core.records import Computer, Kind, Project, Record, Session, Todo
-from teleclaude.core.requests import Outcome, Request
+from teleclaude.core.request_wire import OutputFrame as OutputFrame  # noqa: PLC0414  (fleet knows it from here)
 from teleclaude.replication.version import Version
-
-FRAME_LIMIT = 256 * 1024 * 1024  # bytes; a snapshot of 100,000 sessions is 40 MB
-_LENGTH = struct.Struct("!I")
 
 
 class _Op(msgspec.Struct, frozen=True, array_like=True, tag=True):
@@ -174,48 +170,18 @@ class ChangesFrame(_Frame, frozen=True, tag="C"):
     changes: list[RowChange]
 
 
-class OutcomeFrame(_Frame, frozen=True, tag="O"):
-    """How a request of this subscriber ended."""
-
-    outcome: Outcome
-
-
-class OutputFrame(_Frame, frozen=True, tag="T"):
-    """The screen of a watched session, as the text of its last lines with colours (SGR only)."""
-
-    computer: str
-    session_id: str
-    text: str
-
-
 class WelcomeFrame(_Frame, frozen=True, tag="W"):
-    """First frame to each subscriber: the name under which its requests and interest go, and this computer's."""
+    """First frame to each subscriber: the name of this computer."""
 
-    subscriber: str
     computer: str
 
 
-Frame: TypeAlias = SnapshotFrame | ChangesFrame | OutcomeFrame | OutputFrame | WelcomeFrame
-
-
-class Work(msgspec.Struct, frozen=True, array_like=True):
-    """What the sync process has to do: requests to run, and who is interested in what when that changed.
-
-    `interest` maps a computer's name, or "*", to the kinds that clients here look at. `interest_version` is to
-    be given back with the next question. `epoch` is the cache's: another one than before means that the cache is
-    new, and wants everything again.
-    """
-
-    epoch: str
-    requests: list[Request]
-    interest_version: int
-    interest: dict[str, list[Kind]] | None
+Frame: TypeAlias = SnapshotFrame | ChangesFrame | WelcomeFrame
 
 
 _encoder = msgspec.msgpack.Encoder()
 _ops = msgspec.msgpack.Decoder(list[Op])
 _frame: msgspec.msgpack.Decoder[Frame] = msgspec.msgpack.Decoder(Frame)
-_work = msgspec.msgpack.Decoder(Work)
 
 encode = _encoder.encode
 
@@ -228,47 +194,3 @@ def decode_ops(data: bytes) -> list[Op]:
 def decode_frame(data: bytes) -> Frame:
     """Read a frame's payload. Raises msgspec.ValidationError or msgspec.DecodeError."""
     return _frame.decode(data)
-
-
-def decode_work(data: bytes) -> Work:
-    """Read the answer to a question for work."""
-    return _work.decode(data)
-
-
-def framed(payload: bytes) -> bytes:
-    """Put the length before a payload: 4 bytes, big endian."""
-    return _LENGTH.pack(len(payload)) + payload
-
-
-class FrameReader:
-    """Cuts a stream of bytes into payloads. Pure: feed it bytes, take payloads."""
-
-    def __init__(self, limit: int = FRAME_LIMIT) -> None:
-        self._limit = limit
-        self._rest = bytearray()  # the beginning of a frame
-        self._needed = 0  # bytes of it that must be there before another look is worth it
-
-    def receive_data(self, data: bytes | memoryview) -> list[bytes]:
-        """Take bytes, give the payloads that are whole now. Raises ValueError for a frame over the limit."""
-        if self._rest:
-            self._rest += data
-            if len(self._rest) < self._needed:
-                return []
-            data, self._rest = memoryview(self._rest), bytearray()
-        payloads: list[bytes] = []
-        start, size = 0, len(data)
-        end = _LENGTH.size
-        while end <= size:
-            (length,) = _LENGTH.unpack_from(data, start)
-            if length > self._limit:
-                raise ValueError(f"a frame of {length} bytes is over the limit of {self._limit}")
-            end = start + _LENGTH.size + length
-            if end > size:
-                break
-            payloads.append(bytes(data[start + _LENGTH.size : end]))
-            start = end
-            end += _LENGTH.size
-        if start < size:
-            self._rest += data[start:]
-            self._needed = end - start
-        return payloads

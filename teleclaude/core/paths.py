@@ -53,6 +53,11 @@ class Places(NamedTuple):
         return self.runtime / "feed.sock"
 
     @property
+    def requests_socket(self) -> Path:
+        """Where the sync process asks the web process for requests (core/request_wire.py)."""
+        return self.runtime / "sync.sock"
+
+    @property
     def snapshot_file(self) -> Path:
         """The mapped snapshot."""
         return self.runtime / "snapshot"

@@ -21,7 +21,10 @@ log = logging.getLogger(__name__)
 Provider = Callable[[], list[wire.Op]]
 
 
-class Door(Protocol):
+HOLD = 20.0  # seconds for which the cache is held on to at a time, to notice its end
+
+
+class WritableCache(Protocol):
     """What the writer needs of the cache."""
 
     def write(self, ops: list[wire.Op], *, flush: bool = False) -> tuple[str, int]:
@@ -32,8 +35,8 @@ class Door(Protocol):
 class CacheWriter:
     """The one writer of this process. `submit` never waits; `flush` does."""
 
-    def __init__(self, door: Door) -> None:
-        self._door = door
+    def __init__(self, cache: WritableCache) -> None:
+        self._cache = cache
         self._providers: list[Provider] = []
         self._changed = threading.Condition()
         self._queue: list[wire.Op] = []
@@ -62,8 +65,25 @@ class CacheWriter:
         with self._changed:
             self._forget_cache()
 
+    def watch_cache(self, hold: Callable[[float], str]) -> None:
+        """Notice a new cache also while there is nothing to write; for a thread of its own.
+
+        `hold` gives the epoch after so many seconds, and raises Unavailable as soon as the cache ends.
+        """
+        backoff = Backoff(0.05, 1.0)
+        seconds = 0.0
+        while not self._stopped:
+            try:
+                self.seen_epoch(hold(seconds))
+                seconds = HOLD
+                backoff.reset()
+            except TeleclaudeError as error:
+                log.debug("the cache ended, or is not there: %s", error.message)
+                seconds = 0.0  # who comes back says its epoch at once
+                time.sleep(backoff.next())
+
     def seen_epoch(self, epoch: str) -> None:
-        """Take note of the cache's epoch, seen elsewhere: another one than before means a new cache."""
+        """Take note of the cache's epoch: another one than before means a new cache."""
         with self._changed:
             if self._epoch is not None and epoch != self._epoch:
                 self._forget_cache()
@@ -119,7 +139,7 @@ class CacheWriter:
                 self._epoch = ""  # from here on submits are queued, so nothing falls between them and the providers
         if is_new:
             ops = [op for provider in self._providers for op in provider()]
-        epoch, _ = self._door.write(ops, flush=flush or is_new)
+        epoch, _ = self._cache.write(ops, flush=flush or is_new)
         with self._changed:
             self._note_written(epoch, number, is_new=is_new)
 

@@ -49,6 +49,7 @@ class OwnRecords:
         self._me: Computer | None = None
         self._filled = False
         self._found: set[Kind] = set()  # kinds of which at least one look told something
+        self._found_more = threading.Condition(self._lock)
         self._listeners: list[Listener] = []
 
     def listen(self, listener: Listener) -> None:
@@ -65,6 +66,7 @@ class OwnRecords:
         with self._lock:
             is_first = kind not in self._found
             self._found.add(kind)
+            self._found_more.notify_all()
             here = self._records[kind]
             puts = [r for key, r in wanted.items() if (old := here.get(key)) is not r and old != r]
             removed = [key for key in here if key not in wanted]
@@ -79,6 +81,11 @@ class OwnRecords:
             for listener in self._listeners:
                 listener(OwnChange(kind, seq, puts, removed))
             return True
+
+    def wait_found(self, kind: Kind, timeout: float) -> bool:
+        """Wait until a look has told which records of `kind` there are. False after `timeout` seconds."""
+        with self._found_more:
+            return self._found_more.wait_for(lambda: kind in self._found, timeout)
 
     def update_computer(self, me: Computer) -> None:
         """Take this computer's own record."""

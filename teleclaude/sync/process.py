@@ -9,20 +9,20 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import threading
 from typing import TYPE_CHECKING, Any
 
 from teleclaude.cache.cache_client import CacheClient
-from teleclaude.cache.wire import OutputFrame
 from teleclaude.core import log as logs
 from teleclaude.core.errors import NotFound, SettingsError
 from teleclaude.core.lifeline import Lifeline
 from teleclaude.core.paths import Places, places
 from teleclaude.core.records import Kind, Service
+from teleclaude.core.request_wire import OutputFrame
 from teleclaude.core.requests import Outcome, Refresh, Request, failed
 from teleclaude.core.settings import Settings, load_in_force
+from teleclaude.core.thread_group import ThreadGroup
 from teleclaude.sync.cache_writer import CacheWriter
-from teleclaude.sync.commands.dispatch import Lane
+from teleclaude.sync.commands.dispatch import Dispatch
 from teleclaude.sync.commands.executor import Commands
 from teleclaude.sync.commands.live_output import Watches
 from teleclaude.sync.local_loop import LocalHalf
@@ -46,7 +46,16 @@ class SyncProcess:
         self.local = LocalHalf(settings, self._tmux_socket(), self.own)
         self.watches = Watches(self.own.computer, self._emit)
         self.commands = Commands(self.local, self.own, self.writer, self.watches, settings)
-        self.lane = Lane(self.client, self._run_here)
+        self.dispatch = Dispatch(
+            place.requests_socket,
+            self.own.epoch,
+            is_ours=lambda request: request.computer == self.own.computer,
+            run=self._run_here,
+            hand_on=self._hand_on,
+            take_interest=self._take_interest,
+            counters=lambda: self._peers.counters if self._peers else {},
+        )
+        self._threads = ThreadGroup()
         self._peers: PeersHalf | None = None
         self._broken: list[Service] = []
         self._interest: dict[str, list[Kind]] = {}
@@ -57,11 +66,6 @@ class SyncProcess:
         self.watches.on_panes = self.local.watch_output
         self.local.on_output = self.watches.wrote
         self.local.services = self._services
-        self.lane.is_ours = lambda request: request.computer == self.own.computer
-        self.lane.hand_on = self._hand_on
-        self.lane.on_epoch = self.writer.seen_epoch
-        self.lane.on_interest = self._take_interest
-        self.lane.numbers = lambda: self._peers.counters if self._peers else {}
 
     def _tmux_socket(self) -> str:
         return self._place.tmux_socket or self._settings.tmux.socket
@@ -76,13 +80,14 @@ class SyncProcess:
 
     def run(self) -> None:
         """Work until stopped."""
-        for name, work in (("writer", self.writer.run), ("watching", self.watches.run)):
-            threading.Thread(target=work, name=name, daemon=True).start()
-        self.lane.start()
+        self._threads.start("writer", self.writer.run)
+        self._threads.start("cache's end", self.writer.watch_cache, self.client.hold)
+        self._threads.start("live output", self.watches.run)
+        self.dispatch.start(self._threads)
         self._set_peers()
         self._lifeline.ready()
         self.local.run(self._lifeline.beat)
-        self.lane.stop()
+        self.dispatch.stop()
         if self._peers:
             self._peers.stop()
         self.watches.stop()
@@ -92,22 +97,23 @@ class SyncProcess:
 
     def _run_here(self, request: Request) -> Outcome | None:
         outcome = self.commands.run(request)
-        if self._peers and outcome.status == "ok" and isinstance(request.args, Refresh):
-            self._peers.submit(request)  # it tells how that ended, once what clients look at is there
+        peers = self._peers
+        if peers and peers.is_reachable and outcome.status == "ok" and isinstance(request.args, Refresh):
+            peers.submit(request)  # it tells how that ended, once what clients look at is there
             return None
         return outcome
 
     def _emit(self, screen: OutputFrame) -> None:
         if self._peers:
             self._peers.output(screen)
-        self.client.emit(screen)
+        self.dispatch.emit(screen)
 
     def _hand_on(self, request: Request) -> None:
         if self._peers:
             self._peers.submit(request)
         else:
             unknown = NotFound(f"there is no computer {request.computer!r} in this view", field="computer")
-            self.lane.finish(failed(request.id, unknown))
+            self.dispatch.finish(failed(request.id, unknown))
 
     def _take_interest(self, wants: dict[str, list[Kind]]) -> None:
         self._interest = wants
@@ -133,7 +139,7 @@ class SyncProcess:
         # Imported only here: Redis costs 20 MB and 100 ms, and who has no fleet has no use for it.
         from teleclaude.sync.fleet.service import PeersHalf
 
-        peers = PeersHalf(self._place, self._settings, self.own, self.writer, self.client, self.commands.run)
+        peers = PeersHalf(self._place, self._settings, self.own, self.writer, self.dispatch, self.commands.run)
         peers.on_change = self.local.changed
         peers.start()
         peers.interest(self._interest)

@@ -28,19 +28,21 @@ from teleclaude.web.api.commands import Commands
 from teleclaude.web.api.health import Workers, health_event, stale_reason
 from teleclaude.web.api.metrics import metrics
 from teleclaude.web.api.queries import Reads
+from teleclaude.web.api.request_queue import RequestQueue
 from teleclaude.web.context import Parts
 from teleclaude.web.flask_app import make_app
 from teleclaude.web.http.listeners import allow_connections, bind_tcp, bind_unix, shares
 from teleclaude.web.http.security import Gate, Tokens, address_of, gate_for_tcp, tokens_file
 from teleclaude.web.http.server import HttpServer
 from teleclaude.web.http.tls import Certificate
-from teleclaude.web.push.client_interest import InterestReporter
+from teleclaude.web.push.client_interest import ClientInterest
 from teleclaude.web.push.feed_reader import Feed
-from teleclaude.web.push.hub import Hub
+from teleclaude.web.push.hub import Client, Hub
 from teleclaude.web.push.memory import Memory
 from teleclaude.web.push.socket import Conversations
 from teleclaude.web.push.watches import Watches
 from teleclaude.web.push.websocket_transport import Thread
+from teleclaude.web.sync_link import SyncLink
 
 log = logging.getLogger(__name__)
 
@@ -59,8 +61,19 @@ class WebProcess:
         self._hub = Hub(__version__)
         self._hub.computer = settings.computer.name
         self._feed = Feed(place.feed_socket, self._hub, self._shown)
-        self._commands = Commands(self._calls, self._cache.submit, self._subscriber)
-        self._interest = InterestReporter(self._hub, self._calls, self._cache.set_interest, self._subscriber)
+        self._news = Event()  # there is something to say to the sync process
+        queue = RequestQueue()
+        self._commands = Commands(queue, self._news)
+        self._interest = ClientInterest()
+        self._sync = SyncLink(
+            place.requests_socket,
+            queue,
+            self._news,
+            self._interest.total,
+            on_outcome=self._feed.receive_outcome,
+            on_lost=self._commands.lose_outcomes,
+            on_output=self._hub.receive_output,
+        )
         self._watches = Watches(self._hub, self._commands, self._reads)
         conversations = Conversations(self._hub, self._commands, self._watches, self._reads)
         self._parts = Parts(
@@ -72,16 +85,17 @@ class WebProcess:
             conversations=conversations,
             metrics=metrics(self._gauges, self._counters),
         )
-        self._feed.on_link = self._link_changed
+        self._feed.on_link = self._tell_health
         self._feed.on_outcome = self._commands.receive_outcome
-        self._hub.on_wants = self._interest.note
+        self._hub.on_wants = self._note_interest
         self._app = make_app(self._parts)
         self._connections = allow_connections()
         self._tcp: HttpServer | None = None
         self._local = self._serve_local(settings.api)
 
-    def _subscriber(self) -> str:
-        return self._feed.subscriber
+    def _note_interest(self, client: Client) -> None:
+        if self._interest.note(client):
+            self._news.set()
 
     def _shown(self) -> Version:
         try:
@@ -135,7 +149,7 @@ class WebProcess:
     def run(self) -> None:
         """Serve until stopped."""
         self._look(is_first=True)
-        parts = {"feed": self._feed.run, "interest": self._interest.run, "watches": self._watches.run}
+        parts = {"feed": self._feed.run, "sync": self._sync.run, "watches": self._watches.run}
         if self._lifeline.fileno() is not None:
             parts["lifeline"] = self._follow_supervisor
         greenlets = [gevent.spawn(_live, name, run) for name, run in parts.items()]
@@ -170,13 +184,6 @@ class WebProcess:
 
     # Health.
 
-    def _link_changed(self) -> None:
-        if self._feed.is_connected:
-            self._interest.begin_anew()
-        else:
-            self._commands.lose_link()
-        self._tell_health()
-
     def _look(self, *, is_first: bool = False) -> None:
         if self._parts.workers.look() or is_first:
             self._tell_health()
@@ -188,6 +195,9 @@ class WebProcess:
 
     # Numbers.
 
+    def _cache_numbers(self) -> Mapping[str, int]:
+        return self._calls.run(self._cache.stats, timeout=1.0)
+
     def _gauges(self) -> dict[str, float]:
         servers = [server for server in (self._local, self._tcp) if server is not None]
         found = {
@@ -196,21 +206,22 @@ class WebProcess:
             "ws_readers": Thread.running,
             "commands_under_way": self._commands.under_way,
             "feed_connected": int(self._feed.is_connected),
+            "sync_connected": int(self._sync.is_connected),
             "stale": int(bool(self._reads.stale)),
             "data_version": self._hub.mirror.version.number,
         }
-        return found | {f"cache_{name}": value for name, value in self._asked(self._cache.stats).items()}
+        return found | {f"cache_{name}": value for name, value in self._asked(self._cache_numbers).items()}
 
     def _asked(self, numbers: Callable[[], Mapping[str, int]]) -> dict[str, float]:
-        """Numbers of the cache; none when it does not answer."""
+        """Numbers of another process; none when it does not answer."""
         try:
-            return dict(self._calls.run(numbers, timeout=1.0))
+            return dict(numbers())
         except TeleclaudeError as error:
-            log.info("no numbers of the cache: %s", error)
+            log.info("no numbers of another process: %s", error)
             return {}
 
     def _counters(self) -> dict[str, float]:
-        peers = {f"peers_{name}": value for name, value in self._asked(self._cache.numbers).items()}
+        peers = {f"peers_{name}": value for name, value in self._asked(self._sync.counters).items()}
         return peers | {
             "fast_answers": self._reads.fast_answers,
             "refused_requests": self._local.refused + (self._tcp.refused if self._tcp else 0),

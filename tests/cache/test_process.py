@@ -15,7 +15,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Iterator
 from multiprocessing.connection import Client
 from pathlib import Path
@@ -26,9 +25,9 @@ from teleclaude.cache import wire
 from teleclaude.cache.cache_client import CacheClient, open_feed
 from teleclaude.cache.snapshot import SnapshotReader
 from teleclaude.core.errors import Unavailable
+from teleclaude.core.framing import FrameReader
 from teleclaude.core.paths import Places
 from teleclaude.core.records import Session
-from teleclaude.core.requests import Outcome, Refresh, Request
 from tests import make
 from tests.wait import until
 
@@ -88,7 +87,7 @@ class Feed:
         self._thread.start()
 
     def _read(self) -> None:
-        reader = wire.FrameReader()
+        reader = FrameReader()
         try:
             while data := self.socket.recv(65536):
                 self.frames += [wire.decode_frame(payload) for payload in reader.receive_data(data)]
@@ -175,7 +174,7 @@ def test_a_subscriber_that_does_not_read_delays_nobody_and_then_gets_a_snapshot(
         records: list[Session] = [make.session(f"s{i}", title=f"{text}{number}") for i in range(200)]
         daemon.client.write([wire.ReplaceSessions("here", records)])
     until(lambda: quick.versions()[-1:] == [12000])
-    reader, frames = wire.FrameReader(), list[wire.Frame]()
+    reader, frames = FrameReader(), list[wire.Frame]()
 
     def caught_up() -> bool:
         frames.extend(wire.decode_frame(payload) for payload in reader.receive_data(slow.recv(1 << 20)))
@@ -189,32 +188,21 @@ def test_a_subscriber_that_does_not_read_delays_nobody_and_then_gets_a_snapshot(
     slow.close()
 
 
-def test_interest_ends_with_the_web_process_that_had_it(daemon: Daemon) -> None:
-    """A connection that closes takes the interest of its clients along, and sync hears of it."""
-    feed = daemon.feed()
-    until(lambda: feed.frames)
-    welcome = feed.frames[0]
-    assert isinstance(welcome, wire.WelcomeFrame)
-    daemon.client.set_interest(welcome.subscriber, "one", [("raspi", "sessions")])
-    work = daemon.client.work(0, 5.0)
-    assert work.interest == {"raspi": ["sessions"]}
-    feed.close()
-    assert daemon.client.work(work.interest_version, 5.0).interest == {}
+def test_who_holds_on_notices_the_end_at_once(daemon: Daemon) -> None:
+    """The epoch is told after the time asked for; a cache that is killed meanwhile is noticed there and then."""
+    epoch, _ = daemon.client.write([wire.Filled()])
+    assert daemon.client.hold(0) == epoch
+    ended = threading.Event()
 
+    def hold() -> None:
+        with contextlib.suppress(Unavailable):
+            daemon.client.hold(3600)
+        ended.set()
 
-def test_a_request_goes_to_sync_and_its_outcome_to_the_asker(daemon: Daemon) -> None:
-    """One request, one hand-over, one outcome on the right feed."""
-    asker, other = daemon.feed(), daemon.feed()
-    until(lambda: asker.frames and other.frames)
-    welcome = asker.frames[0]
-    assert isinstance(welcome, wire.WelcomeFrame)
-    request = Request(id="r1", computer="here", args=Refresh(), deadline=time.monotonic() + 30)
-    daemon.client.submit(welcome.subscriber, request)
-    assert daemon.client.work(0, 5.0).requests == [request]
-    assert daemon.client.work(0, 0.0).requests == []
-    daemon.client.finish(Outcome(id="r1", status="ok"))
-    until(lambda: wire.OutcomeFrame(Outcome(id="r1", status="ok")) in asker.frames)
-    assert not any(isinstance(frame, wire.OutcomeFrame) for frame in other.frames)
+    threading.Thread(target=hold, daemon=True).start()
+    assert not ended.is_set()
+    daemon.kill()
+    assert ended.wait(10)
 
 
 def test_a_killed_cache_comes_back_with_another_epoch_and_no_empty_snapshot(daemon: Daemon) -> None:

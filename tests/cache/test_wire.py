@@ -7,25 +7,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from teleclaude.cache import wire
+from teleclaude.core.framing import FrameReader, framed
 from teleclaude.core.records import KINDS, Record
-from teleclaude.core.requests import Outcome
 from teleclaude.replication.version import Version
 from tests import make
 
 FRAMES: list[wire.Frame] = [
-    wire.WelcomeFrame("s", "here"),
+    wire.WelcomeFrame("here"),
     wire.SnapshotFrame(Version("e", 3), [wire.Section("sessions", "here", [("k", b"{}")])]),
     wire.ChangesFrame("e", [wire.RowChange(4, "todos", "a", "k", None), wire.RowChange(5, "todos", "a", "k", b"{}")]),
-    wire.OutcomeFrame(Outcome(id="r", status="ok", data={"n": 1})),
-    wire.OutputFrame("here", "s", "text"),
 ]
 
 
 @given(st.lists(st.integers(1, 20), min_size=1, max_size=50))
 def test_frames_survive_any_cut(cuts: list[int]) -> None:
     """The reader gives the same frames however the bytes are cut."""
-    data = b"".join(wire.framed(wire.encode(frame)) for frame in FRAMES)
-    reader = wire.FrameReader()
+    data = b"".join(framed(wire.encode(frame)) for frame in FRAMES)
+    reader = FrameReader()
     payloads: list[bytes] = []
     at = 0
     for cut in cuts:
@@ -38,7 +36,7 @@ def test_frames_survive_any_cut(cuts: list[int]) -> None:
 def test_a_frame_over_the_limit_is_refused_before_it_is_read() -> None:
     """A length that nobody would send is an error, not an allocation."""
     with pytest.raises(ValueError, match="over the limit"):
-        wire.FrameReader(limit=10).receive_data(b"\xff\xff\xff\xff")
+        FrameReader(limit=10).receive_data(b"\xff\xff\xff\xff")
 
 
 def test_writes_survive_the_wire() -> None:

@@ -17,15 +17,18 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from teleclaude.cache import wire
-from teleclaude.cache.cache_client import CacheClient, open_feed
+from teleclaude.cache.cache_client import CacheClient
 from teleclaude.cache.snapshot import SnapshotReader
 from teleclaude.core.lifeline import VARIABLE
 from teleclaude.core.paths import Places
 from teleclaude.core.records import Computer, Project, Session
-from teleclaude.core.requests import Args, End, Outcome, Refresh, Request, Start, Watch, new_id
+from teleclaude.core.request_wire import OutputFrame
+from teleclaude.core.requests import Args, End, Message, Outcome, Refresh, Request, Start, Watch, new_id
+from teleclaude.sync.fleet.keyring import KeyRing, save_ring
+from tests.request_link import Asked
 from tests.sync.conftest import TmuxServer
 from tests.wait import until
+from tests.web.raw_http import Answer, ask
 
 
 class Workers:
@@ -38,8 +41,8 @@ class Workers:
         self.write_settings("")
         self.client = CacheClient(self.place)
         self.running: dict[str, subprocess.Popen[bytes]] = {}
-        self.frames: list[wire.Frame] = []
         self.said = b""
+        self._asked: Asked | None = None
 
     def write_settings(self, more: str) -> None:
         """Write the settings file."""
@@ -89,6 +92,8 @@ class Workers:
         for process in self.running.values():
             process.kill()
             process.wait()
+        if self._asked:
+            self._asked.close()
 
     def array(self, kind: str) -> bytes:
         """JSON of a kind in the snapshot, opened anew."""
@@ -108,33 +113,16 @@ class Workers:
         """This computer in the snapshot."""
         return next(iter(msgspec.json.decode(self.array("computers"), type=list[Computer])), None)
 
-    def listen(self) -> str:
-        """Follow the feed; this subscriber's name."""
-        connection = open_feed(self.place)
-        reader = wire.FrameReader()
+    def listen(self) -> Asked:
+        """Be the web process for requests."""
+        if self._asked is None:
+            self._asked = Asked(self.place.requests_socket)
+        return self._asked
 
-        def follow() -> None:
-            with connection, contextlib.suppress(OSError):
-                while data := connection.recv(65536):
-                    self.frames += map(wire.decode_frame, reader.receive_data(data))
-
-        threading.Thread(target=follow, daemon=True).start()
-        welcome = until(lambda: next((f for f in self.frames if isinstance(f, wire.WelcomeFrame)), None))
-        assert welcome
-        return welcome.subscriber
-
-    def run(self, subscriber: str, args: Args, computer: str = "here") -> Outcome:
-        """Run a command through the lane."""
+    def run(self, args: Args, computer: str = "here") -> Outcome:
+        """Run a command."""
         request = Request(id=new_id(), computer=computer, args=args, deadline=time.monotonic() + 10)
-        self.client.submit(subscriber, request)
-
-        def answer() -> Outcome | None:
-            outcomes = [f.outcome for f in self.frames if isinstance(f, wire.OutcomeFrame)]
-            return next((outcome for outcome in outcomes if outcome.id == request.id), None)
-
-        found = until(answer, 15)
-        assert found
-        return found
+        return self.listen().run(request)
 
 
 @pytest.fixture
@@ -161,19 +149,19 @@ def test_from_tmux_to_the_snapshot(workers: Workers) -> None:
     until(lambda: not workers.sessions())
 
 
-def test_commands_through_the_lane(workers: Workers) -> None:
+def test_commands_of_the_web_process(workers: Workers) -> None:
     """A command's outcome comes back, and what it did is in the snapshot when it comes."""
-    subscriber = workers.start_both().listen()
-    outcome = workers.run(subscriber, Start(project="/tmp", agent="shell", title="new"))
+    asked = workers.start_both().listen()
+    outcome = workers.run(Start(project="/tmp", agent="shell", title="new"))
     session = msgspec.convert(outcome.data["session"], Session)
     assert session in workers.sessions()
-    workers.run(subscriber, Watch(session_id=session.session_id, seconds=20))
+    workers.run(Watch(session_id=session.session_id, seconds=20))
     workers.tmux("send-keys", "-t", session.tmux.pane, "echo liv''e", "Enter")
-    until(lambda: any(isinstance(f, wire.OutputFrame) and "live" in f.text for f in list(workers.frames)))
-    assert workers.run(subscriber, Refresh()).status == "ok"
-    assert workers.run(subscriber, End(session_id=session.session_id)).status == "ok"
+    until(lambda: any(isinstance(f, OutputFrame) and "live" in f.text for f in list(asked.frames)))
+    assert workers.run(Refresh()).status == "ok"
+    assert workers.run(End(session_id=session.session_id)).status == "ok"
     assert workers.sessions() == []
-    elsewhere = workers.run(subscriber, Refresh(), "elsewhere")
+    elsewhere = workers.run(Refresh(), "elsewhere")
     assert (elsewhere.code, elsewhere.field) == ("not_found", "computer")
 
 
@@ -197,8 +185,7 @@ def test_cache_killed_and_back(workers: Workers) -> None:
         workers.tmux.new(name)
         workers.start("cache")
         until(lambda name=name: name in {s.tmux.name for s in workers.sessions()}, 20)  # type: ignore[misc]
-    workers.frames.clear()
-    assert workers.run(workers.listen(), Refresh()).status == "ok"
+    assert workers.run(Refresh()).status == "ok"
     assert len(workers.sessions()) == 3
 
 
@@ -238,6 +225,68 @@ def test_killed_and_back(workers: Workers) -> None:
     assert set(counts) == {1, 2}
     assert before
     assert [s.session_id for s in workers.sessions()] == [s.session_id for s in before if s.tmux.name == "a"]
+
+
+def test_no_command_is_lost_when_it_is_killed(workers: Workers) -> None:
+    """A command that comes while it is dead, or starts, is run by the next one, once, and finds the session."""
+    workers.tmux.new("a", "cat")
+    workers.start_both()
+    workers.start("web")
+    session = until(lambda: next(iter(workers.sessions()), None))
+    assert session
+    path, headers = f"/sessions/{session.session_id}/message", {"Content-Type": "application/json"}
+    until(lambda: ask(workers.place.api_socket, "GET", "/sessions").status == 200, 20)
+    for number in range(3):
+        workers.kill("sync")
+        if number == 1:
+            workers.start("sync")
+        answers: list[Answer] = []
+        body = msgspec.json.encode({"text": f"text {number}"})
+
+        def send(body: bytes = body, answers: list[Answer] = answers) -> None:
+            answers.append(ask(workers.place.api_socket, "POST", path, body, headers))
+
+        sender = threading.Thread(target=send, daemon=True)
+        sender.start()
+        if number != 1:
+            workers.start("sync")
+        sender.join(20)
+        assert [answer.status for answer in answers] == [200], answers
+        until(lambda number=number: f"text {number}" in workers.tmux("capture-pane", "-p", "-t", session.tmux.pane))  # type: ignore[misc]
+    screen = workers.tmux("capture-pane", "-p", "-t", session.tmux.pane)
+    assert screen.split("\n")[:6] == [f"text {number}" for number in (0, 0, 1, 1, 2, 2)]  # typed, and told by cat
+
+
+def test_no_session_is_denied_before_the_first_look(workers: Workers) -> None:
+    """While tmux does not answer a sync process that starts, commands are refused, not told that nothing is there."""
+    workers.tmux.new("a", "cat")
+    workers.start_both()
+    session = until(lambda: next(iter(workers.sessions()), None))
+    assert session
+    workers.kill("sync")
+    pid = workers.tmux.stop()
+    workers.start("sync")
+    message = Message(session_id=session.session_id, text="x")
+    outcome = workers.run(message)
+    assert (outcome.status, outcome.code) == ("error", "unavailable"), outcome
+    workers.tmux.go_on(pid)
+    until(lambda: workers.run(message).status == "ok")
+
+
+def test_a_look_at_this_computer_needs_no_redis(workers: Workers) -> None:
+    """With a fleet whose Redis is away, a refresh of this computer is done all the same."""
+    save_ring(workers.place, KeyRing(bytes(32)))
+    workers.write_settings(f'[redis]\nurl = "unix://{workers.place.runtime}/nowhere"\n')
+    workers.start_both()
+
+    def services() -> list[tuple[str, str]]:
+        me = workers.computer()
+        return [(service.name, service.state) for service in me.services] if me else []
+
+    until(lambda: ("redis", "down") in services())
+    assert workers.run(Refresh()).status == "ok"
+    outcome = workers.run(Message(session_id="x", text="x"), "elsewhere")
+    assert outcome.status == "error"
 
 
 def _is_alive(pid: int) -> bool:

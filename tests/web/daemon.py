@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,8 +21,10 @@ from teleclaude.cache.cache_client import CacheClient
 from teleclaude.core.errors import TeleclaudeError
 from teleclaude.core.lifeline import WorkerState
 from teleclaude.core.paths import Places, places
-from teleclaude.core.records import Computer, Record, Session, Tmux
-from teleclaude.core.requests import Args, Outcome, Request, failed
+from teleclaude.core.records import Computer, Kind, Record, Session, Tmux
+from teleclaude.core.request_wire import OutputFrame
+from teleclaude.core.requests import Args, Outcome, Request
+from tests.request_link import Asker
 from tests.wait import until
 from tests.web.raw_http import Answer, ask
 
@@ -47,7 +48,7 @@ def session(number: int, *, computer: str = LOCAL, **fields: Any) -> Session:
 
 
 class Daemon:
-    """The two processes. `sync` is the door that the sync process would use."""
+    """The two processes. `sync` is the cache's door that the sync process would use, `asker` its end for requests."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -67,8 +68,7 @@ class Daemon:
         self.requests: list[Request] = []
         self.answer: Answerer = lambda _: {}
         self._limits: list[str] = []
-        self._done = threading.Event()
-        self._runner: threading.Thread | None = None
+        self.asker: Asker | None = None
 
     def settings(self, text: str) -> None:
         """Write the settings."""
@@ -121,13 +121,11 @@ class Daemon:
 
     def close(self) -> None:
         """End all."""
-        self._done.set()
         for process in self.processes.values():
             process.send_signal(signal.SIGCONT)
             process.kill()
             process.wait(10)
-        if self._runner:
-            self._runner.join(10)
+        self.drop_asker()
 
     # In the place of the sync process.
 
@@ -157,35 +155,41 @@ class Daemon:
         until(lambda: f"data_version {version}.0".encode() in self.get("/metrics").body, STARTED_WITHIN)
 
     def run_commands(self, answer: Answerer | None = None) -> None:
-        """Take requests and finish them, from a thread."""
+        """Ask for requests, and answer them; again after the asker or the web process is gone."""
         self.answer = answer or self.answer
-        if self._runner is None:
-            self._runner = threading.Thread(target=self._run, daemon=True)
-            self._runner.start()
+        if self.asker is None or self.asker.is_gone:
+            self.asker = Asker(self.place.requests_socket, self._run)
 
-    def _run(self) -> None:
-        seen = 0
-        while not self._done.is_set():
-            try:
-                work = self.sync.work(seen, 0.2)
-                seen = work.interest_version
-                for request in work.requests:
-                    self.requests.append(request)
-                    self.sync.finish(self._outcome(request))
-            except TeleclaudeError:  # the cache is away
-                self._done.wait(0.05)
+    def drop_asker(self) -> None:
+        """End as the sync process would when it is killed."""
+        if self.asker:
+            self.asker.close()
+            self.asker = None
 
-    def _outcome(self, request: Request) -> Outcome:
-        try:
-            return Outcome(id=request.id, status="ok", data=self.answer(request.args))
-        except TeleclaudeError as error:
-            return failed(request.id, error)
+    @property
+    def interest(self) -> dict[str, list[Kind]] | None:
+        """What clients look at, as the sync process is told."""
+        return self.asker.interest if self.asker and not self.asker.is_gone else None
+
+    def emit(self, session_id: str, text: str) -> None:
+        """Send a watched screen of a session here."""
+        assert self.asker
+        self.asker.send(OutputFrame(LOCAL, session_id, text))
+
+    def _run(self, request: Request) -> Outcome:
+        self.requests.append(request)
+        return Outcome(id=request.id, status="ok", data=self.answer(request.args))
 
     # As a client.
 
     def get(self, path: str, **headers: str) -> Answer:
         """GET over the unix socket."""
         return ask(self.api, "GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+
+    def metric(self, name: str) -> float:
+        """One number of /metrics."""
+        lines = self.get("/metrics").body.decode().splitlines()
+        return next(float(line.split()[1]) for line in lines if line.startswith(f"teleclaude_{name} "))
 
     def send(self, method: str, path: str, body: Any = None) -> Answer:
         """Send a JSON body over the unix socket."""

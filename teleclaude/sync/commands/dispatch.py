@@ -1,103 +1,109 @@
-"""The lane from the cache: requests to run here or to hand on, and who is interested in what.
+"""Deals out what the web process asks for: requests to run here or to hand on, and what its clients look at.
 
-One thread asks the cache for work; requests for this computer run in a few more, so that a slow one delays none but
-those that come when all are busy. A cache that is away is asked again with growing pauses.
+Requests for this computer run in a few threads, so that a slow one delays none but those that come when all are busy.
+A request is told as taken before it runs or is handed on, and does neither when it could not be told.
 """
 
 from __future__ import annotations
 
 import logging
 import queue
-import threading
+import time
 from collections.abc import Callable
-from typing import Protocol
+from pathlib import Path
 
-from teleclaude.cache.wire import Work
-from teleclaude.core.backoff import Backoff
-from teleclaude.core.errors import TeleclaudeError, Unavailable
+from teleclaude.core.errors import Unavailable
 from teleclaude.core.records import Kind
-from teleclaude.core.requests import Outcome, Request
+from teleclaude.core.request_wire import (
+    AskCountersFrame,
+    CountersFrame,
+    InterestFrame,
+    OutcomeFrame,
+    OutputFrame,
+    RunFrame,
+    TakenFrame,
+    ToAsker,
+)
+from teleclaude.core.requests import Outcome, Request, failed
+from teleclaude.core.thread_group import ThreadGroup
+from teleclaude.sync.commands.web_link import WebLink
 
 log = logging.getLogger(__name__)
 
-ASK_FOR = 20.0  # seconds that one question may wait in the cache
 THREADS = 8
-_UNKNOWN = -1  # a version that no cache has, so that it tells its interest at once
 
 
-class Door(Protocol):
-    """What the lane needs of the cache."""
+class Dispatch:
+    """Takes requests from the web process at `path`; `run_id` names this run of the sync process.
 
-    def work(self, interest_version: int, timeout: float, numbers: dict[str, int] | None = None) -> Work:
-        """Wait for work; raises Unavailable."""
-        ...
-
-    def finish(self, outcome: Outcome) -> None:
-        """Tell how a request ended; raises Unavailable."""
-        ...
-
-
-class Lane:
-    """Asks for work and deals it out. `run` runs a request for this computer, and gives None when somebody else
-    will tell how it ended; the rest is assigned.
+    `run` runs a request for this computer, and gives None when somebody else will tell how it ended; `hand_on` takes
+    one that is not `is_ours`; `take_interest` gets all that clients look at; `counters` gives numbers for the metrics.
+    All of them are called from threads of this class.
     """
 
-    def __init__(self, door: Door, run: Callable[[Request], Outcome | None]) -> None:
-        self._door, self._run_request = door, run
-        self._stopped = threading.Event()
+    def __init__(
+        self,
+        path: Path,
+        run_id: str,
+        *,
+        is_ours: Callable[[Request], bool],
+        run: Callable[[Request], Outcome | None],
+        hand_on: Callable[[Request], None],
+        take_interest: Callable[[dict[str, list[Kind]]], None],
+        counters: Callable[[], dict[str, int]],
+    ) -> None:
+        self._is_ours, self._run_request, self._hand_on = is_ours, run, hand_on
+        self._take_interest, self._counters = take_interest, counters
+        self._link = WebLink(path, run_id, self._receive, self._lost)
         self._waiting: queue.SimpleQueue[Request] = queue.SimpleQueue()
-        self.is_ours: Callable[[Request], bool] = lambda _: True
-        self.hand_on: Callable[[Request], None] = lambda _: None  # a request for another computer
-        self.on_epoch: Callable[[str], None] = lambda _: None
-        self.on_interest: Callable[[dict[str, list[Kind]]], None] = lambda _: None
-        self.numbers: Callable[[], dict[str, int]] = dict  # for the metrics, told with each question
 
-    def start(self) -> None:
-        """Begin, in threads that end with the process."""
-        threading.Thread(target=self.run, name="lane", daemon=True).start()
+    def start(self, threads: ThreadGroup) -> None:
+        """Begin."""
+        threads.start("requests", self._link.run)
         for number in range(THREADS):
-            threading.Thread(target=self._serve, name=f"command {number}", daemon=True).start()
+            threads.start(f"command {number}", self._serve)
 
     def stop(self) -> None:
         """Take no more requests."""
-        self._stopped.set()
-
-    def run(self) -> None:
-        """Ask for work until stopped."""
-        backoff = Backoff(0.05, 1.0)
-        epoch, version = "", _UNKNOWN
-        while not self._stopped.is_set():
-            try:
-                work = self._door.work(version, ASK_FOR, self.numbers())
-                backoff.reset()
-            except TeleclaudeError as error:
-                level = logging.DEBUG if isinstance(error, Unavailable) else logging.ERROR
-                log.log(level, "the cache gives no work: %s", error.message)
-                epoch, version = "", _UNKNOWN
-                self._stopped.wait(backoff.next())
-                continue
-            is_new = work.epoch != epoch
-            epoch = work.epoch
-            # A new cache counts its interest from the start: the same number may mean another interest.
-            version = _UNKNOWN if is_new and work.interest is None else work.interest_version
-            self._deal_out(work)
-
-    def _deal_out(self, work: Work) -> None:
-        try:
-            self.on_epoch(work.epoch)
-            if work.interest is not None:
-                self.on_interest(work.interest)
-        except Exception:  # commands must go on, whatever interest brought about
-            log.exception("a change of interest failed")
-        for request in work.requests:
-            (self._waiting.put if self.is_ours(request) else self.hand_on)(request)
+        self._link.stop()
 
     def finish(self, outcome: Outcome) -> None:
-        """Tell the cache how a request ended. When it is away, so is whoever asked through it."""
+        """Tell how a request ended. Where the web process is gone, so is whoever asked through it."""
         try:
-            self._door.finish(outcome)
-        except TeleclaudeError as error:
+            self._link.send(OutcomeFrame(outcome))
+        except Unavailable as error:
             log.info("nobody was told how request %s ended: %s", outcome.id, error.message)
+
+    def emit(self, screen: OutputFrame) -> None:
+        """Show a screen to those clients here who watch it, if there is a web process."""
+        try:
+            self._link.send(screen)
+        except Unavailable as error:
+            log.debug("nobody is shown a screen: %s", error.message)
+
+    def _receive(self, frame: ToAsker) -> None:
+        match frame:
+            case RunFrame():
+                self._take(frame.request)
+            case InterestFrame():
+                self._take_interest(frame.interest)
+            case AskCountersFrame():
+                self._link.send(CountersFrame(self._counters()))
+
+    def _take(self, request: Request) -> None:
+        if request.deadline <= time.monotonic():
+            self.finish(failed(request.id, Unavailable("the command came too late; it did not run")))
+            return
+        try:
+            self._link.send(TakenFrame(request.id))
+        except Unavailable:
+            log.info("request %s is left to the next that asks", request.id)
+            return
+        (self._waiting.put if self._is_ours(request) else self._hand_on)(request)
+
+    def _lost(self) -> None:
+        """Take note that the web process is gone, and with it all that its clients looked at."""
+        self._take_interest({})
 
     def _serve(self) -> None:
         while True:

@@ -5,6 +5,7 @@ Rules:
 - Sessions are named by their id or a unique prefix of it, and reached by tmux' own ids in the server that the records
   come from, while tmux shows the session's mark there (pane_now.py): a restarted server refuses them.
 - Text goes in through a buffer (pane_input.py), never as an argument; nothing is ever put into a shell string.
+- Nothing is said not to be there before the first look at tmux told what is: commands wait for it.
 - A command is answered when what it did can be read: the own records are up to date and flushed into the cache.
 """
 
@@ -64,6 +65,8 @@ STEP_TIMEOUT = 5.0  # seconds that one answer of tmux may take
 READY_WITHIN = 8.0  # seconds for a new session to take its first message
 READY_QUIET = 0.4  # seconds without a change on its screen, until it counts as ready
 READY_EVERY = 0.1
+FIRST_LOOK_EVERY = 0.2  # seconds between looks at how tmux is, while its first answer is awaited
+ANSWER_IN = 0.5  # seconds before a deadline at which a command that waits gives up, so that its outcome is heard
 OUTPUT_LIMIT = 200_000  # characters
 
 _KEY_NAMES = (
@@ -117,7 +120,10 @@ class Commands:
         try:
             if request.deadline <= time.monotonic():
                 raise Unavailable("the command came too late; it did not run")
-            data = self._run(check(request.args), request)
+            args = check(request.args)
+            if not isinstance(args, Refresh):
+                self._await_first_look(request.deadline)
+            data = self._run(args, request)
         except TeleclaudeError as error:
             return failed(request.id, error)
         except Exception:  # one command's fault must not end the thread that runs commands
@@ -145,6 +151,14 @@ class Commands:
                 return {}
             case Refresh():
                 return self._refresh(request.deadline)
+
+    def _await_first_look(self, deadline: float) -> None:
+        """Wait until it is known which sessions there are. Raises Unavailable when tmux does not say so in time."""
+        until = deadline - ANSWER_IN
+        while not self._own.wait_found("sessions", min(FIRST_LOOK_EVERY, _left(until))):
+            state, reason = self._local.state
+            if state in {"hung", "down", "absent"} or not _left(until):
+                raise Unavailable(f"the command did not run: {reason or 'tmux was not looked at yet'}")
 
     # Verbs.
 

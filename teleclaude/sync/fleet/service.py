@@ -167,6 +167,12 @@ class PeersHalf:
         """How Redis is, and what else of the fleet a person should know."""
         return self._board.all()
 
+    @property
+    def is_reachable(self) -> bool:
+        """Whether other computers can be asked now: a look at this one does not fail because they cannot."""
+        engine = self._engine
+        return engine is not None and not engine.trouble
+
     def submit(self, request: Request) -> None:
         """Take a command for another computer, or a refresh of all; the outcome goes to the cache. Never waits."""
         engine, clerk = self._engine, self._clerk

@@ -1,32 +1,26 @@
-"""Commands on their way to the sync process: handed over once, answered with one outcome or *unknown*."""
+"""Commands on their way to the sync process: taken once, answered with one outcome or *unknown*."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 import gevent
-from gevent.event import AsyncResult
+from gevent.event import AsyncResult, Event
 
-from teleclaude.core.errors import OutcomeUnknown, Unavailable
+from teleclaude.core.errors import OutcomeUnknown
 from teleclaude.core.requests import Args, Outcome, Request, check, error_of, new_id
-from teleclaude.web.api.calls import Calls
+from teleclaude.web.api.request_queue import RequestQueue
 
 DEADLINE = 10.0  # seconds in which a command may begin
 GRACE = 0.5  # seconds more, in which its outcome may arrive
 
 
 class Commands:
-    """Requests under way. `submit` is the door's; `subscriber` gives the name on the feed, or empty."""
+    """Requests under way. `news` is set when there is one to send."""
 
-    def __init__(
-        self,
-        calls: Calls,
-        submit: Callable[[str, Request], None],
-        subscriber: Callable[[], str],
-    ) -> None:
-        self._calls, self._submit, self._subscriber = calls, submit, subscriber
+    def __init__(self, queue: RequestQueue, news: Event) -> None:
+        self._queue, self._news = queue, news
         self._waiting: dict[str, AsyncResult] = {}
 
     @property
@@ -37,23 +31,22 @@ class Commands:
     def run(self, computer: str, args: Args) -> dict[str, Any]:
         """Run a command on a computer; gives its data.
 
-        Raises InvalidField for arguments over a limit, Unavailable when it was not handed over, OutcomeUnknown when
-        nobody said how it ended, and whatever error its outcome tells.
+        Raises InvalidField for arguments over a limit, Unavailable when it did not run, OutcomeUnknown when nobody
+        said how it ended, and whatever error its outcome tells.
         """
         check(args)
-        subscriber = self._subscriber()
-        if not subscriber:
-            raise Unavailable("the cache does not answer; the command was not run")
         request = Request(id=new_id(), computer=computer, args=args, deadline=time.monotonic() + DEADLINE)
+        self._queue.submit(request)
         result = self._waiting[request.id] = AsyncResult()
+        self._news.set()
         try:
-            self._calls.run(self._submit, subscriber, request)
             got: Any = result.get(timeout=request.deadline - time.monotonic() + GRACE)
             outcome: Outcome = got
         except gevent.Timeout:
-            raise OutcomeUnknown(f"{computer} did not say in time how the command ended") from None
+            raise self._queue.end(request.id) from None
         finally:
             del self._waiting[request.id]
+            self._queue.end(request.id)
         error = error_of(outcome)
         if error is not None:
             raise error
@@ -65,7 +58,11 @@ class Commands:
         if result is not None:
             result.set(outcome)
 
-    def lose_link(self) -> None:
-        """The feed is lost, and with it all outcomes that were to come on it."""
-        for result in self._waiting.values():
-            result.set_exception(OutcomeUnknown("the cache went away before it could tell how the command ended"))
+    def lose_outcomes(self, request_ids: list[str]) -> None:
+        """End requests that were taken by a sync process that is gone."""
+        for request_id in request_ids:
+            result = self._waiting.get(request_id)
+            if result is not None:
+                result.set_exception(
+                    OutcomeUnknown("the sync process ended before it could tell how the command ended; it may have run")
+                )

@@ -14,6 +14,7 @@ from gevent.socket import socket
 
 from teleclaude.cache import wire
 from teleclaude.core.backoff import Backoff
+from teleclaude.core.framing import FrameReader
 from teleclaude.core.peer import is_same_user
 from teleclaude.core.requests import Outcome
 from teleclaude.replication.version import Version
@@ -28,26 +29,20 @@ _READ = 1  # what libev calls EV_READ
 class Feed:
     """The greenlet between the feed and the hub.
 
-    `subscriber` is the name under which requests and interest go; empty while the feed is lost. `on_link` is called
-    when it comes and goes, `on_outcome` with each outcome once the hub has seen what the outcome made.
-    `shown` gives the version of the newest snapshot.
+    `on_link` is called when it comes and goes, `on_outcome` with each outcome once the hub has seen what the outcome
+    made. `shown` gives the version of the newest snapshot.
     """
 
     def __init__(self, path: Path, hub: Hub, shown: Callable[[], Version]) -> None:
         self._path = path
         self._hub = hub
         self._shown = shown
-        self.subscriber = ""
+        self.is_connected = False
         self.reconnects = -1
         self.on_link: Callable[[], None] = lambda: None
         self.on_outcome: Callable[[Outcome], None] = lambda _: None
         self._early: deque[tuple[Version, Outcome]] = deque()
         self._backoff = Backoff(0.05, 1.0)
-
-    @property
-    def is_connected(self) -> bool:
-        """Tell whether the feed lives."""
-        return bool(self.subscriber)
 
     def run(self) -> None:
         """Follow for ever."""
@@ -62,9 +57,9 @@ class Feed:
             gevent.sleep(self._backoff.next())
 
     def _lose(self) -> None:
-        self._early.clear()
-        if self.subscriber:
-            self.subscriber = ""
+        if self.is_connected:
+            self.is_connected = False
+            self._let_outcomes_out()
             self.on_link()
 
     def _follow(self) -> None:
@@ -83,7 +78,7 @@ class Feed:
         Waiting comes first: it lets everybody else in between two chunks, and a read that finds nothing costs an
         exception. One buffer serves all: a new one for each change costs as much as telling it.
         """
-        reader = wire.FrameReader()
+        reader = FrameReader()
         buffer = memoryview(bytearray(_CHUNK))
         hub = gevent.get_hub()
         readable = hub.loop.io(connection.fileno(), _READ)
@@ -102,7 +97,7 @@ class Feed:
         match frame:
             case wire.WelcomeFrame():
                 self._hub.computer = frame.computer
-                self.subscriber = frame.subscriber
+                self.is_connected = True
                 self.reconnects += 1
                 self.on_link()
             case wire.SnapshotFrame():
@@ -115,10 +110,11 @@ class Feed:
                 for start in range(CHANGES_A_TURN, len(frame.changes), CHANGES_A_TURN):
                     gevent.sleep(0)
                     self._hub.receive_changes(frame.epoch, frame.changes[start : start + CHANGES_A_TURN])
-            case wire.OutcomeFrame():
-                self._early.append((self._shown(), frame.outcome))
-            case wire.OutputFrame():
-                self._hub.receive_output(frame)
+        self._let_outcomes_out()
+
+    def receive_outcome(self, outcome: Outcome) -> None:
+        """Take an outcome, and give it on once the hub has seen what it made; at once while the feed is lost."""
+        self._early.append((self._shown(), outcome))
         self._let_outcomes_out()
 
     def _let_outcomes_out(self) -> None:
@@ -126,7 +122,7 @@ class Feed:
         here = self._hub.mirror.version
         while self._early:
             shown, outcome = self._early[0]
-            if here.epoch == shown.epoch and here.is_before(shown):
+            if self.is_connected and here.epoch == shown.epoch and here.is_before(shown):
                 return
             self._early.popleft()
             self.on_outcome(outcome)

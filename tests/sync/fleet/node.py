@@ -81,7 +81,7 @@ class Node:
         self.ran: list[Request] = []
         self.answer: Callable[[Request], Outcome] = self._done
         self.half = PeersHalf(self.place, self.settings, self.own, self.writer, self.lane, self._run_local)
-        self._feed: FeedSubscriber = self.core.subscribe("test")
+        self._feed: FeedSubscriber = self.core.subscribe()
         self._writing = threading.Thread(target=self.writer.run, daemon=True)
         self._writing.start()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from typing import Any
 
@@ -10,7 +11,9 @@ import pytest
 
 from teleclaude.core.errors import Conflict, OutcomeUnknown, Refused
 from teleclaude.core.records import Computer
+from teleclaude.core.request_wire import AskerFrame, TakenFrame, to_bytes
 from teleclaude.core.requests import Args, End, Keys, Message, Output, Refresh, Rename, Start
+from tests.wait import until
 from tests.web.daemon import Daemon, session
 from tests.web.raw_http import Connection, ask
 from tests.web.ws import Peer
@@ -144,42 +147,67 @@ def test_unknown_things_are_404(web: Daemon) -> None:
     assert web.requests == []
 
 
-def test_a_cache_that_dies_under_a_command_leaves_it_unknown(own: Daemon) -> None:
-    """The client is told at once that nobody knows, not after ten seconds, and never that it failed."""
-    taken = threading.Event()
-    go_on = threading.Event()
+class Held:
+    """An answer that is held back until it is let go."""
 
-    def hang(_: Args) -> dict[str, Any]:
-        taken.set()
-        go_on.wait(10)
+    def __init__(self) -> None:
+        self.taken, self.go_on = threading.Event(), threading.Event()
+
+    def __call__(self, _: Args) -> dict[str, Any]:
+        self.taken.set()
+        self.go_on.wait(10)
         return {}
 
-    own.answer = hang
+
+def test_a_sync_process_that_dies_under_a_command_leaves_it_unknown(own: Daemon) -> None:
+    """The client is told at once that nobody knows, not after ten seconds, and never that it failed."""
+    own.answer = held = Held()
     connection = Connection(own.api)
     connection.request("DELETE", "/sessions/s00001")
-    assert taken.wait(10)
-    own.kill("cache")
+    assert held.taken.wait(10)
+    assert own.asker
+    own.asker.connection.shutdown(socket.SHUT_RDWR)
     response = connection.getresponse()
     assert (response.status, msgspec.json.decode(response.read())["error"]["code"]) == (504, "unknown")
-    go_on.set()
+    held.go_on.set()
     connection.close()
-    answer = own.send("DELETE", "/sessions/s00001")
-    assert (answer.status, answer.json["error"]["code"]) == (503, "unavailable")
+
+
+def test_commands_wait_for_the_next_sync_process(own: Daemon) -> None:
+    """What comes while there is none, or goes to one that is dead, is run once, by the next."""
+    own.drop_asker()
+    hung = socket.socket(socket.AF_UNIX)  # it says who it is, and never reads
+    hung.connect(str(own.place.requests_socket))
+    hung.sendall(to_bytes(AskerFrame("hung")))
+    until(lambda: own.metric("sync_connected") == 1)
+    connections = [Connection(own.api) for _ in range(3)]
+    for connection in connections:
+        connection.request("DELETE", "/sessions/s00001")
+    until(lambda: own.metric("commands_under_way") == 3)
+    own.run_commands()  # while the hung one is still connected
+    assert [connection.getresponse().status for connection in connections] == [200] * 3
+    for connection in connections:
+        connection.close()
+    with pytest.raises(BrokenPipeError):
+        hung.sendall(to_bytes(TakenFrame("what it was sent")))
+    hung.close()
+    assert len({request.id for request in own.requests}) == len(own.requests) == 3
+
+
+def test_commands_work_while_the_cache_is_away(own: Daemon) -> None:
+    """They do not go through it."""
+    own.kill("cache")
+    assert own.send("DELETE", "/sessions/s00001").json == {"status": "ok"}
+    assert own.requests[-1].args == End(session_id="s00001")
 
 
 def test_commands_of_others_are_not_held_up(web: Daemon) -> None:
     """While one command hangs, reads and other connections go on."""
-    go_on = threading.Event()
-
-    def hang(_: Args) -> dict[str, Any]:
-        go_on.wait(10)
-        return {}
-
-    web.answer = hang
+    web.answer = held = Held()
     connection = Connection(web.api)
     connection.request("DELETE", "/sessions/s00001")
     assert web.get("/sessions").status == 200
     assert web.get("/metrics").status == 200
-    go_on.set()
+    held.go_on.set()
     assert connection.getresponse().status == 200
     connection.close()

@@ -10,13 +10,14 @@ from typing import Any
 
 import gevent
 import pytest
+from gevent.event import Event
 
 from teleclaude.cache.snapshot import SnapshotReader
 from teleclaude.core.settings import parse
-from teleclaude.web.api.calls import Calls
 from teleclaude.web.api.commands import Commands
 from teleclaude.web.api.health import Workers
 from teleclaude.web.api.queries import Reads
+from teleclaude.web.api.request_queue import RequestQueue
 from teleclaude.web.context import Parts
 from teleclaude.web.flask_app import make_app
 from teleclaude.web.http.listeners import bind_unix
@@ -56,7 +57,7 @@ def broken() -> Iterator[Path]:
 
 def _serve(path: Path, ready: threading.Event, stop: threading.Event) -> None:
     hub, reads = BrokenHub("1"), Reads(SnapshotReader(path.with_name("snapshot")))
-    commands = Commands(Calls(), lambda *_: None, lambda: "")
+    commands = Commands(RequestQueue(), Event())
     watches = Watches(hub, commands, reads)
     parts = Parts(
         settings=parse(""),

@@ -18,16 +18,17 @@ def test_an_outcome_waits_for_what_it_made() -> None:
     cache, hub, told = DaemonCache("a"), Hub("1"), []
     feed = Feed(Path("/nowhere"), hub, lambda: cache.version)
     feed.on_outcome = lambda outcome: told.append((outcome.id, hub.mirror.version.number))
+    feed._receive(wire.WelcomeFrame("a"))
     feed._receive(snapshot(cache))
     cache.put([make("sessions", "a", number, "x") for number in range(3)])
-    feed._receive(wire.OutcomeFrame(Outcome(id="1", status="ok")))
+    feed.receive_outcome(Outcome(id="1", status="ok"))
     changes = cache.since(Version(cache.version.epoch, 0)) or []
     feed._receive(wire.ChangesFrame(cache.version.epoch, changes[:2]))
-    feed._receive(wire.OutcomeFrame(Outcome(id="2", status="ok")))
+    feed.receive_outcome(Outcome(id="2", status="ok"))
     assert told == []
     feed._receive(wire.ChangesFrame(cache.version.epoch, changes[2:]))
     assert told == [("1", 3), ("2", 3)]
-    feed._receive(wire.OutcomeFrame(Outcome(id="3", status="ok")))
+    feed.receive_outcome(Outcome(id="3", status="ok"))
     assert told[2:] == [("3", 3)]
 
 
@@ -36,6 +37,21 @@ def test_an_outcome_of_an_older_epoch_is_not_held_back() -> None:
     cache, hub, told = DaemonCache("a"), Hub("1"), []
     feed = Feed(Path("/nowhere"), hub, lambda: Version("older", 99))
     feed.on_outcome = lambda outcome: told.append(outcome.id)
+    feed._receive(wire.WelcomeFrame("a"))
     feed._receive(snapshot(cache))
-    feed._receive(wire.OutcomeFrame(Outcome(id="1", status="ok")))
+    feed.receive_outcome(Outcome(id="1", status="ok"))
     assert told == ["1"]
+
+
+def test_an_outcome_is_told_while_the_cache_is_away() -> None:
+    """What was held back when the feed is lost is given then, and what comes later at once."""
+    cache, hub, told = DaemonCache("a"), Hub("1"), []
+    feed = Feed(Path("/nowhere"), hub, lambda: Version(cache.version.epoch, 99))
+    feed.on_outcome = lambda outcome: told.append(outcome.id)
+    feed._receive(wire.WelcomeFrame("a"))
+    feed._receive(snapshot(cache))
+    feed.receive_outcome(Outcome(id="1", status="ok"))
+    assert told == []
+    feed._lose()
+    feed.receive_outcome(Outcome(id="2", status="ok"))
+    assert told == ["1", "2"]

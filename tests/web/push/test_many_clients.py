@@ -26,12 +26,6 @@ MANY = 1000
 SUBSCRIBE = frame(b'{"subscribe":"sessions"}')
 
 
-def metric(web: Daemon, name: str) -> float:
-    """A number of `/metrics`."""
-    lines = web.get("/metrics").body.decode().splitlines()
-    return float(next(line.split()[1] for line in lines if line.startswith(f"teleclaude_{name} ")))
-
-
 def fds(web: Daemon) -> int:
     """Open descriptors of the web process."""
     return len(list(Path(f"/proc/{web.processes['web'].pid}/fd").iterdir()))
@@ -77,21 +71,21 @@ def test_a_thousand_clients_come_and_vanish(own: Daemon) -> None:
     """Descriptors, clients, interest and memory return; a change reaches each of them once."""
     with crowd(own, 50):
         pass  # what is allocated once is there now
-    until(lambda: metric(own, "ws_clients") == 0)
+    until(lambda: own.metric("ws_clients") == 0)
     before, at_first = fds(own), memory(own)
     left = [at_first]
     largest = 0
     for round_ in range(8):
         with crowd(own, MANY) as clients:
-            assert metric(own, "ws_clients") == MANY
+            assert own.metric("ws_clients") == MANY
             own.put(session(1, title=f"round {round_}"))
             for client in clients:
                 assert read_until(client, b"round").count(f'"round {round_}"'.encode()) == 1
             largest = memory(own)
-        until(lambda: metric(own, "ws_clients") == 0, 60)
+        until(lambda: own.metric("ws_clients") == 0, 60)
         until(lambda: fds(own) <= before + 2, 60)
-        until(lambda: own.sync.work(-1, 0).interest == {}, 60)
-        until(lambda: metric(own, "ws_readers") == 0 and metric(own, "connections") <= 1, 60)
+        until(lambda: own.interest == {}, 60)
+        until(lambda: own.metric("ws_readers") == 0 and own.metric("connections") <= 1, 60)
         until(lambda most=largest: memory(own) < most - MANY * 10_000, 60)  # type: ignore[misc]
         left.append(memory(own))
         if left[-1] - left[-2] < MANY * 512:  # what the allocator keeps settles; a leak grows by the same each time
@@ -116,8 +110,8 @@ def test_who_never_reads_delays_nobody(own: Daemon) -> None:
         assert memory(own) - before < 40 * 1024 * 1024
     for sock in stuck:
         sock.close()
-    until(lambda: metric(own, "ws_clients") == 0)
-    assert metric(own, "clients_behind_total") >= 5
+    until(lambda: own.metric("ws_clients") == 0)
+    assert own.metric("clients_behind_total") >= 5
 
 
 def test_who_fell_behind_catches_up_with_a_fresh_state(own: Daemon) -> None:
@@ -153,8 +147,8 @@ def test_who_takes_nothing_is_closed_in_the_end(own: Daemon) -> None:
     """Not kept for ever: the connection of a client that takes not one byte is cut."""
     with join(own) as stuck:
         own.sync.write([wire.ReplaceSessions(LOCAL, [session(n, title="x" * 400) for n in range(3000)])])
-        until(lambda: metric(own, "ws_clients") == 1)
-        until(lambda: metric(own, "ws_clients") == 0, 60)
+        until(lambda: own.metric("ws_clients") == 1)
+        until(lambda: own.metric("ws_clients") == 0, 60)
         assert stuck.fileno() >= 0
 
 

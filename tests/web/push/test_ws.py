@@ -147,32 +147,27 @@ def test_a_client_before_the_first_look_gets_everything_when_it_is_done(idle: Da
 
 
 def test_interest_follows_the_subscriptions(own: Daemon) -> None:
-    """The cache knows what is looked at, forgets it with the client, and is told again after its own death."""
-
-    def interest() -> dict[str, list[wire.Kind]] | None:  # type: ignore[name-defined]
-        return own.sync.work(-1, 0).interest
-
+    """The sync process knows what is looked at, forgets it with the client, and is told anew when it comes back."""
     with Peer(own.api) as first, Peer(own.api) as second:
         first.say(subscribe="sessions")
         second.say(subscribe={"computer": "other", "types": ["todos", "projects"]})
-        until(lambda: interest() == {"*": ["sessions"], "other": ["projects", "todos"]})
+        until(lambda: own.interest == {"*": ["sessions"], "other": ["projects", "todos"]})
         first.say(unsubscribe="sessions")
-        until(lambda: interest() == {"other": ["projects", "todos"]})
-        own.kill("cache")
-        own.start("cache")
-        own.fill()
-        until(lambda: interest() == {"other": ["projects", "todos"]})
-    until(lambda: interest() == {})
+        until(lambda: own.interest == {"other": ["projects", "todos"]})
+        own.drop_asker()
+        own.run_commands()
+        until(lambda: own.interest == {"other": ["projects", "todos"]})
+    until(lambda: own.interest == {})
 
 
 def test_interest_is_gone_with_the_web_process(own: Daemon) -> None:
-    """Also when it is killed."""
+    """The sync process notices its end, also when it is killed."""
     own.seen()
     peer = Peer(own.api)
     peer.say(subscribe="sessions")
-    until(lambda: own.sync.work(-1, 0).interest == {"*": ["sessions"]})
+    until(lambda: own.interest == {"*": ["sessions"]})
     own.kill("web")
-    until(lambda: own.sync.work(-1, 0).interest == {})
+    until(lambda: own.interest is None)
     own.start("web")
     with Peer(own.api) as again:
         again.say(resume={"epoch": peer.hello["epoch"], "version": peer.versions[-1]}, subscribe="sessions")
@@ -206,8 +201,8 @@ def test_output_of_a_watched_session_is_pushed(web: Daemon) -> None:
         peer.say(watch={"session_id": "s00001"})
         until(lambda: web.requests)
         assert web.requests[0].args == Watch(session_id="s00001", seconds=30.0)
-        web.sync.emit(wire.OutputFrame(LOCAL, "s00001", "out\x1b[0m"))
-        web.sync.emit(wire.OutputFrame(LOCAL, "s00002", "no"))
+        web.emit("s00001", "out\x1b[0m")
+        web.emit("s00002", "no")
         assert peer.next()["data"] == {"computer": LOCAL, "session_id": "s00001", "text": "out\x1b[0m"}
         peer.say(unwatch={"session_id": "s00001"})
         until(lambda: len(web.requests) == 2)

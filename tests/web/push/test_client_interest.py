@@ -1,0 +1,49 @@
+"""Interest: by client, computer and kind."""
+
+from __future__ import annotations
+
+from teleclaude.core.records import Kind
+from teleclaude.web.push.client_interest import ClientInterest
+from teleclaude.web.push.hub import Client
+
+
+class _Nowhere:
+    def push(self, data: bytes) -> None:
+        """Drop an event."""
+
+    def push_state(self, data: bytes) -> None:
+        """Drop a state."""
+
+    def restart(self) -> None:
+        """Nothing waits."""
+
+
+def looks(interest: ClientInterest, name: str, *wants: tuple[str, Kind]) -> bool:
+    """Let a client look at these, and at nothing else; whether the sum changed."""
+    client = Client(name, _Nowhere())
+    client.wants = frozenset(wants)
+    return interest.note(client)
+
+
+def test_interest_goes_with_the_client_that_had_it() -> None:
+    """Each client that leaves changes the sum, not only the last one."""
+    interest = ClientInterest()
+    assert looks(interest, "one", ("raspi", "sessions"))
+    assert looks(interest, "two", ("raspi", "todos"), ("laptop", "sessions"))
+    assert interest.total() == {"laptop": ["sessions"], "raspi": ["sessions", "todos"]}
+    assert looks(interest, "two")
+    assert interest.total() == {"raspi": ["sessions"]}
+    assert looks(interest, "one")
+    assert interest.total() == {}
+
+
+def test_only_a_change_of_the_sum_is_told() -> None:
+    """A second client with the same interest, or one of two that leaves, changes nothing that others must hear of."""
+    interest = ClientInterest()
+    assert looks(interest, "one", ("raspi", "sessions"))
+    assert not looks(interest, "two", ("raspi", "sessions"))
+    assert not looks(interest, "one")
+    assert not looks(interest, "one")
+    assert interest.total() == {"raspi": ["sessions"]}
+    assert looks(interest, "two", ("raspi", "todos"))
+    assert interest.total() == {"raspi": ["todos"]}

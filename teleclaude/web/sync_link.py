@@ -43,6 +43,7 @@ log = logging.getLogger(__name__)
 
 CONNECTIONS_LIMIT = 8
 COUNTERS_WITHIN = 1.0  # seconds
+ACCEPT_AGAIN = 0.2  # seconds
 _CHUNK = 64 * 1024
 
 
@@ -62,7 +63,10 @@ class _Asker:
 
 
 class SyncLink:
-    """Listens at `path`. `news` is set by whoever has something to send: a request, or another interest."""
+    """Listens at `path`; raises Refused for what is planted there.
+
+    `news` is set by whoever has something to send: a request, or another interest.
+    """
 
     def __init__(
         self,
@@ -75,9 +79,9 @@ class SyncLink:
         on_lost: Callable[[list[str]], None],
         on_output: Callable[[OutputFrame], None],
     ) -> None:
-        self._path, self._queue, self._news, self._interest = path, queue, news, interest
+        self._queue, self._news, self._interest = queue, news, interest
         self._on_outcome, self._on_lost, self._on_output = on_outcome, on_lost, on_output
-        self._listener: socket | None = None
+        self._listener = bind_unix(path)
         self._askers: set[_Asker] = set()
         self._newest: _Asker | None = None
         self._counters: AsyncResult | None = None
@@ -89,9 +93,13 @@ class SyncLink:
 
     def run(self) -> None:
         """Accept askers for ever."""
-        self._listener = bind_unix(self._path)
         while True:
-            connection, _ = self._listener.accept()
+            try:
+                connection, _ = self._listener.accept()
+            except OSError as error:  # no descriptor is left, say
+                log.warning("the sync process cannot be let in; trying again: %s", error)
+                gevent.sleep(ACCEPT_AGAIN)
+                continue
             if not is_same_user(connection) or len(self._askers) >= CONNECTIONS_LIMIT:
                 log.warning("refused a connection for requests: another user, or too many")
                 connection.close()

@@ -11,7 +11,7 @@ import click
 from teleclaude.cli.shown import offline, status_and_reason
 from teleclaude.cli.table import print_json, print_table, say
 from teleclaude.client.api import Api
-from teleclaude.core.errors import InvalidField
+from teleclaude.core.errors import InvalidField, Unavailable
 from teleclaude.core.paths import places
 from teleclaude.core.records import Session, utc_seconds
 from teleclaude.core.text import visible
@@ -46,12 +46,20 @@ def sessions(as_json: bool, computer: str, project: str, status: str) -> None:
 @click.option("--message", "text", default="", help="The first message to the agent.")
 @click.option("--thinking-mode", default="", help="One of the profile's thinking modes.")
 def start(project: str, agent: str, computer: str, title: str, text: str, thinking_mode: str) -> None:
-    """Start an agent in PROJECT, a folder, and print the new session's id."""
+    """Start an agent in PROJECT, a folder, and print the new session's id.
+
+    Exit status 1 with an id: the session is there, and its first message was not sent.
+    """
     api = _api()
     local = api.health().computer
     path = project if computer not in {"", local} else os.path.realpath(os.path.expanduser(project))
     session = api.start(computer or local, path, agent, title=title, message=text, thinking_mode=thinking_mode)
     say(session.session_id)
+    if session.message_sent is False:
+        raise Unavailable(
+            f"the session is there, but the message was not sent: {session.message_error}. "
+            f"`teleclaude message {session.session_id[:8]} TEXT` sends it"
+        )
 
 
 @click.command()

@@ -18,7 +18,7 @@ from teleclaude.client.dial import dial, remaining
 from teleclaude.client.http import Response, request_to_send
 from teleclaude.core.errors import OutcomeUnknown, PeerError, Unavailable, from_code
 from teleclaude.core.lifeline import WorkerState
-from teleclaude.core.records import Computer, Project, Service, Session, Todo
+from teleclaude.core.records import Computer, Project, Service, Session, StartedSession, Todo
 
 T = TypeVar("T")
 
@@ -121,8 +121,8 @@ class Api:
 
     def start(
         self, computer: str, project: str, agent: str, *, title: str = "", message: str = "", thinking_mode: str = ""
-    ) -> Session:
-        """Start an agent in a project (a path). Gives the new session."""
+    ) -> StartedSession:
+        """Start an agent in a project (a path). Gives the new session, which may be there without its message."""
         wanted = {
             "computer": computer,
             "project": project,
@@ -132,7 +132,7 @@ class Api:
             "thinking_mode": thinking_mode,
         }
         answer = self._command("POST", "/sessions", {key: value for key, value in wanted.items() if value})
-        return _decoded(answer.body, Session)
+        return _decoded(answer.body, StartedSession)
 
     def message(self, session_id: str, text: str) -> None:
         """Give text to a session, then Enter. Raises WaitingForApproval when it would answer a prompt."""

@@ -7,6 +7,8 @@
     │   ├── NotFound             nothing has that id or name
     │   ├── Ambiguous            several things have that prefix
     │   ├── Conflict             it exists already, or its state forbids the command
+    │   │   ├── WaitingForApproval   text would answer an agent's question
+    │   │   └── NotReady             what runs there takes no prompt yet
     │   ├── Refused              not allowed here
     │   └── TooLarge             over a documented limit
     ├── Unavailable              a part of the system that is needed does not answer
@@ -79,6 +81,12 @@ class WaitingForApproval(Conflict):
     """Text sent now would answer the agent's approval prompt."""
 
     code = "waiting_for_approval"
+
+
+class NotReady(Conflict):
+    """What runs there does not take a prompt yet, or is not known to."""
+
+    code = "not_ready"
 
 
 class Refused(UserError):

@@ -110,6 +110,17 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     tmux: Tmux
 
 
+class StartedSession(Session, frozen=True, kw_only=True):
+    """A session that was just started, and what became of its first message.
+
+    `message_sent` is None when there was none; when it is false the text went nowhere, `message_error` says why, and
+    the session is there all the same.
+    """
+
+    message_sent: bool | None = None
+    message_error: str = ""
+
+
 class Todo(msgspec.Struct, frozen=True, kw_only=True):
     """One piece of planned work. `project` is the project's path; `order` is its place in its file."""
 

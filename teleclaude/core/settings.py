@@ -55,11 +55,15 @@ class ProjectSettings(_Table, frozen=True, kw_only=True):
 
 
 class AgentProfile(_Table, frozen=True, kw_only=True):
-    """`[agents.NAME]`: a command line, its colour in the tree, and extra arguments per thinking mode."""
+    """`[agents.NAME]`: a command line, its colour in the tree, and extra arguments per thinking mode.
+
+    `ready`: a text that its screen shows once it takes a prompt, for what teleclaude does not know by itself.
+    """
 
     command: str
     colour: str = "white"
     thinking_modes: dict[str, str] = {}
+    ready: str = ""
 
 
 class RedisSettings(_Table, frozen=True, kw_only=True):

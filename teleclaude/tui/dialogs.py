@@ -7,6 +7,7 @@ import posixpath
 from msgspec.structs import replace
 
 from teleclaude.client.model import Machine
+from teleclaude.core.records import Session, StartedSession
 from teleclaude.tui.edit import Edit
 from teleclaude.tui.form import Button, Choice, Form, TextField
 from teleclaude.tui.keys import Key, Paste
@@ -81,8 +82,17 @@ def open_new(state: State) -> Step:
 def open_compose(state: State) -> State:
     """Ask for a message to the selected session."""
     session = state.session
-    if session is None:
-        return state
+    return state if session is None else replace(state, dialog=_compose(state, session))
+
+
+def open_unsent(state: State, session: StartedSession, text: str) -> State:
+    """Offer a first message that was not sent, with the reason."""
+    dialog = _compose(state, session)
+    form = dialog.form.paste(text)
+    return replace(state, dialog=replace(dialog, form=form, error=f"Started, but not sent: {session.message_error}"))
+
+
+def _compose(state: State, session: Session) -> Compose:
     rows = max(3, min(10, state.rows[0] - 12))
     form = Form(
         (
@@ -91,7 +101,7 @@ def open_compose(state: State) -> State:
             Button("cancel", "Cancel"),
         )
     )
-    return replace(state, dialog=Compose(session.session_id, session.title or session.tmux.name, form))
+    return Compose(session.session_id, session.title or session.tmux.name, form)
 
 
 def agents_known(state: State, failed: str = "") -> State:

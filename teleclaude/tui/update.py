@@ -21,7 +21,7 @@ from teleclaude.client.events import (
     Stopped,
 )
 from teleclaude.client.model import fold
-from teleclaude.core.records import Session
+from teleclaude.core.records import Session, StartedSession
 from teleclaude.tui import dialogs, tree_keys
 from teleclaude.tui.keys import Key, Paste
 from teleclaude.tui.navigate import rebuilt, select
@@ -169,7 +169,7 @@ def _done(state: State, done: Done) -> Step:
         case LoadAgents():
             return dialogs.agents_known(replace(state, agents=tuple(done.value))), []
         case StartSession():
-            return _started(state, done.value), []
+            return _started(state, done.value, done.call.message), []
         case SendMessage():
             return noticed(replace(state, dialog=None), "Sent.", "soft"), []
         case EndSession():
@@ -201,14 +201,20 @@ def _failed(state: State, done: Done) -> Step:
             return noticed(state, failure(done), "error"), effects
 
 
-def _started(state: State, session: Any) -> State:
-    """The new session is selected as soon as it is in the tree, wherever the selection is then."""
+def _started(state: State, session: Any, message: str) -> State:
+    """The new session is selected as soon as it is in the tree, wherever the selection is then.
+
+    A first message that was not sent is offered again, as it was typed.
+    """
     state = replace(state, dialog=None)
     if not isinstance(session, Session):
         return state
     state = noticed(state, f"Started {session.title or session.agent}.", "soft")
     expansion = dict(state.expansion) | {("sessions", "computer", session.computer): True}
-    return replace(state, view="sessions", follow=session.session_id, expansion=expansion)
+    state = replace(state, view="sessions", follow=session.session_id, expansion=expansion)
+    if isinstance(session, StartedSession) and session.message_sent is False:
+        return dialogs.open_unsent(state, session, message)
+    return state
 
 
 def _followed(state: State) -> State:

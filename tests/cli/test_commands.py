@@ -32,7 +32,7 @@ def run(environ: dict[str, str], *words: str, given: str = "") -> subprocess.Com
 @pytest.fixture(scope="module")
 def machine() -> Iterator[Machine]:
     """A computer with a daemon."""
-    made = Machine("here")
+    made = Machine("here", '[agents.mute]\ncommand = "sleep 1000"\n')
     made.start()
     until(lambda: made.get("/health")["workers"]["supervisor"]["state"] == "running")
     yield made
@@ -123,6 +123,16 @@ def test_a_session_from_start_to_end(machine: Machine) -> None:
     assert (refused.returncode, ident in said(run(machine.environ, "sessions"))) == (1, True)
     said(run(machine.environ, "end", short, "--yes"))
     until(lambda: ident not in said(run(machine.environ, "sessions")))
+
+
+def test_a_first_message_that_cannot_be_sent(machine: Machine) -> None:
+    """The id is printed, and standard error and exit status tell that the message was not sent, and why."""
+    done = run(machine.environ, "start", str(machine.code), "--agent", "mute", "--message", "hello")
+    ident = done.stdout.strip()
+    assert done.returncode == 1
+    assert "the message was not sent: nothing is known by which sleep shows" in done.stderr
+    assert ident in said(run(machine.environ, "sessions"))
+    said(run(machine.environ, "end", ident, "--yes"))
 
 
 def test_filters(machine: Machine) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
 from teleclaude.client.api import AgentInfo
-from teleclaude.core.records import Computer
+from teleclaude.core.records import Computer, StartedSession
 from teleclaude.tui.keys import Paste
 from teleclaude.tui.state import (
     Done,
@@ -220,6 +221,18 @@ def test_the_new_session_is_selected_when_it_appears(driver: Driver) -> None:
         assert driver.selected() == "zz"
         assert "mine" in driver.text()
         driver.remove("zz")
+
+
+def test_a_first_message_that_was_not_sent_is_offered_again(driver: Driver) -> None:
+    """The session is there, the reason is told, and the text can be sent to it as it was typed."""
+    driver.press("n", "tab", "tab")
+    driver.paste("precious\nlines")
+    (call,) = of(StartSession, driver.press("ctrl+s"))
+    fields = msgspec.structs.asdict(work("zz", "mine"))
+    driver.tell(Done(call, StartedSession(**fields, message_sent=False, message_error="it asks something")))
+    driver.put(work("zz", "mine"))
+    assert "it asks something" in driver.text()
+    assert of(SendMessage, driver.press("ctrl+s")) == [SendMessage("zz", "precious\nlines")]
 
 
 def test_a_refused_start_keeps_what_was_typed(driver: Driver) -> None:

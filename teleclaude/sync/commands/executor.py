@@ -17,7 +17,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
@@ -50,9 +50,10 @@ from teleclaude.core.requests import (
 from teleclaude.core.screen_text import only_colours
 from teleclaude.core.settings import Settings
 from teleclaude.sync.commands import start
+from teleclaude.sync.commands.agent_prompt import AgentPrompt, Program, program_of
 from teleclaude.sync.commands.live_output import Watches
 from teleclaude.sync.commands.pane_input import PaneInput
-from teleclaude.sync.commands.pane_now import Target, refuse_other
+from teleclaude.sync.commands.pane_now import PaneNow, Target, refuse_other
 from teleclaude.sync.commands.terminal_text import last_lines
 from teleclaude.sync.local_loop import LocalHalf
 from teleclaude.sync.own_records import OwnChange, OwnRecords
@@ -63,7 +64,6 @@ log = logging.getLogger(__name__)
 REMEMBERED = 4096  # request ids
 STEP_TIMEOUT = 5.0  # seconds that one answer of tmux may take
 READY_WITHIN = 8.0  # seconds for a new session to take its first message
-READY_QUIET = 0.4  # seconds without a change on its screen, until it counts as ready
 READY_EVERY = 0.1
 FIRST_LOOK_EVERY = 0.2  # seconds between looks at how tmux is, while its first answer is awaited
 ANSWER_IN = 0.5  # seconds before a deadline at which a command that waits gives up, so that its outcome is heard
@@ -74,6 +74,8 @@ _KEY_NAMES = (
     "Insert|Delete|F[1-9]|F1[0-2]"
 )
 _KEY = re.compile(rf"(?:[CMS]-){{0,3}}(?:{_KEY_NAMES}|[\x21-\x7e])|[\S ]")
+
+Sent: TypeAlias = dict[str, Any]  # message_sent, and where it was not, message_error
 
 
 class Writer(Protocol):
@@ -94,6 +96,7 @@ class Commands:
         self._outcomes: OrderedDict[str, Outcome | None] = OrderedDict()  # by request id; None: under way
         self._gone: OrderedDict[str, None] = OrderedDict()  # ids of sessions that have ended
         self._input = PaneInput(self._tmux)
+        self._prompt = AgentPrompt(self._input.look, self._screen)
         own.listen(self._note_gone)
 
     def _note_gone(self, change: OwnChange) -> None:
@@ -175,7 +178,7 @@ class Commands:
             own = identities.change(new.server, new.session, title=args.title, mode=args.thinking_mode, ours=True)
             identities.change(new.server, new.pane, like=new.session, agent=args.agent)
         self._show_pane(new.pane, own.id, request.deadline)
-        told = self._first_message(own.id, new, args, request.deadline) if args.message else {}
+        told = self._first_message(own.id, new, folder, args, request.deadline) if args.message else {}
         record = self._own.get("sessions", own.id)
         if record is None:
             because = ": tmux' option exit-unattached is on" if new.ends_unattached else ""
@@ -198,39 +201,37 @@ class Commands:
             return ""
         return answer.decode("utf-8", "surrogateescape").strip().partition("=")[2]
 
-    def _first_message(self, session_id: str, new: start.Started, args: Start, deadline: float) -> dict[str, Any]:
-        """Send the first message once the program takes it; tell when that did not come about."""
+    def _first_message(self, session_id: str, new: start.Started, folder: str, args: Start, deadline: float) -> Sent:
+        """Send the first message once the agent takes it; tell when that did not come about."""
+        target = Target(session_id, new.session, new.session, new.pane, new.server, is_marked=False)
+        program = program_of(self.settings.agents.get(args.agent))
         try:
-            if not self._wait_ready(new.pane, min(deadline - 1.0, time.monotonic() + READY_WITHIN)):
-                return {"message_sent": False, "reason": "the session was not ready to take the message in time"}
-            target = Target(session_id, new.session, new.session, new.pane, new.server, is_marked=False)
-            self._paste(target, args.message, deadline)
+            until = min(deadline - 1.0, time.monotonic() + READY_WITHIN)
+            now = self._prompt.wait_ready(program, target, folder, until)
+            self._paste(program, target, args.message, now, folder, deadline)
         except TeleclaudeError as error:
-            return {"message_sent": False, "reason": error.message}
+            return {"message_sent": False, "message_error": error.message}
         self._show(deadline)
         return {"message_sent": True}
-
-    def _wait_ready(self, pane: str, until: float) -> bool:
-        """Wait until a screen has something on it and has stopped changing. False when time is up."""
-        before, since = b"", time.monotonic()
-        while time.monotonic() < until:
-            screen = self._local.tmux.run("capture-pane", "-p", "-t", pane, timeout=_left(until))
-            if screen != before:
-                before, since = screen, time.monotonic()
-            elif screen.strip() and time.monotonic() - since >= READY_QUIET:
-                return True
-            time.sleep(READY_EVERY)
-        return False
 
     def _message(self, args: Message, deadline: float) -> dict[str, Any]:
         session, target = self._alive(args.session_id)
         if (session.status, session.status_reason) == ("waiting", "approval"):
             raise WaitingForApproval("the agent waits for an approval, and text would answer it: use keys, or attach")
-        self._paste(target, args.text, deadline)
+        program = program_of(self.settings.agents.get(session.agent))
+        now = self._prompt.check(program, target, session.cwd, deadline)
+        self._paste(program, target, args.text, now, session.cwd, deadline)
         return {}
 
-    def _paste(self, target: Target, text: str, deadline: float) -> None:
-        self._input.paste(target, text, self._input.look(target, deadline), deadline)
+    def _paste(self, program: Program, target: Target, text: str, now: PaneNow, folder: str, deadline: float) -> None:
+        self._input.paste(
+            target,
+            text,
+            now,
+            deadline,
+            enter_pause=program.enter_pause,
+            before_enter=lambda: self._prompt.check(program, target, folder, deadline),
+        )
         self._local.note_input(target.pane)
 
     def _keys(self, args: Keys, deadline: float) -> dict[str, Any]:
@@ -283,6 +284,12 @@ class Commands:
         capture = ["capture-pane", "-p", "-e", "-J", "-S", f"-{lines}", "-t", target.pane]
         screen = self._act(target, capture, deadline=deadline).decode("utf-8", "replace")
         return last_lines(only_colours(screen), lines, OUTPUT_LIMIT)
+
+    def _screen(self, target: Target, deadline: float) -> str:
+        """What stands on a pane's screen, as plain text."""
+        return self._act(target, ["capture-pane", "-p", "-t", target.pane], deadline=deadline).decode(
+            "utf-8", "replace"
+        )
 
     def capture(self, session_id: str, lines: int) -> tuple[str, str]:
         """Give (pane, screen) of a session that is watched. Raises what commands raise."""

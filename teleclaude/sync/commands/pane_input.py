@@ -46,8 +46,17 @@ class PaneInput:
         target.check(now)
         return now
 
-    def paste(self, target: Target, text: str, now: PaneNow, deadline: float, enter_pause: float = ENTER_PAUSE) -> None:
-        """Paste a text, and press Enter. Raises InvalidField, Conflict."""
+    def paste(
+        self,
+        target: Target,
+        text: str,
+        now: PaneNow,
+        deadline: float,
+        *,
+        enter_pause: float = ENTER_PAUSE,
+        before_enter: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Paste a text, and press Enter unless `before_enter` raises. Raises InvalidField, Conflict."""
         clean = for_paste(text)
         if not clean:
             raise InvalidField("text", "holds nothing but control characters")
@@ -60,7 +69,8 @@ class PaneInput:
             )
         buffer = f"teleclaude-{secrets.token_hex(6)}"
         self._from_buffer(target, buffer, clean, deadline, "-p")
-        time.sleep(LONG_PAUSE if len(clean) > LONG else enter_pause)
+        time.sleep(max(LONG_PAUSE if len(clean) > LONG else 0.0, enter_pause))
+        before_enter()
         self._from_buffer(target, buffer, "\r", deadline)
 
     def _from_buffer(self, target: Target, buffer: str, text: str, deadline: float, *how: str) -> None:

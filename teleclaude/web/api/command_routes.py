@@ -41,8 +41,10 @@ def routes(parts: Parts) -> Blueprint:
         body = _body(_start, TEXT_BODY_LIMIT)
         computer = known(parts.reads, parts.hub.computer, body.computer)
         fields = {name: getattr(body, name) for name in Start.__struct_fields__}
-        session = parts.commands.run(computer, Start(**fields))["session"]
-        made = answer(session, 201)
+        data = parts.commands.run(computer, Start(**fields))
+        session = data["session"]
+        became = {"message_sent": data.get("message_sent"), "message_error": data.get("message_error", "")}
+        made = answer(session | became, 201)
         made.headers["Location"] = f"/sessions/{session['session_id']}"
         return made
 

@@ -9,7 +9,7 @@ import msgspec
 
 from teleclaude import __version__
 from teleclaude.core.lifeline import WorkerState
-from teleclaude.core.records import Computer, Project, Service, Session, Todo
+from teleclaude.core.records import Computer, Project, Service, Session, StartedSession, Todo
 from teleclaude.core.requests import KEYS_LIMIT, OUTPUT_LINES_LIMIT, TITLE_LIMIT
 from teleclaude.web.api.bodies import KeysBody, MessageBody, RefreshBody, StartBody, TitleBody
 from teleclaude.web.api.queries import FILTERS, STATUSES
@@ -82,7 +82,7 @@ _LISTED: Final[dict[str, type]] = {
 }
 _TYPES: Final = (
     *_LISTED.values(),
-    *(AgentAnswer, HealthAnswer, OutputAnswer, DoneAnswer, ErrorAnswer),
+    *(StartedSession, AgentAnswer, HealthAnswer, OutputAnswer, DoneAnswer, ErrorAnswer),
     *(StartBody, MessageBody, KeysBody, TitleBody, RefreshBody),
 )
 _ERRORS: Final = {
@@ -147,7 +147,7 @@ def _schemas() -> dict[str, Schema]:
 def _paths() -> dict[str, Schema]:
     found: dict[str, Schema] = {f"/{what}": {"get": _listing(what)} for what in FILTERS}
     at_computer = {"parameters": [_at_computer()]}
-    found["/sessions"]["post"] = _act("startSession", "Start an agent in a project", StartBody, Session, "201")
+    found["/sessions"]["post"] = _act("startSession", "Start an agent in a project", StartBody, StartedSession, "201")
     found["/sessions/{session_id}"] = {
         "parameters": [_session_id()],
         "get": _get("getSession", "One session, by its id or a unique prefix of it", _ref(Session), _FIND, read=True),

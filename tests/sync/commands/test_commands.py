@@ -119,6 +119,7 @@ def attached(tmux: TmuxServer, name: str, *, columns: int, rows: int) -> Iterato
 SETTINGS = """
 [agents.fake]
 command = "{0}/fake-agent 'one word' semi;"
+ready = "<one word>"
 thinking_modes = {{ deep = "--think hard" }}
 [agents.lone]
 command = "{0}/fake-agent"
@@ -299,7 +300,7 @@ def test_first_message_that_cannot_be_given(bench: Bench, folder: Path) -> None:
     bench.commands.settings = parse('[agents.mute]\ncommand = "sleep 1000"\n')
     data = bench.ok(Start(project=str(folder), agent="mute", message="hello"), within=2.0)
     assert data["message_sent"] is False
-    assert data["reason"]
+    assert data["message_error"]
     assert data["session"]["agent"] == "mute"
 
 

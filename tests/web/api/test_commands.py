@@ -49,6 +49,22 @@ def test_each_route_is_its_command(web: Daemon) -> None:
 
 
 @pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        ({"message_sent": False, "message_error": "it asks"}, (False, "it asks")),
+        ({"message_sent": True}, (True, "")),
+        ({}, (None, "")),
+    ],
+)
+def test_what_became_of_a_first_message_is_told(web: Daemon, told: dict[str, Any], shown: tuple[Any, str]) -> None:
+    """201 says that the session is there; whether its message was sent, and why not, stands beside it."""
+    web.answer = lambda _: {"session": msgspec.to_builtins(session(9)), **told}
+    made = web.send("POST", "/sessions", {"computer": "here", "project": "/p", "agent": "claude", "message": "hi"})
+    assert made.status == 201
+    assert (made.json["message_sent"], made.json["message_error"]) == shown
+
+
+@pytest.mark.parametrize(
     ("error", "status"),
     [(Conflict("it waits"), 409), (Refused("not you"), 403), (OutcomeUnknown("silence"), 504)],
 )

@@ -1,0 +1,122 @@
+"""May a text go into a session now: what runs there is looked at, and the tables of its agent are asked.
+
+Rules:
+- A message is refused while there is any sign of a question (sessions/agents/signs.py), and again before Enter.
+- A first message waits until the agent shows its own sign that it takes a prompt. What shows none that is known, in the
+  tables or in the profile's `ready`, gets no first message: a screen that stands still may be a question.
+"""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from teleclaude.core.errors import NotReady, WaitingForApproval
+from teleclaude.core.settings import AgentProfile
+from teleclaude.sync.commands.pane_input import ENTER_PAUSE
+from teleclaude.sync.commands.pane_now import PaneNow, Target
+from teleclaude.sync.sessions.agents.claude_state import claude_state
+from teleclaude.sync.sessions.agents.signs import SIGNS, Question, Shown, Signs, question
+from teleclaude.sync.sessions.processes import SHELLS, command_line, is_interactive, read_process, signature
+
+READY_FOR = 0.3  # seconds that a sign must last
+LOOK_EVERY = 0.1
+
+Look = Callable[[Target, float], PaneNow]  # (target, deadline)
+Capture = Callable[[Target, float], str]
+_INSTEAD = "text would answer it: use keys, or attach"
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What a profile runs. `name`: the program's own; `ready`: the profile's text for *ready*, or empty."""
+
+    name: str
+    signs: Signs | None
+    ready: str
+
+    @property
+    def is_shell(self) -> bool:
+        """Tell whether it is a shell."""
+        return not self.name or self.name in SHELLS
+
+    @property
+    def enter_pause(self) -> float:
+        """Seconds that Enter must come after a paste."""
+        return self.signs.enter_pause if self.signs else ENTER_PAUSE
+
+
+def program_of(profile: AgentProfile | None) -> Program:
+    """Name what a profile runs; None for what runs by no profile."""
+    name = signature(shlex.split(profile.command)) if profile else "?"
+    return Program(name, SIGNS.get(name), profile.ready if profile else "")
+
+
+class AgentPrompt:
+    """Looks at sessions through `look` and `capture`, which raise what tmux' client raises."""
+
+    def __init__(self, look: Look, capture: Capture) -> None:
+        self._look, self._capture = look, capture
+
+    def check(self, program: Program, target: Target, folder: str, deadline: float) -> PaneNow:
+        """Give what the pane is now. Raises WaitingForApproval or NotReady when a text would be no prompt there."""
+        now = self._look(target, deadline)
+        if program.signs:
+            refuse(question(program.name, program.signs, self._shown(program, target, now, folder, deadline)))
+        return now
+
+    def wait_ready(self, program: Program, target: Target, folder: str, until: float) -> PaneNow:
+        """Wait until a prompt is taken. Raises NotReady, or the error of the question that stands there at the end."""
+        if not (program.signs or program.ready or program.is_shell):
+            raise NotReady(
+                f"nothing is known by which {program.name} shows that it takes a prompt: `ready` in its profile "
+                "names a text that its screen shows then"
+            )
+        asked: Question | None = None
+        before, since = "", time.monotonic()
+        while time.monotonic() < until:
+            now = self._look(target, until)
+            shown = self._shown(program, target, now, folder, until)
+            asked = question(program.name, program.signs, shown) if program.signs else None
+            sign = "" if asked else _sign(program, shown, now)
+            if not sign or sign != before:
+                before, since = sign, time.monotonic()
+            elif time.monotonic() - since >= READY_FOR:
+                return now
+            time.sleep(LOOK_EVERY)
+        refuse(asked)
+        raise NotReady(f"{program.name or 'the shell'} did not come to its prompt in time")
+
+    def _shown(self, program: Program, target: Target, now: PaneNow, folder: str, deadline: float) -> Shown:
+        state = claude_state(now.pid) if program.name == "claude" else None
+        return Shown(
+            title=now.title.strip(),
+            untitled=now.host,
+            folder=folder,
+            screen=self._capture(target, deadline),
+            file_status=state.status if state else "",
+            waiting_for=state.waitingFor if state else "",
+        )
+
+
+def refuse(asked: Question | None) -> None:
+    """Raise the error of a question, if there is one."""
+    if asked is None:
+        return
+    if asked.kind == "approval":
+        raise WaitingForApproval(f"{asked.reason}, and {_INSTEAD}")
+    raise NotReady(f"{asked.reason}; {_INSTEAD}")
+
+
+def _sign(program: Program, shown: Shown, now: PaneNow) -> str:
+    """Give what tells that a prompt is taken, and must stay as it is for a moment; empty while nothing does."""
+    if program.ready:
+        return program.ready if program.ready in shown.screen else ""
+    if program.signs:
+        return program.name if program.signs.ready(shown) else ""
+    shell = read_process(now.pid)
+    if shell is None or shell.foreground != shell.pid or not is_interactive(command_line(shell.pid)):
+        return ""
+    return shown.screen.strip()

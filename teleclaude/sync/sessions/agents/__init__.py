@@ -1,0 +1,1 @@
+"""What is known of each agent: tables of the signs that it shows."""

@@ -203,7 +203,7 @@ def _place(record: Record | None) -> tuple[object, ...] | None:
     """What decides where a record's row is in the tree."""
     match record:
         case Session():
-            return (record.project, record.cwd, record.created_at, record.parent)
+            return (record.project, record.cwd, record.created_at, record.parent, record.tmux.session)
         case Project():
             return (record.path, record.name, record.configured)
         case Todo():

@@ -181,8 +181,8 @@ def utc_text(seconds: float) -> str:
 
 
 def utc_seconds(text: str) -> float | None:
-    """Read the inverse of `utc_text`; None for an empty or malformed text."""
+    """Read the inverse of `utc_text`; None for an empty or malformed text, or a time that no clock can show."""
     try:
         return datetime.fromisoformat(text).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError, OSError):
         return None

@@ -45,11 +45,11 @@ def clipped(text: str, limit: int) -> str:
 
 def clipped_left(text: str, limit: int) -> str:
     """As `clipped`, but what is cut is the beginning: for paths."""
-    shown = safe(text)
-    if width(shown) <= limit:
-        return shown
     if limit <= 0:
         return ""
+    shown = safe(text[-limit * 8 - 64 :])
+    if width(shown) <= limit:
+        return shown
     start = max(0, len(shown) - limit + 1)
     while width(shown[start:]) > limit - 1 or (start < len(shown) and _is_zero(shown[start])):
         start += 1

@@ -1,10 +1,13 @@
 """Moving in the tree. Pure.
 
 Rules of this module: the selection is a key, and stays on the row with that key wherever it moves. When that row has
-gone, the row that took its place below the same parent is selected, else the one above.
+gone, the row that took its place below the same parent is selected, else the one above; when the parent has gone with
+it (the last session of a project ended), the next row of the same computer.
 """
 
 from __future__ import annotations
+
+import itertools
 
 from msgspec.structs import replace
 
@@ -117,15 +120,16 @@ def _reselected(state: State, rows: list[Row], signature: tuple[object, ...]) ->
 
 
 def _neighbour(old: list[Row], rows: list[Row], here: int) -> int:
-    """Where the selection goes when its row has gone: the next of the same parent, else the nearest above."""
-    places = {row.key: place for place, row in enumerate(rows) if row.kind != "note"}
+    """Where the selection goes when its row has gone; a row that is at another depth now counts as gone."""
+    places = {(row.key, row.depth): place for place, row in enumerate(rows) if row.kind != "note"}
     depth = old[here].depth
-    for row in old[here + 1 :]:
-        if row.depth < depth:
-            break
-        if row.depth == depth and row.key in places:
-            return places[row.key]
-    return next((places[row.key] for row in reversed(old[:here]) if row.key in places), 0)
+    parent = next((place for place in range(here - 1, -1, -1) if old[place].depth < depth), 0)
+    below = list(itertools.takewhile(lambda row: row.depth >= depth, old[here + 1 :]))
+    siblings = [row for row in below if row.depth == depth]
+    above = old[parent:here][::-1]
+    next_ones = itertools.takewhile(lambda row: row.depth > 0 and row.kind != "quiet", old[here + 1 :])
+    nearest = itertools.chain(siblings, above, next_ones, old[:parent][::-1])
+    return next((places[row.key, row.depth] for row in nearest if (row.key, row.depth) in places), 0)
 
 
 def _place(rows: list[Row], key: Key) -> int | None:

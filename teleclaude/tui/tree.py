@@ -10,7 +10,6 @@ from __future__ import annotations
 import posixpath
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from operator import attrgetter
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -21,10 +20,8 @@ from teleclaude.core.records import Kind, Project, Session, Todo
 View: TypeAlias = Literal["sessions", "preparation"]
 VIEWS: tuple[View, ...] = ("sessions", "preparation")
 Key: TypeAlias = tuple[str, ...]
+_PATH_LIMIT = 4096  # PATH_MAX: what is longer is no folder
 NEEDS: dict[View, tuple[Kind, ...]] = {"sessions": ("sessions", "projects"), "preparation": ("projects", "todos")}
-
-
-_AGE = attrgetter("created_at", "session_id")
 
 
 class Row(msgspec.Struct, frozen=True, gc=False):
@@ -126,7 +123,7 @@ def home_of(session: Session, projects: Mapping[str, Project]) -> str:
     """Path of the project that a session belongs to: its own, or the longest project path that holds its folder."""
     if session.project in projects:
         return session.project
-    path = posixpath.normpath(session.cwd) if session.cwd else ""
+    path = posixpath.normpath(session.cwd) if 0 < len(session.cwd) <= _PATH_LIMIT else ""
     while path and path not in projects:
         above = posixpath.dirname(path)
         path = "" if above == path else above
@@ -193,10 +190,16 @@ def _session_rows(machine: Machine) -> dict[str, list[Row]]:
 
 def _family_rows(computer: str, sessions: list[Session]) -> Iterable[Row]:
     """Rows in order of creation, each followed by the sessions that its agent started."""
-    sessions.sort(key=_AGE)
+    sessions.sort(key=_age)
     if not any(session.parent for session in sessions):
         return [Row("session", ("session", computer, s.session_id), 2, computer, s.session_id) for s in sessions]
     return _nested_rows(computer, sessions)
+
+
+def _age(session: Session) -> tuple[str, int, str, str]:
+    """Sorts by creation; what was created in the same moment by tmux' number of it, which counts up."""
+    number = session.tmux.session
+    return (session.created_at, len(number), number, session.session_id)
 
 
 def _nested_rows(computer: str, sessions: list[Session]) -> Iterable[Row]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from teleclaude.client.events import Changed
 from teleclaude.core.records import Computer, Project
@@ -98,7 +99,39 @@ def test_when_its_row_goes_the_next_of_the_same_parent_is_selected(driver: Drive
     driver.remove("bb")
     assert driver.selected() == "b"
     driver.remove("b")
-    assert driver.selected() == "here"
+    assert driver.selected() == BETA.path
+
+
+def test_when_the_only_session_of_a_project_ends_a_neighbour_is_selected(driver: Driver) -> None:
+    """Its project goes to the quiet ones, far below, open or not: the selection stays where it was on the screen."""
+    gamma = Project(computer="here", path="/home/me/code/gamma", name="gamma")
+    quiet = Project(computer="here", path="/home/me/code/quiet", name="quiet")
+    sessions = [work("a", "one"), work("c", "three", where=BETA.path), work("d", "four", where=gamma.path)]
+    for is_quiet_open in (False, True):
+        driver.load("here", [alpha(), BETA, gamma, quiet, *sessions])
+        if is_quiet_open:
+            place = next(place for place, row in enumerate(driver.state.tree) if row.kind == "quiet")
+            driver.press("g", *["j"] * place, "l")
+        while driver.selected() != "c":
+            driver.press("k" if driver.state.cursor > 4 else "j")
+        driver.remove("c")
+        assert driver.selected() == gamma.path
+        driver.press("j")
+        driver.remove("d")
+        assert driver.selected() == "a"
+        driver.remove("a")
+        assert driver.selected() == "here"
+
+
+def test_sessions_of_the_same_moment_stand_in_tmux_order(driver: Driver) -> None:
+    """What was created in one tick of the clock stands as tmux counted it, whatever ids it got."""
+    sessions = [work("z", "first"), work("y", "second"), work("x", "third")]
+    numbers = ["$9", "$10", "$11"]
+    numbered = [replace(s, tmux=replace(s.tmux, session=n)) for s, n in zip(sessions, numbers, strict=True)]
+    driver.load("here", [alpha(), *reversed(numbered)])
+    assert refs(driver)[2:5] == ["z", "y", "x"]
+    driver.put(replace(numbered[2], tmux=replace(numbered[2].tmux, session="$1")))
+    assert refs(driver)[2:5] == ["x", "z", "y"]
 
 
 def test_nothing_that_is_pushed_takes_focus_or_selection(driver: Driver) -> None:

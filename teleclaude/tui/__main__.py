@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import termios
 from typing import TYPE_CHECKING
 
 from teleclaude.core.lean import import_msgspec
@@ -40,6 +41,9 @@ def main() -> int:
 
     try:
         App(place, Terminal()).run()
+    except termios.error as error:
+        print(f"teleclaude-tui: the terminal cannot be used: {error.args[-1]}", file=sys.stderr)  # noqa: T201
+        return 1
     except Exception:  # noqa: BLE001  (the terminal is itself again: say what happened, and keep the traceback)
         return _crashed(place)
     return 0

@@ -60,7 +60,7 @@ class App:
         self._screen = Screen(style.palette(os.environ))
         self._wake_out, self._wake_in = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._told: deque[Told] = deque()  # from the calls' threads
-        self._calls = Calls(place, self._tell)
+        self._calls = Calls(place, self._tell, terminal.name())
         self._reader = Reader(place.api_socket, self._wake)
         kept, note = saved.load(place.state)
         self._state = first_state(kept, str(Path.home()), note)
@@ -95,7 +95,9 @@ class App:
         ready, _, _ = select.select([keys, self._terminal.signals, self._wake_out], [], [], timeout)
         self._tick()
         numbers = self._take_signals({*_END, signal.SIGINT})
-        if signal.SIGCONT in numbers:  # stopped and continued from outside: the shell had the terminal meanwhile
+        if numbers.rfind(signal.SIGTSTP) > numbers.rfind(signal.SIGCONT):
+            self._suspend()
+        elif signal.SIGCONT in numbers:  # stopped and continued from outside: the shell had the terminal meanwhile
             self._terminal.enter()
             self._take(Resized(*self._terminal.size()))
         self._take_pushed()
@@ -184,15 +186,14 @@ class App:
 
     def _suspend(self) -> None:
         self._terminal.leave()
-        signal.signal(signal.SIGTSTP, signal.SIG_DFL)
-        os.killpg(0, signal.SIGTSTP)  # returns when the shell has brought us back
+        self._terminal.stop()
         self._terminal.enter()
         self._take(Resized(*self._terminal.size()))
 
     def _attach(self, effect: Attach) -> None:
         from teleclaude.tui.attaching import attach
 
-        done = attach(effect, self._place, self._terminal, self._while_away)
+        done = attach(effect, self._terminal, self._while_away)
         self._take(Resized(*self._terminal.size()))
         self._take(done)
 

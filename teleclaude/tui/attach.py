@@ -2,6 +2,9 @@
 
 Rules of this module: argument lists only, targets by tmux' ids only. A session of this computer is never opened by
 ssh, whatever its record says of host and user. What goes to another computer is quoted word by word for its shell.
+
+An id of tmux may stand for something else by now: a server that was started anew counts from 0 again. So tmux itself
+is asked, in the command that attaches, whether the target still bears the session's mark; if not, it fails.
 """
 
 from __future__ import annotations
@@ -9,23 +12,24 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping
-from typing import Literal
 
 import msgspec
 
 from teleclaude.core.errors import Conflict
+from teleclaude.core.pane_mark import seen_from, shows_mark
 from teleclaude.core.paths import is_tmux_socket
-from teleclaude.core.records import Computer, Session, Tmux
+from teleclaude.core.records import Computer, Session
 from teleclaude.core.text import one_line
 
 _HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:%-]{0,252}")
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}\$?")
 _IDS = (("session", r"\$\d+"), ("window", r"@\d+"), ("pane", r"%\d+"))
 
-
 # `-t`: a terminal there. At level ERROR ssh keeps quiet of a connection that ended well, and tells why one did not.
 _SSH_OPTIONS = ("-t", "-o", "ConnectTimeout=10", "-o", "LogLevel=ERROR")
 _STATUSES = {127: "no tmux is found there by ssh", 255: "ssh ended without a reason"}
+GONE = "the session has gone; what has its place in tmux now is another one"
+_NO_PANES = {"shell", "other"}  # sessions without an agent: the row is the tmux session, not one pane of it
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -39,41 +43,58 @@ class Plan(msgspec.Struct, frozen=True):
     says: str = ""
 
 
-def plan(session: Session, computer: Computer, environ: Mapping[str, str], socket_path: str = "") -> Plan:
+def plan(session: Session, computer: Computer, outer: str = "", socket_path: str = "") -> Plan:
     """Give the command that attaches to a session from here.
 
-    `socket_path`: path of this computer's tmux socket, links resolved. Raises Conflict when it cannot be attached to.
+    `outer`: socket of the tmux in whose pane the client runs, if it does; `socket_path`: that of this computer's
+    sessions; links resolved. Raises Conflict when it cannot be attached to.
     """
-    _check(session.tmux)
-    tmux = ["tmux", "-u", *_socket(computer)]
     if not computer.is_local:
-        argv = ["ssh", *_SSH_OPTIONS, "--", _destination(computer), shlex.join(_attach(tmux, session.tmux))]
+        argv = ["ssh", *_SSH_OPTIONS, "--", _destination(computer), shlex.join(_attach(session, computer))]
         return Plan(argv, True, f"Connecting to {one_line(computer.name, 128)} (Ctrl-C gives up)")
-    outer = environ.get("TMUX", "").rpartition(",")[0].rpartition(",")[0]
     if not outer:
-        return Plan(_attach(tmux, session.tmux), True)
+        return Plan(_attach(session, computer), True)
     if outer == socket_path:
-        return Plan([*tmux, "switch-client", "-t", session.tmux.session, *_select(session.tmux)], False)
+        return Plan(_if_still_there(session, computer, "switch-client"), False)
     # Of more than one word, tmux runs the words themselves: no shell sees them.
-    inner = ["env", "-u", "TMUX", *_attach(tmux, session.tmux)]
+    inner = ["env", "-u", "TMUX", "-u", "TMUX_PANE", *_attach(session, computer)]
     return Plan(["tmux", "-u", "new-window", "-n", "teleclaude", "--", *_escaped(inner)], False)
 
 
-def where(environ: Mapping[str, str]) -> Literal["outside", "inside"]:
-    """Tell whether the client itself runs in tmux."""
-    return "inside" if environ.get("TMUX") else "outside"
+def outer_pane(environ: Mapping[str, str]) -> tuple[str, str]:
+    """(socket, pane) of the tmux pane that the client was started in; empty when it was not started in one.
+
+    Both are inherited by what is no pane (an editor's terminal, a window of the desktop): to be checked.
+    """
+    socket = environ.get("TMUX", "").rpartition(",")[0].rpartition(",")[0]
+    pane = environ.get("TMUX_PANE", "")
+    return (socket, pane) if socket and re.fullmatch(r"%\d+", pane, re.ASCII) else ("", "")
 
 
-def _attach(tmux: list[str], target: Tmux) -> list[str]:
-    return [*tmux, "attach-session", "-t", target.session, *_select(target)]
+def target_of(session: Session) -> str:
+    """What a session's row stands for in tmux: a pane, or a whole session. Raises Conflict for what is no id."""
+    for name, pattern in _IDS:
+        if not re.fullmatch(pattern, getattr(session.tmux, name), re.ASCII):
+            raise Conflict(f"the session's tmux {name} id is not one")
+    if session.agent in _NO_PANES:
+        return session.tmux.session
+    return seen_from(session.tmux.session, session.tmux.pane)
 
 
-def _socket(computer: Computer) -> list[str]:
-    """Which tmux of a computer: the one it watches; tmux' default when it did not say."""
+def is_still_there(session: Session) -> str:
+    """Give a tmux format that is 1 at the target of a session as long as that is what it was. Raises Conflict."""
+    try:
+        return shows_mark(session.session_id)
+    except ValueError as error:
+        raise Conflict("the session's id is not one") from error
+
+
+def tmux_of(computer: Computer) -> list[str]:
+    """Tmux, on the socket that a computer watches; on its default one when it did not say. Raises Conflict."""
     name = computer.tmux_socket
     if name and not is_tmux_socket(name):
         raise Conflict(f"{computer.name} names a tmux socket that cannot be one")
-    return ["-L", name] if name else []
+    return ["tmux", "-u", *(["-L", name] if name else [])]
 
 
 def failure(status: int, errors: str, computer: Computer) -> str:
@@ -81,6 +102,8 @@ def failure(status: int, errors: str, computer: Computer) -> str:
     if status == 0:
         return ""
     lines = [line for line in errors.splitlines() if line.strip()]
+    if lines and GONE in lines[-1]:
+        return GONE
     if lines:
         return one_line(lines[-1], 200)
     if status < 0:
@@ -90,19 +113,24 @@ def failure(status: int, errors: str, computer: Computer) -> str:
     return f"{computer.name}: {reason}"
 
 
-def _select(target: Tmux) -> list[str]:
-    return [";", "select-window", "-t", target.window, ";", "select-pane", "-t", target.pane]
+def _attach(session: Session, computer: Computer) -> list[str]:
+    return _if_still_there(session, computer, "attach-session")
+
+
+def _if_still_there(session: Session, computer: Computer, verb: str) -> list[str]:
+    """Have tmux show the target of a session by `verb`; the error that tells that it has gone is a bad target's."""
+    target, place = target_of(session), session.tmux
+    commands = [[verb, "-t", place.session]]
+    if target != place.session:
+        commands += [["select-window", "-t", place.window], ["select-pane", "-Z", "-t", place.pane]]
+    then = " ; ".join(shlex.join(command) for command in commands)
+    otherwise = shlex.join(["select-pane", "-t", f"={GONE}"])
+    return [*tmux_of(computer), "if-shell", "-F", "-t", target, is_still_there(session), then, otherwise]
 
 
 def _escaped(words: list[str]) -> list[str]:
     """Words that are data for a tmux command: a `;` at the end of one would end that command."""
     return [word[:-1] + "\\;" if word.endswith(";") else word for word in words]
-
-
-def _check(target: Tmux) -> None:
-    for name, pattern in _IDS:
-        if not re.fullmatch(pattern, getattr(target, name), re.ASCII):
-            raise Conflict(f"the session's tmux {name} id is not one")
 
 
 def _destination(computer: Computer) -> str:

@@ -12,6 +12,7 @@ from teleclaude.tui.edit import Edit
 from teleclaude.tui.form import Button, Choice, Form, TextField
 from teleclaude.tui.keys import Key, Paste
 from teleclaude.tui.notices import noticed
+from teleclaude.tui.rows import title_of
 from teleclaude.tui.state import (
     Compose,
     ConfirmEnd,
@@ -101,7 +102,7 @@ def _compose(state: State, session: Session) -> Compose:
             Button("cancel", "Cancel"),
         )
     )
-    return Compose(session.session_id, session.title or session.tmux.name, form)
+    return Compose(session.session_id, title_of(session), form)
 
 
 def agents_known(state: State, failed: str = "") -> State:

@@ -21,6 +21,7 @@ from teleclaude.tui.state import (
     EndSession,
     LoadAgents,
     LogError,
+    PrepareAttach,
     Refresh,
     Save,
     SendMessage,
@@ -32,10 +33,14 @@ _START_TIMEOUT = 60.0  # seconds
 
 
 class Calls:
-    """Runs calls. `tell` is called from their threads with how each ended, and must not block."""
+    """Runs calls. `tell` is called from their threads with how each ended, and must not block.
 
-    def __init__(self, place: Places, tell: Callable[[Done], None]) -> None:
+    `tty`: path of the client's terminal.
+    """
+
+    def __init__(self, place: Places, tell: Callable[[Done], None], tty: str = "") -> None:
         self._place = place
+        self._tty = tty
         self._api = Api(place.api_socket)
         self._tell = tell
         self._saving = threading.Lock()
@@ -72,6 +77,10 @@ class Calls:
                 return api.refresh(call.computer)
             case LoadAgents():
                 return api.agents()
+            case PrepareAttach():
+                from teleclaude.tui.attaching import prepared  # imports that the first screen does not wait for
+
+                return prepared(call, self._place, self._tty)
             case StartDaemon():
                 return self._start_daemon()
             case Save():

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from teleclaude.tui.state import Done, EndSession, Notice, Refresh, State
+from teleclaude.tui.rows import title_of
+from teleclaude.tui.state import Done, EndSession, Notice, PrepareAttach, Refresh, State
 
 SHOWN = 5.0  # seconds
 _ADVICE = {
@@ -25,6 +26,8 @@ def failure(done: Done) -> str:
     match done.call:
         case EndSession():
             what = f"{done.call.title} was not ended: "
+        case PrepareAttach():
+            what = f"Not attached to {title_of(done.call.session)}: "
         case Refresh():
             what = "Not refreshed: "
         case _:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import msgspec
 
@@ -20,6 +20,11 @@ from teleclaude.tui.form import Form
 from teleclaude.tui.keys import Key, Paste
 from teleclaude.tui.saved import Saved
 from teleclaude.tui.tree import Outlines, Row, View
+
+if TYPE_CHECKING:
+    from teleclaude.tui.attach import Plan
+
+LEAST = (8, 24)  # rows and columns below which there is nothing to show
 
 
 class Link(msgspec.Struct, frozen=True):
@@ -96,6 +101,7 @@ class State(msgspec.Struct, frozen=True, eq=False):
     notice: Notice | None = None
     agents: tuple[AgentInfo, ...] = ()
     follow: str = ""
+    attaching: PrepareAttach | None = None
     home: str = ""
     scopes: frozenset[tuple[str, Kind]] = frozenset()
     is_over: bool = False
@@ -118,6 +124,11 @@ class State(msgspec.Struct, frozen=True, eq=False):
         """The selected session."""
         row, machine = self.row, self.machine
         return machine.sessions.get(row.ref) if row and machine and row.kind == "session" else None
+
+    @property
+    def is_too_small(self) -> bool:
+        """Whether the screen is too small for rows and dialogs to be seen."""
+        return self.rows[0] < LEAST[0] or self.rows[1] < LEAST[1]
 
     @property
     def page(self) -> int:
@@ -227,10 +238,17 @@ class Refresh(msgspec.Struct, frozen=True):
     computer: str = ""
 
 
-class Attach(msgspec.Struct, frozen=True):
-    """Give the terminal to a session until it is detached."""
+class PrepareAttach(msgspec.Struct, frozen=True):
+    """Find out how to attach to a session; any key that is pressed meanwhile takes it back."""
 
     session: Session
+    computer: Computer
+
+
+class Attach(msgspec.Struct, frozen=True):
+    """Run what attaches to a session of `computer`: it may have the terminal until it is detached."""
+
+    plan: Plan
     computer: Computer
 
 
@@ -240,7 +258,9 @@ class LogError(msgspec.Struct, frozen=True):
     text: str
 
 
-Call: TypeAlias = StartDaemon | LoadAgents | StartSession | SendMessage | EndSession | Refresh | Save | LogError
+Call: TypeAlias = (
+    StartDaemon | LoadAgents | StartSession | SendMessage | EndSession | Refresh | PrepareAttach | Save | LogError
+)
 Effect: TypeAlias = Quit | Suspend | Redraw | Follow | Retry | Attach | Call
 
 
@@ -254,4 +274,3 @@ class Done(msgspec.Struct, frozen=True):
 
 
 Told: TypeAlias = Key | Paste | Resized | Tick | Pushed | Looked | Done
-EFFECTS_OF_CALLS = (StartDaemon, LoadAgents, StartSession, SendMessage, EndSession, Refresh, Save, LogError)

@@ -9,11 +9,12 @@ from msgspec.structs import replace
 from teleclaude.core.records import Computer
 from teleclaude.tui import dialogs, navigate
 from teleclaude.tui.notices import noticed
+from teleclaude.tui.rows import title_of
 from teleclaude.tui.state import (
-    Attach,
     ConfirmEnd,
     Effect,
     Help,
+    PrepareAttach,
     Quit,
     Redraw,
     Refresh,
@@ -40,8 +41,8 @@ def attach(state: State) -> Step:
         return navigate.toggle(state), []
     if not machine.is_online:
         return noticed(state, f"{machine.name} is offline: nothing can be attached there now.", "warning"), []
-    computer = machine.computer or Computer(name=machine.name)
-    return state, [Attach(session, computer)]
+    call = PrepareAttach(session, machine.computer or Computer(name=machine.name))
+    return noticed(replace(state, attaching=call), f"Attaching to {title_of(session)}…", "soft"), [call]
 
 
 def end(state: State) -> Step:
@@ -50,7 +51,7 @@ def end(state: State) -> Step:
     if session is None:
         return _no_session(state, "end"), []
     agent = "" if session.agent in {"shell", "other"} else session.agent
-    asked = ConfirmEnd(session.session_id, session.title or session.tmux.name, agent, session.tmux.panes)
+    asked = ConfirmEnd(session.session_id, title_of(session), agent, session.tmux.panes)
     return replace(state, dialog=asked), []
 
 
@@ -129,4 +130,5 @@ TABLE: tuple[tuple[str, tuple[str, ...], str, Callable[[State], Step]], ...] = (
     ("Ctrl-Z", ("ctrl+z",), "to the shell; fg comes back", lambda state: (state, [Suspend()])),
     ("q", ("q", "ctrl+c"), "quit; sessions go on", lambda state: (replace(state, is_over=True), [Quit()])),
 )
+ALWAYS = {"q", "ctrl+c", "ctrl+z", "ctrl+l"}  # keys that act on no row: also where none can be seen
 KEYS: dict[str, Callable[[State], Step]] = {key: command for _, keys, _, command in TABLE for key in keys}

@@ -37,6 +37,7 @@ from teleclaude.tui.state import (
     LoadAgents,
     LogError,
     Looked,
+    PrepareAttach,
     Pushed,
     Redraw,
     Refresh,
@@ -113,6 +114,10 @@ def _tick(state: State, tick: Tick) -> State:
 
 
 def _input(state: State, told: Key | Paste) -> Step:
+    if state.attaching is not None:
+        state = replace(state, attaching=None, notice=None)
+    if state.is_too_small and not (isinstance(told, Key) and told.name in tree_keys.ALWAYS):
+        return state, []  # what cannot be seen is neither acted on nor answered
     if state.dialog is not None:
         return dialogs.press(state, told)
     if isinstance(told, Key):
@@ -176,8 +181,10 @@ def _done(state: State, done: Done) -> Step:
             return noticed(state, f"Ended {done.call.title}.", "soft"), []
         case Refresh():
             return noticed(state, f"Looked again at {done.call.computer or 'everything'}.", "soft"), []
+        case PrepareAttach() if state.attaching == done.call:
+            return replace(state, attaching=None), [Attach(done.value, done.call.computer)]
         case Attach():
-            return state, [Redraw()]
+            return replace(state, notice=None), [Redraw()]
         case _:
             return state, []
 
@@ -196,7 +203,10 @@ def _failed(state: State, done: Done) -> Step:
             return noticed(state, f"The view cannot be kept: {done.reason}", "warning"), []
         case LogError():
             return state, []
+        case PrepareAttach() if state.attaching != done.call:
+            return state, []
         case _:
+            state = replace(state, attaching=None)
             effects: list[Effect] = [Redraw()] if isinstance(done.call, Attach) else []
             return noticed(state, failure(done), "error"), effects
 

@@ -15,11 +15,11 @@ from teleclaude.core.records import Computer, utc_seconds
 from teleclaude.tui import boxes, rows
 from teleclaude.tui.ages import next_change
 from teleclaude.tui.cells import Line, Span, clipped, clipped_left, cut, line_width, safe, spread, width
-from teleclaude.tui.state import State
+from teleclaude.tui.state import LEAST, State
 from teleclaude.tui.style import SELECTED, SELECTED_GONE
 from teleclaude.tui.tree import Row
 
-LEAST = (8, 24)  # rows and columns below which there is nothing to show
+_LONGEST = 3600.0  # seconds; a record may tell a time that is thousands of years away
 _TABS = (("sessions", "1 Sessions"), ("preparation", "2 Preparation"))
 
 
@@ -34,9 +34,8 @@ class Frame(msgspec.Struct, frozen=True):
 def view(state: State) -> Frame:
     """Draw the state."""
     lines_high, cells = state.rows
-    if lines_high < LEAST[0] or cells < LEAST[1]:
-        small = cut([(clipped("too small", cells), "soft")], cells)
-        return Frame([small] + [cut((), cells)] * (lines_high - 1))
+    if state.is_too_small:
+        return Frame(_too_small(lines_high, cells))
     problems: list[str] = []
     body = [_row(row, place, state, problems) for place, row in _visible(state)]
     if not state.tree:
@@ -50,14 +49,20 @@ def view(state: State) -> Frame:
 
 
 def next_tick(state: State) -> float | None:
-    """Seconds until something on the screen changes by the clock alone; None for never."""
+    """Seconds until something on the screen changes by the clock alone, an hour at the most; None for never."""
     waits = [next_change(state.wall - since) - (state.wall - since) for since in _shown_times(state)]
     if state.link.phase == "down":
         left = state.link.retry_at - state.mono
         waits.append(left - math.floor(left) if left > 0 else 1.0)
     if state.notice and state.notice.until:
         waits.append(state.notice.until - state.mono)
-    return max(0.02, min(waits) + 0.005) if waits else None
+    return max(0.02, min(_LONGEST, *waits) + 0.005) if waits else None
+
+
+def _too_small(lines_high: int, cells: int) -> list[Line]:
+    words = ["too small", f"{LEAST[1]}x{LEAST[0]} at least", "q quits"]
+    lines = [cut([(clipped(text, cells), "soft")], cells) for text in words[:lines_high]]
+    return lines + [cut((), cells)] * (lines_high - len(lines))
 
 
 def _visible(state: State) -> Iterator[tuple[int, Row]]:

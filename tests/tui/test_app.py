@@ -127,10 +127,19 @@ def test_resizing_draws_the_whole_screen_anew(machine: Machine, show: Callable[.
     machine.tmux("new-session", "-d", "-s", "apple", "-c", str(machine.code / "alpha"))
     terminal = show(35, 120)
     terminal.wait_for("apple")
+    terminal.send("gjj")
+    terminal.wait_for("tmux apple")
     for rows, columns in ((24, 80), (5, 20), (10, 40), (50, 200)):
         terminal.resize(rows, columns)
+        if rows == 5:
+            terminal.wait_for("too small")
+            frames = terminal.raw.count(b"too small")
+            terminal.send("xym\x13n\x0c")  # nobody can see what these keys would act on; ^L tells that they were read
+            until(lambda frames=frames: terminal.raw.count(b"too small") > frames)  # type: ignore[misc]  # as above
         until(lambda columns=columns: "─" * columns in terminal.text() or "too small" in terminal.text())  # type: ignore[misc]  # as above
-    until(lambda: "apple" in terminal.text() and "─" * 200 in terminal.text())
+    until(lambda: "tmux apple" in terminal.text() and "─" * 200 in terminal.text())
+    assert [session.tmux.name for session in machine.sessions()] == ["apple"]
+    assert not any(word in terminal.text() for word in ("Ending", "Message to", "New session"))
 
 
 @pytest.mark.parametrize("end", ["q", "\x03", signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
@@ -156,22 +165,39 @@ def test_the_terminal_is_left_as_it_was(
         assert sequence in tail
 
 
-def test_it_can_be_stopped_and_brought_back_by_the_shell(machine: Machine) -> None:
-    """Ctrl-Z gives the terminal to the shell as it was; fg brings the whole screen back, keys and all."""
+@pytest.mark.parametrize("how", ["key", "SIGTSTP", "SIGSTOP", "started behind"])
+@pytest.mark.parametrize("is_sent_behind", [False, True])
+def test_it_can_be_stopped_and_brought_back_by_the_shell(machine: Machine, how: str, is_sent_behind: bool) -> None:
+    """However it is stopped, and though it is continued in the background first: the shell has its terminal as it was.
+
+    fg brings the whole screen back, keys and all; what the shell's own line editor set is not taken for the terminal's.
+    """
     machine.start()
     terminal = Terminal(["bash", "--norc", "--noprofile", "-i"], {**machine.environ, "PS1": "shell> "})
     try:
         terminal.wait_for("shell>")
-        terminal.send(shlex.join(CLIENT) + "\r")
-        terminal.wait_for("No sessions.")
-        for is_by_key in (True, False):
-            if is_by_key:
+        is_behind = how == "started behind"
+        terminal.send(shlex.join(CLIENT) + (" &\r" if is_behind else "\r"))
+        if is_behind:
+            until(lambda: jobs_of(terminal))
+        else:
+            terminal.wait_for("No sessions.")
+        for _ in range(2):
+            if how == "key":
                 terminal.send("\x1a")
-            else:
-                os.kill(client_pid(terminal), signal.SIGSTOP)
+            elif not is_behind:
+                os.kill(client_pid(terminal), signal.Signals[how])
+            until(lambda: state_of(client_pid(terminal)) == "T")
+            terminal.send("\r")
             terminal.wait_for("Stopped")
-            terminal.send("echo at-the-$((40+2))-shell\r")
+            terminal.send("clear; echo at-the-$((40+2))-shell\r")
             until(lambda: terminal.text().count("at-the-42-shell") == 1)
+            if is_sent_behind:
+                terminal.send("bg; echo behind\r")
+                until(lambda: terminal.text().count("behind") == 2)
+                until(lambda: state_of(client_pid(terminal)) == "T")
+                assert "No sessions." not in terminal.text()
+            is_behind, how = False, "key" if is_behind else how
             terminal.send("clear; fg\r")
             terminal.wait_for("No sessions.")
             terminal.send("?")
@@ -180,14 +206,28 @@ def test_it_can_be_stopped_and_brought_back_by_the_shell(machine: Machine) -> No
             terminal.wait_gone("Any other key closes this")
         terminal.send("q")
         terminal.wait_for("shell>")
+        terminal.send("echo seen-as-typed\r")
+        until(lambda: terminal.text().count("seen-as-typed") == 2)
+        terminal.send("exit\r")
+        assert terminal.process.wait(10) == 0
     finally:
         terminal.close()
 
 
+def state_of(pid: int) -> str:
+    """State of a process: R, S, T (stopped)."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
 def client_pid(terminal: Terminal) -> int:
     """Process id of the client that runs in the shell on a terminal."""
+    return jobs_of(terminal)[0]
+
+
+def jobs_of(terminal: Terminal) -> list[int]:
+    """Process ids of what runs in the shell on a terminal."""
     children = Path(f"/proc/{terminal.process.pid}/task/{terminal.process.pid}/children").read_text()
-    return int(children.split()[0])
+    return [int(pid) for pid in children.split()]
 
 
 def test_no_bytes_end_it_or_take_its_keyboard(machine: Machine, show: Callable[..., Terminal]) -> None:

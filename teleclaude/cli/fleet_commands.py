@@ -247,7 +247,7 @@ def _say_whether_reachable(place: Places) -> None:
 def _clean(settings: Settings) -> None:
     """Remove what this computer has in Redis, once its daemon has let go."""
     from teleclaude.sync.fleet.redis.connection import FAILURES, connect  # noqa: PLC0415
-    from teleclaude.sync.fleet.redis.key_names import KeyNames  # noqa: PLC0415
+    from teleclaude.sync.fleet.redis.redis_keys import KeyNames  # noqa: PLC0415
 
     keys, name = KeyNames(settings.redis.prefix), settings.computer.name
     try:

@@ -29,7 +29,7 @@ from teleclaude.sync.local_loop import LocalHalf
 from teleclaude.sync.own_records import OwnRecords
 
 if TYPE_CHECKING:
-    from teleclaude.sync.fleet.service import PeersHalf
+    from teleclaude.sync.fleet.service import FleetService
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class SyncProcess:
             counters=lambda: self._peers.counters if self._peers else {},
         )
         self._threads = ThreadGroup()
-        self._peers: PeersHalf | None = None
+        self._peers: FleetService | None = None
         self._broken: list[Service] = []
         self._interest: dict[str, list[Kind]] = {}
         self._connect_parts()
@@ -135,12 +135,13 @@ class SyncProcess:
             self._broken = [Service(name="redis", state="down", reason=str(error))]
         self.local.changed()
 
-    def _new_peers(self) -> PeersHalf:
+    def _new_peers(self) -> FleetService:
         # Imported only here: Redis costs 20 MB and 100 ms, and who has no fleet has no use for it.
-        from teleclaude.sync.fleet.service import PeersHalf
+        from teleclaude.sync.fleet.service import FleetService
 
-        peers = PeersHalf(self._place, self._settings, self.own, self.writer, self.dispatch, self.commands.run)
-        peers.on_change = self.local.changed
+        peers = FleetService(
+            self._place, self._settings, self.own, self.writer, self.dispatch, self.commands.run, self.local.changed
+        )
         peers.start()
         peers.interest(self._interest)
         return peers

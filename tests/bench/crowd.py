@@ -19,8 +19,11 @@ from teleclaude.cache import wire
 from teleclaude.core.records import Computer, Kind, Session, key_of
 from teleclaude.core.requests import Outcome
 from teleclaude.core.settings import parse
-from teleclaude.sync.fleet.context import Ground
-from teleclaude.sync.fleet.redis.key_names import HEARTBEAT_TTL, KeyNames
+from teleclaude.sync.fleet.membership.peers import Peers
+from teleclaude.sync.fleet.node_context import Context
+from teleclaude.sync.fleet.node_effects import ToRedis
+from teleclaude.sync.fleet.own_view import OwnView
+from teleclaude.sync.fleet.redis.redis_keys import HEARTBEAT_TTL, KeyNames
 from teleclaude.sync.fleet.wire.clock import now as clock
 from teleclaude.sync.fleet.wire.messages import ChangeEvent, Heartbeat, Pull, PullAnswer, PullPart, rows_of
 from teleclaude.sync.fleet.wire.sealing import EVERYBODY, Dropped, Seal
@@ -50,12 +53,15 @@ class Simulated:
     def __init__(self, name: str, key: bytes, prefix: str, sessions: int) -> None:
         nobody = _Nobody()
         self.own = OwnRecords(name, nobody.submit)
-        self.own.update_computer(Computer(name=name, epoch=self.own.epoch))
+        me = Computer(name=name, epoch=self.own.epoch)
+        self.own.update_computer(me)
         self.sessions = [sample.session(number, owner=name) for number in range(sessions)]
         self.own.update("sessions", self.sessions)
         self.own.filled()
         seal = Seal(name, self.own.epoch, int(time.time()), [key])
-        self.ground = Ground(self.own, nobody, nobody, KeyNames(prefix), seal, parse(""))
+        self.context = Context(OwnView(name, self.own.epoch, me), KeyNames(prefix), seal, parse(""))
+        self.context.is_connected = True  # what it writes is sent
+        self.peers = Peers(name)
         self.wants: dict[str, list[Kind]] = {}
         self._beat = 0
         self._seq = self.own.heads()["sessions"]
@@ -64,44 +70,47 @@ class Simulated:
     def beat(self) -> None:
         """Write the heartbeat."""
         self._beat += 1
+        self.context.now, self.context.wall = clock(), time.time()
         me = self.own.me
         assert me is not None
         heads: dict[Kind, int] = {**self.own.heads(), "sessions": self._seq}
         body = Heartbeat(beat=self._beat, home=f"home-{me.name}", heads=heads, info=me, interested_in=self.wants)
-        key = self.ground.keys.heartbeat(me.name)
-        self.ground.outbox.put("SET", key, self.ground.seal.seal(EVERYBODY, body), "EX", HEARTBEAT_TTL)
-        self.ground.outbox.put("ZADD", self.ground.keys.computers, int(time.time()), me.name)
+        key = self.context.keys.heartbeat(me.name)
+        self.context.write("SET", key, self.context.seal.seal(EVERYBODY, body), "EX", HEARTBEAT_TTL)
+        self.context.write("ZADD", self.context.keys.computers, int(time.time()), me.name)
 
     def event(self, number: int, to: str) -> None:
         """Push one changed session to a reader."""
         at = number % len(self.sessions)
+        self.context.now, self.context.wall = clock(), time.time()
         record: Session = msgspec.structs.replace(self.sessions[at], title=f"sent {time.monotonic():.6f}")
         self.sessions[at] = record
         self._seq += 1
         event = ChangeEvent(kind="sessions", seq=self._seq, after=self._seq - 1, rows=rows_of([record]))
-        self.ground.push(to, self.ground.seal.seal(to, event), expire=False)
+        self.context.push(to, event)
 
     def answer(self, blob: bytes) -> None:
         """Answer a pull; other requests are left alone."""
+        self.context.now, self.context.wall = clock(), time.time()
         try:
-            envelope, body = self.ground.seal.open(blob)
+            envelope, body = self.context.seal.open(blob)
         except Dropped:
             return
         if isinstance(body, Pull):
             parts = [self._part(kind) for kind in body.kinds if kind in OWN_KINDS]
             snapshot = PullAnswer(request=envelope.id, parts=parts)
-            self.ground.answer(envelope.sender, envelope.id, snapshot, time.monotonic())
+            self.context.answer(envelope.sender, envelope.id, snapshot)
 
     def look_at(self, owner: str, heartbeat: bytes) -> None:
         """Ask `owner`, whose heartbeat that is, for its sessions, and to be pushed what changes."""
-        envelope, beat = self.ground.seal.open(heartbeat)
+        envelope, beat = self.context.seal.open(heartbeat)
         assert isinstance(beat, Heartbeat)
-        now = clock()
-        self.ground.roster.receive(envelope, beat, now, "")
-        peer = self.ground.roster.peers[owner]
+        now = self.context.now = clock()
+        self.peers.receive(envelope, beat, now, "")
+        peer = self.peers.all[owner]
         peer.clock.sample(envelope.clock, now)
-        fresh = self.ground.fresh(peer, now)
-        self.ground.request(owner, Pull(fresh=fresh, kinds=["sessions"], interest=["sessions"], beat=self._beat))
+        fresh = peer.fresh(now)
+        self.context.request(owner, Pull(fresh=fresh, kinds=["sessions"], interest=["sessions"], beat=self._beat))
 
     def _part(self, kind: Kind) -> PullPart:
         if kind == "sessions":
@@ -115,7 +124,7 @@ class Crowd:
     def __init__(self, url: str, key: bytes, prefix: str, computers: int, sessions: int) -> None:
         self._redis = redis.Redis.from_url(url, socket_timeout=60)
         self.members = [Simulated(f"sim{number:03}", key, prefix, sessions) for number in range(computers)]
-        self._by_stream = {m.ground.keys.messages(m.own.computer).encode(): m for m in self.members}
+        self._by_stream = {m.context.keys.messages(m.own.computer).encode(): m for m in self.members}
         self._positions: dict[Any, Any] = dict.fromkeys(self._by_stream, "0-0")
         self._round = cycle(self.members)
         self._sent = 0
@@ -145,7 +154,7 @@ class Crowd:
 
     def look_at(self, owner: str) -> None:
         """Let every member look at a real computer's sessions."""
-        keys = self.members[0].ground.keys
+        keys = self.members[0].context.keys
         heartbeat: Any = self._redis.get(keys.heartbeat(owner))
         for member in self.members:
             member.wants = {owner: ["sessions"]}
@@ -157,7 +166,7 @@ class Crowd:
         """Length of each member's inbox."""
         with self._redis.pipeline(transaction=False) as pipeline:
             for member in self.members:
-                pipeline.xlen(member.ground.keys.inbox(member.own.computer))
+                pipeline.xlen(member.context.keys.inbox(member.own.computer))
             return list(pipeline.execute())
 
     def close(self) -> None:
@@ -168,8 +177,9 @@ class Crowd:
         """Send all that waits as one pipeline."""
         with self._redis.pipeline(transaction=False) as pipeline:
             for member in self.members:
-                for parcel in member.ground.outbox.take():
-                    pipeline.execute_command(*parcel.command)  # type: ignore[no-untyped-call]  # redis-py leaves it so
+                for effect in member.context.take_effects():
+                    assert isinstance(effect, ToRedis)
+                    pipeline.execute_command(*effect.command)  # type: ignore[no-untyped-call]  # redis-py leaves it so
             if len(pipeline):
                 pipeline.execute()
 

@@ -39,10 +39,10 @@ def shift_clocks(wall: float, boot: float) -> None:
 def set_lease(seconds: float) -> None:
     """Make leases shorter, for both who give and who judge them."""
     from teleclaude.cache import daemon_cache
-    from teleclaude.sync.fleet.redis import key_names
+    from teleclaude.sync.fleet.redis import redis_keys
 
     daemon_cache.COMPUTER_TTL = seconds  # type: ignore[misc]  # a constant, but for this test
-    key_names.HEARTBEAT_TTL = max(1, int(seconds))
+    redis_keys.HEARTBEAT_TTL = max(1, int(seconds))
     from teleclaude.sync.fleet.membership import heartbeat
 
     heartbeat.BEAT_EVERY = seconds / 3
@@ -51,10 +51,10 @@ def set_lease(seconds: float) -> None:
 def never_expire() -> None:
     """Seed the bug that breaks promise 4."""
     from teleclaude.cache.daemon_cache import DaemonCache
-    from teleclaude.sync.fleet.membership.peers import Peer, Roster
+    from teleclaude.sync.fleet.membership.peers import Peer, Peers
 
-    def no_peers(_self: Roster, _now: float) -> list[Peer]:
+    def no_peers(_self: Peers, _now: float) -> list[Peer]:
         return []
 
-    Roster.expire = no_peers  # type: ignore[method-assign,assignment]  # that is the bug
+    Peers.expire = no_peers  # type: ignore[method-assign,assignment]  # that is the bug
     DaemonCache.expire = lambda _self: 0  # type: ignore[method-assign,assignment]  # the same

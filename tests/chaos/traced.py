@@ -136,18 +136,18 @@ def _trace_heartbeats(journal: Journal) -> None:
     from teleclaude.sync.fleet.membership import peers
     from teleclaude.sync.fleet.wire.clock import now
 
-    begin, plain = peers.Roster.__init__, peers.Roster.receive
+    begin, plain = peers.Peers.__init__, peers.Peers.receive
 
-    def init(self: peers.Roster, me: str) -> None:
-        begin(self, me)
+    def init(self: peers.Peers, me: str, *args: Any) -> None:
+        begin(self, me, *args)
         journal.write("clock", computer=me, ahead=now() - time.monotonic(), lease=peers.LEASE)
 
-    def receive(self: peers.Roster, envelope: Any, *args: Any) -> peers.Word:
+    def receive(self: peers.Peers, envelope: Any, *args: Any) -> peers.Freshness:
         word = plain(self, envelope, *args)
-        if word in {peers.Word.NEW, peers.Word.BEAT}:
+        if word in {peers.Freshness.NEW, peers.Freshness.BEAT}:
             told = {"sealed": envelope.clock, "generation": envelope.generation, "word": word.value}
             journal.write("heard", computer=self.me, owner=envelope.sender, **told)
         return word
 
-    peers.Roster.__init__ = init  # type: ignore[method-assign]  # tracing, as above
-    peers.Roster.receive = receive  # type: ignore[method-assign,assignment]  # the same
+    peers.Peers.__init__ = init  # type: ignore[method-assign,assignment]  # tracing, as above
+    peers.Peers.receive = receive  # type: ignore[method-assign,assignment]  # the same

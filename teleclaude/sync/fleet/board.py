@@ -16,12 +16,12 @@ State: TypeAlias = Literal["ok", "off", "absent", "down", "hung"]
 
 
 class Board:
-    """Services by name. `on_change` is called after a change, from whichever thread made it."""
+    """Services by name. `on_change` is called after a change, from whichever thread made it; it must be quick."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_change: Callable[[], None] = lambda: None) -> None:
         self._lock = threading.Lock()
         self._services: dict[str, Service] = {}
-        self.on_change: Callable[[], None] = lambda: None
+        self._on_change = on_change
 
     def show(self, name: str, state: State, reason: str = "") -> None:
         """Show how a service is."""
@@ -32,14 +32,14 @@ class Board:
             since = known.since if known and known.state == state else utc_text(time.time())
             self._services[name] = Service(name=name, state=state, reason=reason, since=since)
         log.info("%s: %s%s", name, state, f", {reason}" if reason else "")
-        self.on_change()
+        self._on_change()
 
     def hide(self, name: str) -> None:
         """Show a service no more."""
         with self._lock:
             found = self._services.pop(name, None)
         if found:
-            self.on_change()
+            self._on_change()
 
     def clear(self) -> None:
         """Show none."""

@@ -1,8 +1,8 @@
-"""The engine of the peers half: one thread, in turns. A turn takes steps, then what is due, then sends the outbox.
+"""The loop around the node: one thread, in turns, that tells the node what happened and carries out what it wants.
 
-What must live here: the turn and the connection's life. What this module must not know: what any message says. The
-lock is held while state changes and never while Redis is waited for, so that whoever asks (the writer, for a new
-cache) waits for nobody else.
+What must live here: the turn, the connection's life, and time. What this module must not know: what any message says,
+and what anything means. The lock is held while the node takes an event and never while Redis is waited for, so that
+whoever asks (the writer, for a new cache) waits for nobody else.
 """
 
 from __future__ import annotations
@@ -10,314 +10,358 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
-from functools import partial
+from typing import Any, Protocol
 
 from teleclaude.cache import wire
 from teleclaude.core.backoff import Backoff
 from teleclaude.core.errors import Unavailable
 from teleclaude.core.records import Kind
-from teleclaude.core.requests import Request, failed
+from teleclaude.core.requests import Outcome, Request, failed
+from teleclaude.core.settings import RedisSettings, Settings
+from teleclaude.core.thread_group import ThreadGroup
+from teleclaude.replication.version import Version
+from teleclaude.sync.fleet import node_effects as effects
+from teleclaude.sync.fleet import node_events as events
 from teleclaude.sync.fleet.board import Board
-from teleclaude.sync.fleet.context import Ground, RunLocal
-from teleclaude.sync.fleet.membership.name_claim import Claim, Name
-from teleclaude.sync.fleet.membership.namesake import Namesake
-from teleclaude.sync.fleet.node import Fleet
+from teleclaude.sync.fleet.mailbox import Mailbox
+from teleclaude.sync.fleet.membership.peers import Peer
+from teleclaude.sync.fleet.node import Node
+from teleclaude.sync.fleet.outcome_sender import OutcomeTaker
 from teleclaude.sync.fleet.owner.journal import Journal
+from teleclaude.sync.fleet.owner.worker_pool import WorkerPool
 from teleclaude.sync.fleet.redis.connection import FAILURES, Trouble, explain, place_of
-from teleclaude.sync.fleet.redis.session import Link
+from teleclaude.sync.fleet.redis.session import RedisSession
 from teleclaude.sync.fleet.redis.stream_readers import InboxReader, MessagesReader
 from teleclaude.sync.fleet.wire.clock import now as clock
-from teleclaude.sync.own_records import OwnChange
+from teleclaude.sync.own_records import OwnRecords
 
 log = logging.getLogger(__name__)
 
-Step = Callable[[], None]
-
-TURN = 1.0  # seconds, at most, between looks at the clock
-BUSY_TURN = 0.2  # the same while clients here look, or wait
 SLEPT = 10.0  # seconds between two turns that mean that the computer, or this process, was stopped
 RETRY_FIRST, RETRY_MOST = 0.2, 2.0  # seconds between tries to connect
-BLIP = 2.0  # seconds without Redis for which a command waits; after that it is refused at once
-STEPS_LIMIT = 2000  # steps that wait; readers wait when there are more
+READERS_END = 0.3  # seconds that the goodbye waits for readers, who could make anew what it removes
 
 
-class Engine:
+class OpsWriter(Protocol):
+    """Takes writes for the cache."""
+
+    def submit(self, ops: list[wire.Op]) -> None:
+        """Queue writes."""
+        ...
+
+
+def connecting(settings: RedisSettings) -> str:
+    """Say what a loop does at first."""
+    return f"connecting to Redis at {place_of(settings.url)}"
+
+
+class Loop:
     """`start`; then any thread may call what says so; `stop` ends it."""
 
-    def __init__(self, ground: Ground, journal: Journal, home: str, run_local: RunLocal, board: Board) -> None:
-        self.ground = ground
+    def __init__(
+        self,
+        node: Node,
+        own: OwnRecords,
+        journal: Journal,
+        run_local: Callable[[Request], Outcome],
+        writer: OpsWriter,
+        outcomes: OutcomeTaker,
+        board: Board,
+    ) -> None:
+        context = node.context
+        self.node = node
+        self._own, self._writer, self._outcomes, self._board = own, writer, outcomes, board
         self._lock = threading.RLock()
-        self._board = board
-        self._journal = journal
-        self._place = place_of(ground.settings.redis.url)
-        self._wake = threading.Condition()
-        self._steps: deque[Step] = deque()
-        self._nudged = False  # something changed that makes no step
-        self._stopping = False
-        self._link = Link(ground.settings.redis, ground.keys, ground.me)
+        self._mailbox = Mailbox()
+        self._pool = WorkerPool(journal, run_local, self._mailbox.put)
+        self._todo: list[effects.Effect] = []
+        self._wake = 0.0
+        self._left = False
+        self._known: dict[Kind, int] = {}  # of this computer's records: number of the last change that was told
+        self._described: object = None
+        self._settings = context.settings.redis
+        self._place = place_of(self._settings.url)
+        self._session = RedisSession(self._settings, context.keys, context.me)
         self._backoff = Backoff(RETRY_FIRST, RETRY_MOST)
-        self._retry_at = self._connected_at = 0.0
         self._is_up = False
-        self._down_since = 0.0
-        self._trouble = f"connecting to Redis at {self._place}"
+        self._retry_at = 0.0
         self._last_turn = clock()
-        self._unanswered = 0
-        self._pause = 0.0
-        name = Name(ground.own.epoch, ground.seal.generation, home)
-        self.fleet = Fleet(ground, journal, name, home, run_local, self.post)
-        self._namesake = Namesake(ground, name, board)
-        self.fleet.pulse.yielded = self._yield_name
-        self.fleet.pulse.flushed = self._flushed
-        self.fleet.serving.clashed = self._namesake.told
-        on_flushed, on_remade = partial(self.post, self._flushed), partial(self.post, self._inbox_remade)
-        self._messages = MessagesReader(ground.keys, ground.me, self._take_messages, self._reader_failed, on_flushed)
-        self._inbox = InboxReader(ground.keys, ground.me, self._take_inbox, self._reader_failed, on_remade)
-        self._thread = threading.Thread(target=self._run, name="peers", daemon=True)
+        self._last_reason = ""
+        self._messages = MessagesReader(
+            context.keys, context.me, self._take_messages, self._reader_failed, self._redis_emptied
+        )
+        self._inbox = InboxReader(context.keys, context.me, self._take_inbox, self._reader_failed, self._inbox_remade)
+        self._threads = ThreadGroup()
+        self._carry_out = self._table()
+
+    def _table(self) -> dict[type[effects.Effect], Callable[[Any], None]]:
+        """How each effect but a command for Redis is carried out."""
+        return {
+            effects.ToCache: lambda effect: self._writer.submit(effect.ops),
+            effects.TellOutcome: lambda effect: self._outcomes.finish(effect.outcome),
+            effects.ShowScreen: lambda effect: self._outcomes.emit(effect.screen),
+            effects.RunHere: self._pool.take,
+            effects.ReadInbox: lambda effect: self._inbox.want(effect.wanted),
+            effects.ReadInboxAnew: lambda _: self._inbox.again(),
+            effects.ShowService: self._show_service,
+            effects.WakeAt: self._wake_at,
+            effects.TakeName: self._take_name,
+            effects.KeepSilent: self._keep_silent,
+            effects.ConnectAnew: self._connect_anew,
+        }
 
     # From other threads.
 
     def start(self) -> None:
         """Start the threads."""
-        self._board.show("redis", "down", self._trouble)
-        for thread in (self._thread, self._messages, self._inbox):
-            thread.start()
+        self._board.show("redis", "down", connecting(self._settings))
+        self._messages.start()
+        self._inbox.start()
         self._messages.want(True)
+        self._threads.start("fleet", self._run)
 
-    def post(self, step: Step) -> None:
-        """Have a step done in the engine's thread, soon. Never waits."""
-        with self._wake:
-            self._steps.append(step)
-            self._wake.notify_all()
-
-    def stop(self, timeout: float) -> None:
-        """Say goodbye, and end all threads within `timeout` seconds."""
+    def stop(self, timeout: float, *, left: bool = False) -> None:
+        """Say goodbye, for good when this computer `left` the fleet, and end all threads within `timeout` seconds."""
         until = time.monotonic() + timeout
-        with self._wake:
-            self._stopping = True
-            self._wake.notify_all()
+        self._left = left
+        self._mailbox.close()
         self._messages.stop()
         self._inbox.stop()
-        self.fleet.serving.runner.stop()
-        self._thread.join(timeout * 0.7)
-        if self._thread.is_alive():
-            self._link.break_off()
-        for thread in (self._thread, self._messages, self._inbox):
-            thread.join(max(0.05, until - time.monotonic()))
+        self._pool.stop()
+        if not self._threads.join(timeout * 0.7):
+            self._session.break_off()
+        for ending in (self._threads, self._messages, self._inbox):
+            ending.join(max(0.05, until - time.monotonic()))
+
+    @property
+    def mailbox(self) -> Mailbox:
+        """Where events for the node are put."""
+        return self._mailbox
 
     @property
     def trouble(self) -> str:
         """Why the fleet cannot be reached; empty when it can, or could a moment ago."""
-        return "" if self._is_up or clock() - self._down_since <= BLIP else self._trouble
-
-    def set_interest(self, interest: Mapping[str, list[Kind]]) -> None:
-        """Say all that clients here look at. Never waits."""
-        self.post(partial(self.fleet.set_interest, interest))
-
-    def own_changed(self, change: OwnChange) -> None:
-        """Take a change of this computer's records. Never waits."""
-        self.fleet.serving.own_changed(change)
-        with self._wake:
-            self._nudged = True
-            self._wake.notify_all()
+        return self.node.trouble(clock())
 
     def submit(self, request: Request) -> None:
         """Take a command for another computer. Never waits."""
-        if self.trouble:
-            error = Unavailable(f"{request.computer or 'the fleet'} cannot be reached: {self.trouble}")
-            self.ground.desk.finish(failed(request.id, error))
-            return
-        self.post(partial(self.fleet.commanding.submit, request))
+        until = clock() + request.deadline - time.monotonic()
+        if not self._mailbox.put_command(events.CommandGiven(request, until)):
+            reason = f"too many commands for other computers wait; this one for {request.computer} did not run"
+            self._outcomes.finish(failed(request.id, Unavailable(reason)))
+
+    def interest_changed(self, interest: Mapping[str, list[Kind]]) -> None:
+        """Say all that clients here look at. Never waits."""
+        self._mailbox.interest_changed(events.InterestChanged(interest))
+
+    def settings_changed(self, settings: Settings) -> None:
+        """Take other settings. Never waits."""
+        self._mailbox.put(events.SettingsChanged(settings))
+
+    def counters(self) -> dict[str, int]:
+        """Numbers for the metrics: `dropped_REASON`, and what was done."""
+        context = self.node.context
+        return {**{f"dropped_{why}": n for why, n in context.drops.counts().items()}, **dict(context.numbers)}
 
     def everything(self) -> list[wire.Op]:
         """All that is known of other computers, as writes for a new cache."""
         with self._lock:
-            return self.fleet.everything()
+            return self.node.everything()
 
-    def others(self) -> list[str]:
-        """Names of all computers that are known."""
+    def others(self) -> list[Peer]:
+        """All computers that are known."""
         with self._lock:
-            return list(self.ground.roster.peers)
+            return list(self.node.peers.all.values())
 
     # Turns.
 
     def _run(self) -> None:
-        while not self._stopping:
+        while not self._mailbox.is_closed:
             try:
                 self._turn()
             except (*FAILURES, Trouble) as error:
                 self._lost(error)
-            except Exception as error:
-                if explain(error, self._place) != self._trouble:  # told once, however often it comes
-                    log.exception("the peers half stumbled; connecting anew")
-                self._lost(error)
+            except Exception as error:  # noqa: BLE001  (it is logged)
+                self._stumbled(error)
         self._end()
 
     def _turn(self) -> None:
-        steps = self._wait()
-        with self._lock:
-            now = clock()
-            self._notice_sleep(now)
-            for step in steps:
-                step()
-            connected_for = now - self._connected_at if self._is_up else -1.0
-            self.fleet.expire(now, connected_for=connected_for, trouble=self.trouble)
-            self._namesake.expire(now)
+        wake = self._wake if self._is_up else min(self._wake, self._retry_at)
+        waiting = self._mailbox.take(max(0.0, wake - clock()))
+        self._notice_sleep()
+        self._look_at_self()
+        stumble: Exception | None = None
+        for event in waiting:
+            try:
+                self._receive(event)
+            except Exception as error:  # noqa: BLE001  (one event that fails takes no other along; then all is taken anew)
+                stumble = error
+        self._receive(events.Woken())
         if not self._is_up and clock() >= self._retry_at:
             self._connect()
+        self._work_off()
+        if stumble is not None:
+            self._stumbled(stumble)
+
+    def _receive(self, event: events.Event) -> None:
         with self._lock:
-            self._plan(clock())
-            self.ground.writer.submit(self.fleet.take_ops())
-        self._send()
+            self._todo += self.node.receive(event, clock(), time.time())
 
-    def _wait(self) -> list[Step]:
-        with self._wake:
-            self._wake.wait_for(lambda: self._steps or self._nudged or self._stopping, self._pause)
-            self._nudged = False
-            steps = list(self._steps)
-            self._steps.clear()
-            self._wake.notify_all()  # readers that wait for room
-            return steps
+    def _work_off(self) -> None:
+        """Carry out what the node wants; what the answers of Redis bring about goes out with the next round."""
+        while self._todo:
+            todo, self._todo = self._todo, []
+            writes = [effect for effect in todo if isinstance(effect, effects.ToRedis)]
+            others = [effect for effect in todo if not isinstance(effect, effects.ToRedis)]
+            for effect in others:
+                if not isinstance(effect, _LAST):
+                    self._carry_out_one(effect)
+            self._send(writes)
+            for effect in others:
+                if isinstance(effect, _LAST):
+                    self._carry_out[type(effect)](effect)
 
-    def _plan(self, now: float) -> None:
-        """Put into the outbox what is due, and decide when the next turn is."""
-        if not self._is_up:
-            self._pause = min(TURN, max(0.0, self._retry_at - now))
+    def _carry_out_one(self, effect: effects.Effect) -> None:
+        try:
+            self._carry_out[type(effect)](effect)
+        except Exception as error:  # noqa: BLE001  (it is logged, and the others are carried out all the same)
+            self._stumbled(error)
+
+    def _send(self, writes: list[effects.ToRedis]) -> None:
+        if not writes:
             return
-        is_busy = self.fleet.needs_inbox(now)
-        self._inbox.want(is_busy)
-        if self.fleet.asking.replicas.unanswered != self._unanswered:
-            self._unanswered = self.fleet.asking.replicas.unanswered
-            self._inbox.again()  # a blocked line may be dead without a sign
-        self._pause = max(0.001, min(BUSY_TURN if is_busy else TURN, self.fleet.due(now)))
+        try:
+            answers = self._session.send([write.command for write in writes])
+        except (*FAILURES, Trouble) as error:
+            self._lost(error, writes)
+            return
+        for write, answer in zip(writes, answers, strict=True):
+            if write.about is not None:
+                told = events.Refusal(str(answer)) if isinstance(answer, Exception) else answer
+                self._receive(events.RedisAnswered(write.about, told))
+        self._receive(events.Woken())
 
-    def _send(self) -> None:
-        """Send the outbox; what the answers bring about goes out with the next round."""
-        while self._is_up and (parcels := self.ground.outbox.take()):
-            try:
-                answers = self._link.send(parcels)
-            except BaseException:
-                with self._lock:
-                    self.ground.outbox.keep(parcels, clock())
-                raise
-            with self._lock:
-                for parcel, answer in zip(parcels, answers, strict=True):
-                    if parcel.then:
-                        parcel.then(answer)
-                self.fleet.asking.due(clock())
-                self.ground.writer.submit(self.fleet.take_ops())
+    def _look_at_self(self) -> None:
+        """Tell the node what changed on this computer since it was told last."""
+        for kind, number in self._own.heads().items():
+            if self._known.get(kind) != number:
+                self._tell_own(kind)
+        described = (self._own.me, self._own.is_filled)
+        if described != self._described:
+            self._described = described
+            self._receive(events.SelfDescribed(*described))
 
-    def _notice_sleep(self, now: float) -> None:
+    def _tell_own(self, kind: Kind) -> None:
+        known, epoch = self._known.get(kind), self._own.epoch
+        change = None if known is None else self._own.since(kind, Version(epoch, known))
+        if change is None:
+            number, records = self._own.snapshot(kind)
+            self._receive(events.OwnFound(kind, Version(epoch, number), records))
+        else:
+            number = change.version.number
+            self._receive(events.OwnChanged(kind, change))
+        self._known[kind] = number
+
+    def _notice_sleep(self) -> None:
+        now = clock()
         gap, self._last_turn = now - self._last_turn, now
         if gap >= SLEPT and self._is_up:
             log.info("was stopped for %.0f s: connecting anew", gap)
-            self._drop_link("this computer was asleep")
+            self._drop_connection("this computer was asleep")
         if gap >= SLEPT:
             self._retry_at = 0.0
 
     # The connection.
 
     def _connect(self) -> None:
-        found = self._link.connect()
-        with self._lock:
-            pulse, now = self.fleet.pulse, clock()
-            claim = self._namesake.look(pulse.open_beat(self.ground.me, found) if found else None, now)
-        if claim is not Claim.FREE:
-            self._keep_silent(claim)
+        self._receive(events.RedisReached(self._session.connect()))
+        self._work_off()
+        if not self._is_up:
             return
-        last = self._link.prepare()
-        if self._inbox.position is None:
-            self._inbox.position = last
-        with self._lock:
-            self._is_up, self._connected_at = True, clock()
-            self.ground.numbers["connects"] += 1
-            self.fleet.connection_is_new(found or b"")
-            self.fleet.due(self._connected_at)
-            self.fleet.greet()
-        self._send()  # the first beat is written: only now is Redis known to take writes
+        # The first beat is written: only now is Redis known to take writes.
         self._backoff.reset()
-        self._messages.up(self._link.reader_settings(self.ground.keys.messages(self.ground.me)))
-        self._inbox.up(self._link.reader_settings(self.ground.keys.inbox(self.ground.me)))
+        keys, me = self.node.context.keys, self.node.context.me
+        self._messages.up(self._session.reader_settings(keys.messages(me)))
+        self._inbox.up(self._session.reader_settings(keys.inbox(me)))
+        self._last_reason = ""
         self._board.show("redis", "ok")
 
-    def _keep_silent(self, claim: Claim) -> None:
-        """The name is another's: tell it, and look again later."""
-        reason = self._namesake.reason(claim)
-        self._link.send(self._namesake.to_send(claim))
-        self._link.close()
-        with self._lock:
-            self._trouble = reason
-        self._board.show("redis", "down", reason)
-        self._retry_at = clock() + self._namesake.look_every
+    def _take_name(self, _: effects.TakeName) -> None:
+        last = self._session.prepare()
+        if self._inbox.position is None:
+            self._inbox.position = last
+        self._is_up = True
+        self._receive(events.Joined())
+        self._receive(events.Woken())
 
-    def _lost(self, error: BaseException) -> None:
+    def _keep_silent(self, effect: effects.KeepSilent) -> None:
+        self._session.close()
+        self._board.show("redis", "down", effect.reason)
+        self._retry_at = effect.until
+
+    def _connect_anew(self, effect: effects.ConnectAnew) -> None:
+        if self._is_up:  # else another reason was told in the same turn
+            self._lost(Trouble(effect.reason))
+
+    def _lost(self, error: BaseException, unsent: list[effects.ToRedis] | None = None) -> None:
         reason = explain(error, self._place)
-        self.ground.numbers["troubles"] += 1
-        self._drop_link(reason)
+        self._drop_connection(reason, tuple(unsent or ()))
         self._board.show("redis", "down", reason)
 
-    def _drop_link(self, reason: str) -> None:
-        with self._lock:
-            self._down_since = clock() if self._is_up else self._down_since
-            self._is_up = False
-            self._trouble = reason
+    def _stumbled(self, error: Exception) -> None:
+        """An error that nobody foresaw: connecting anew takes snapshots, so whatever was left half done is done."""
+        self.node.context.numbers["stumbles"] += 1
+        if str(error) != self._last_reason:  # told once, however often it comes
+            log.error("the fleet's loop stumbled; connecting anew", exc_info=error)
+        self._last_reason = str(error)
+        self._lost(error)
+
+    def _drop_connection(self, reason: str, unsent: tuple[effects.ToRedis, ...] = ()) -> None:
+        self._is_up = False
         self._messages.down()
         self._inbox.down()
-        self._link.close()
+        self._session.close()
         self._retry_at = clock() + self._backoff.next()
+        self._receive(events.ConnectionLost(reason, unsent))
 
-    def _reader_failed(self, error: BaseException) -> None:
-        self.post(lambda: self._lost(error) if self._is_up else None)
+    # Small effects.
 
-    def _flushed(self) -> None:
-        log.info("Redis was emptied: writing anew, and taking snapshots")
-        self.ground.numbers["flushes"] += 1
-        self.fleet.connection_is_new()
-        self._inbox.again()
+    def _show_service(self, effect: effects.ShowService) -> None:
+        if effect.state is None:
+            self._board.hide(effect.name)
+        else:
+            self._board.show(effect.name, effect.state, effect.reason)
 
-    def _inbox_remade(self) -> None:
-        log.info("the inbox in Redis was made anew: taking snapshots")
-        self.fleet.asking.connection_is_new()
-
-    def _yield_name(self) -> None:
-        raise Trouble(self._namesake.reason(Claim.TAKEN))
+    def _wake_at(self, effect: effects.WakeAt) -> None:
+        self._wake = effect.at
 
     # What readers bring.
 
     def _take_messages(self, entries: list[tuple[bytes, bytes]], again: bool) -> None:
-        def step() -> None:
-            now = clock()
-            for entry, blob in entries:
-                self.fleet.serving.receive(entry, blob, now, again=again)
-
-        self._post_when_room(step)
+        self._mailbox.put_when_room(events.RequestsCame(entries, again))
 
     def _take_inbox(self, blobs: list[bytes]) -> None:
-        def step() -> None:
-            now = clock()
-            for blob in blobs:
-                self.fleet.asking.receive(blob, now)
+        self._mailbox.put_when_room(events.InboxCame(blobs))
 
-        self._post_when_room(step)
+    def _reader_failed(self, error: BaseException) -> None:
+        self._mailbox.put(events.ReaderFailed(explain(error, self._place)))
 
-    def _post_when_room(self, step: Step) -> None:
-        with self._wake:
-            self._wake.wait_for(lambda: len(self._steps) < STEPS_LIMIT or self._stopping)
-        self.post(step)
+    def _redis_emptied(self) -> None:
+        self._mailbox.put(events.RedisEmptied())
+
+    def _inbox_remade(self) -> None:
+        self._mailbox.put(events.InboxRemade())
 
     # The end.
 
     def _end(self) -> None:
         """Say goodbye, if Redis can be reached; end what is under way."""
-        with self._lock:
-            self.fleet.commanding.fail_all("this computer's daemon stops")
-            if self._is_up:
-                self.fleet.pulse.farewell()
-        try:
-            if self._is_up:
-                self._link.send(self.ground.outbox.take())
-        except (*FAILURES, Trouble) as error:
-            log.info("no goodbye: %s", explain(error, self._place))
-        self._is_up = False
-        self._link.close()
+        for reader in (self._messages, self._inbox):
+            reader.join(READERS_END)
+        self._receive(events.Stopping(self._left))
+        self._work_off()
+        self._session.close()
+
+
+_LAST = (effects.TakeName, effects.KeepSilent, effects.ConnectAnew)

@@ -1,162 +1,278 @@
-"""The parts together, without the connection: what one of them learns, the others are told here.
+"""One computer of the fleet, pure: what happens to it goes in, what it wants of the world comes out.
 
-Every method is called in the engine's thread, under its lock. Nothing here waits.
+`receive(event, now)` gives effects, as data. There is no socket, thread, clock, lock or callback in here: loop.py has
+them, and a test that plays a whole fleet in one thread has others. The parts do not know one another; what one learns
+and another needs to know passes through this module.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from teleclaude.cache import wire
-from teleclaude.core.records import Computer, Kind
-from teleclaude.sync.fleet.context import Ground, RunLocal
-from teleclaude.sync.fleet.membership.heartbeat import Pulse
-from teleclaude.sync.fleet.membership.name_claim import Name
-from teleclaude.sync.fleet.membership.peers import Peer, Word
-from teleclaude.sync.fleet.owner.journal import Journal
-from teleclaude.sync.fleet.owner.request_server import Serving
-from teleclaude.sync.fleet.remote_commands import Commanding
-from teleclaude.sync.fleet.replication.puller import Asking
-from teleclaude.sync.fleet.wire.clock import now as clock
-from teleclaude.sync.fleet.wire.messages import Envelope, Hello
+from teleclaude.core.errors import Unavailable
+from teleclaude.core.requests import Refresh, failed
+from teleclaude.core.settings import Settings
+from teleclaude.sync.fleet import node_effects as effects
+from teleclaude.sync.fleet import node_events as events
+from teleclaude.sync.fleet.membership.heartbeat import Heartbeats
+from teleclaude.sync.fleet.membership.name_claim import Claim, NameClaim, NameLease
+from teleclaude.sync.fleet.membership.peers import Peer, Peers
+from teleclaude.sync.fleet.message_door import MessageDoor
+from teleclaude.sync.fleet.node_context import Context
+from teleclaude.sync.fleet.own_view import OwnView
+from teleclaude.sync.fleet.owner.request_server import RequestServer
+from teleclaude.sync.fleet.presence import Presence
+from teleclaude.sync.fleet.redis.redis_keys import KeyNames
+from teleclaude.sync.fleet.remote_commands import RemoteCommands
+from teleclaude.sync.fleet.replication.puller import Puller
+from teleclaude.sync.fleet.wire.sealing import Seal
 
 log = logging.getLogger(__name__)
 
-FORGET_AFTER_LOOK = 10.0  # seconds after connecting: nobody is forgotten before he could be heard
-ANXIOUS = 120.0  # seconds for which somebody who went is looked for often
-SWEEP_EVERY = 0.5  # seconds between looks at whether awaited kinds of all computers are shown as such
+BLIP = 2.0  # seconds without Redis for which a command waits; after that it is refused at once
+TURN = 1.0  # seconds, at most, until the node wants to be woken
+BUSY_TURN = 0.2  # the same while clients here look, or wait
 
 
-class Fleet:
-    """See the module. `busy_until`: the inbox is read while it may bring something."""
+class Node:
+    """See the module. `home` names this machine and state folder; `known`: computers of which clients here know.
+
+    `trouble`: why it is not connected at first, for people.
+    """
 
     def __init__(
-        self, ground: Ground, journal: Journal, name: Name, home: str, run: RunLocal, later: Callable[..., None]
+        self,
+        own: OwnView,
+        keys: KeyNames,
+        seal: Seal,
+        settings: Settings,
+        home: str,
+        *,
+        known: Iterable[Peer] = (),
+        trouble: str = "not connected yet",
     ) -> None:
-        self.ground = ground
-        self.pulse = Pulse(ground, name, home, is_cluster=ground.settings.redis.cluster)
-        self.asking = Asking(ground)
-        self.commanding = Commanding(ground, self.asking)
-        self.serving = Serving(ground, journal, run, later)
-        self.pulse.heard = self._heard
-        self.asking.wonder = self.pulse.look_soon
-        self.serving.greeted = self._greeted
-        self.serving.left = self._left
-        self._shown: dict[str, Computer] = {}
-        self._sweep_at = 0.0
+        self.context = context = Context(own, keys, seal, settings)
+        self.peers = peers = Peers(context.me, known)
+        self.heartbeats = Heartbeats(context, peers, home, is_cluster=settings.redis.cluster)
+        self.claim = NameClaim(context, NameLease(own.epoch, seal.generation, home))
+        self.puller = Puller(context, peers)
+        self.commands = RemoteCommands(context, peers, self.puller)
+        self.server = RequestServer(context)
+        self.presence = Presence(context, peers, self.heartbeats, self.puller, self.commands, self.server)
+        self._door = MessageDoor(
+            context, peers, self.heartbeats, self.claim, self.presence, self.puller, self.commands, self.server
+        )
+        self._trouble = trouble
+        self._down_since = float("-inf")
+        self._connected_at = 0.0
+        self._reads_inbox = False
+        self._unanswered = 0
+        self._on = self._table()
 
-    # What the connection does.
+    def _table(self) -> dict[type[events.Event], Callable[[Any], None]]:
+        """What is done about each event."""
+        return {
+            events.RedisReached: self._reached,
+            events.Joined: self._connected,
+            events.ConnectionLost: self._disconnected,
+            events.ReaderFailed: self._reader_failed,
+            events.RedisAnswered: self._redis_answered,
+            events.RedisEmptied: self._redis_emptied,
+            events.InboxRemade: lambda _: self.puller.connected(),
+            events.RequestsCame: self._door.requests_came,
+            events.InboxCame: self._door.inbox_came,
+            events.OwnFound: self._own_found,
+            events.OwnChanged: self._own_changed,
+            events.SelfDescribed: self._self_described,
+            events.InterestChanged: self._interest_changed,
+            events.CommandGiven: self._command_given,
+            events.RequestRan: lambda event: self.server.ran(event.outcome, has_run=event.has_run),
+            events.ScreenChanged: lambda event: self.server.screen_changed(event.screen),
+            events.SettingsChanged: self._settings_changed,
+            events.Woken: self._woken,
+            events.Stopping: self._stopped,
+        }
 
-    def connection_is_new(self, found: bytes = b"") -> None:
-        """There is a new connection, or Redis was emptied: what may be lost is asked for and told again.
+    def receive(self, event: events.Event, now: float, wall: float) -> list[effects.Effect]:
+        """Take what happened at `now`, and give what is to be done, in order. `wall`: seconds since 1970, for people.
 
-        `found`: the heartbeat under this computer's name, which was judged and may be replaced.
+        Effects are not put off: whatever is due is among those of a `Woken`, and the last of these says when to wake
+        the node again.
         """
-        self.pulse.connected(clock(), found)
-        self.asking.connection_is_new()
-        self.commanding.connection_is_new()
-        self.serving.connection_is_new()
+        self.context.now, self.context.wall = now, wall
+        self._on[type(event)](event)
+        return self.context.take_effects()
 
-    def greet(self) -> None:
-        """Tell those who look at this computer that it is back."""
-        ground = self.ground
-        self.pulse.greet([peer.name for peer in ground.roster.peers.values() if peer.looks_at(ground.me)])
+    # Questions.
 
-    def needs_inbox(self, now: float) -> bool:
-        """Tell whether the inbox may bring something that somebody here waits for."""
-        needs = self.commanding.needs_inbox(now)
-        return needs or bool(self.asking.interest)
-
-    def due(self, now: float) -> float:
-        """Put into the outbox all that is due; give the seconds until more is."""
-        clients, watched = bool(self.asking.interest), bool(self.serving.subscribers)
-        self.ground.try_again(now)
-        due_in = self.pulse.due(now, clients=clients, watched=watched)
-        self.serving.due(now)
-        self.commanding.due(now)
-        self.asking.due(now)
-        return max(0.0, due_in)
-
-    def expire(self, now: float, *, connected_for: float, trouble: str) -> None:
-        """Let leases run out; forget who is long gone. `connected_for`: seconds; below 0: not connected.
-
-        `trouble`: why there has been no connection for longer than a moment.
-        """
-        for peer in self.ground.roster.expire(now):
-            self._offline(peer)
-        if connected_for > FORGET_AFTER_LOOK:
-            for name in self.ground.roster.forget(now, self.pulse.forget_after()):
-                self.asking.replicas.forget(name)
-                self._shown.pop(name, None)
-        if connected_for < 0:
-            self.commanding.expire()
-        if trouble:
-            self.commanding.fail_unsent(f"the fleet cannot be reached: {trouble}")
-
-    # What clients here do.
-
-    def set_interest(self, interest: Mapping[str, list[Kind]]) -> None:
-        """Say all that clients here look at."""
-        had = bool(self.asking.interest)
-        if not self.asking.set_interest(interest):
-            return
-        self.pulse.interested_in = self.asking.told_to_all()
-        self.asking.interest_changed(self.pulse.beat + 1)
-        self.pulse.soon()
-        if not had:
-            self.pulse.look_soon()
-
-    # What other computers do.
-
-    def _heard(self, peer: Peer, word: Word) -> None:
-        replicas, now = self.asking.replicas, clock()
-        if word is Word.NEW:
-            self.asking.peer_is_new(peer)
-            self.commanding.peer_is_new(peer)
-        replicas.ops += wire.put([self._record(peer, now)])
-        self.serving.subscribers.beat(peer)
-        replicas.heads(peer.name, peer.epoch, peer.heads, now, ordered=False)
-
-    def _greeted(self, envelope: Envelope, hello: Hello) -> None:
-        self.pulse.greeted(envelope, hello.heartbeat)
-
-    def _left(self, envelope: Envelope) -> None:
-        if self.ground.roster.leave(envelope):
-            self._offline(self.ground.roster.peers[envelope.sender])
-
-    def _offline(self, peer: Peer) -> None:
-        log.info("%s is offline", peer.name)
-        self.serving.subscribers.drop(peer.name)
-        self.asking.replicas.lost(peer.name)
-        self.asking.replicas.ops += wire.put([self._record(peer, clock())])
-        if self.asking.wanted(peer.name):
-            self.pulse.anxious_until = clock() + ANXIOUS
-
-    # What the cache gets.
-
-    def take_ops(self) -> list[wire.Op]:
-        """Give the writes for the cache, and among them which kinds of which computers are still awaited."""
-        replicas, roster, now = self.asking.replicas, self.ground.roster, clock()
-        ops, names = self.asking.take_ops(), set(replicas.touched)
-        replicas.touched.clear()
-        if now >= self._sweep_at:
-            self._sweep_at = now + SWEEP_EVERY
-            names |= set(roster.peers)
-        for name in names:
-            peer, before = roster.peers.get(name), self._shown.get(name)
-            if peer and before != self._record(peer, now):
-                ops += wire.put([self._shown[name]])
-        return ops
-
-    def _record(self, peer: Peer, now: float) -> Computer:
-        """The computer as it is to be shown from now on."""
-        replicas = self.asking.replicas
-        record = peer.record(replicas.awaited(peer.name, now), replicas.trouble(peer.name))
-        self._shown[peer.name] = record
-        return record
+    def trouble(self, now: float) -> str:
+        """Say why the fleet cannot be reached; empty when it can, or could a moment ago."""
+        return "" if self.context.is_connected or now - self._down_since <= BLIP else self._trouble
 
     def everything(self) -> list[wire.Op]:
         """All that is known of other computers, as writes for a new cache."""
-        now, peers = clock(), self.ground.roster.peers.values()
-        return wire.put([self._record(peer, now) for peer in peers]) + self.asking.replicas.everything()
+        return self.presence.everything()
+
+    # The connection.
+
+    def _reached(self, event: events.RedisReached) -> None:
+        found = event.heartbeat
+        claim = self.claim.look(self.heartbeats.open_beat(self.context.me, found) if found else None)
+        if claim is Claim.FREE:
+            self.heartbeats.connected(found or b"")
+            self.context.want(effects.TakeName())
+        else:
+            self._keep_silent(claim)
+
+    def _keep_silent(self, claim: Claim) -> None:
+        self._trouble = self.claim.reason(claim)
+        self.context.want(effects.KeepSilent(self._trouble, self.claim.look_again_at()))
+
+    def _connected(self, _: events.Joined) -> None:
+        self.context.connected()
+        self._connected_at = self.context.now
+        self.context.numbers["connects"] += 1
+        self._may_have_lost()
+        self.heartbeats.due(clients=bool(self.puller.interest), watched=bool(self.server.subscribers))
+        self.heartbeats.greet([peer.name for peer in self.peers.all.values() if peer.looks_at(self.context.me)])
+
+    def _may_have_lost(self) -> None:
+        """What may be lost is asked for and told again."""
+        self.puller.connected()
+        self.commands.connected()
+        self.server.connected()
+
+    def _disconnected(self, event: events.ConnectionLost) -> None:
+        if self.context.is_connected:
+            self._down_since = self.context.now
+        self._trouble = event.reason
+        self.context.numbers["troubles"] += 1
+        self.context.disconnected(event.unsent)
+
+    def _reader_failed(self, event: events.ReaderFailed) -> None:
+        if self.context.is_connected:
+            self.context.want(effects.ConnectAnew(event.reason))
+
+    def _redis_emptied(self, _: events.RedisEmptied) -> None:
+        log.info("Redis was emptied: writing anew, and taking snapshots")
+        self.context.numbers["flushes"] += 1
+        self.heartbeats.connected()
+        self._may_have_lost()
+        self.context.want(effects.ReadInboxAnew())
+
+    def _redis_answered(self, event: events.RedisAnswered) -> None:
+        answer = event.answer
+        match event.about:
+            case effects.BeatWritten() as about:
+                self._beat_written(about, answer)
+            case effects.NameEntered():
+                self._needs_own_key(answer)
+                self.heartbeats.entered(answer)
+            case effects.NamesRead():
+                self._needs_own_key(answer)
+                self.heartbeats.names_read(answer)
+            case effects.BeatsRead() as about:
+                self.presence.hear(self.heartbeats.beats_read(about, answer))
+            case effects.BeatAge() as about:
+                self.heartbeats.age_told(about, answer)
+            case effects.PushWritten() as about:
+                self.server.pushed(about, answer)
+            case effects.NoteWritten() as about:
+                self.server.note_written(about, answer)
+            case effects.CommandWritten() as about:
+                self.commands.written(about, answer)
+            case effects.MessageWritten():
+                if isinstance(answer, events.Refusal):
+                    self.context.refused(answer.reason)
+
+    def _needs_own_key(self, answer: events.Answer) -> None:
+        """A key without which this computer is not in the fleet is refused: connecting anew looks what is wrong."""
+        if isinstance(answer, events.Refusal):
+            self.context.want(effects.ConnectAnew(f"Redis refused a command: {answer.reason[:200]}"))
+
+    def _beat_written(self, about: effects.BeatWritten, answer: events.Answer) -> None:
+        self._needs_own_key(answer)
+        if answer is None and about.before:
+            self._redis_emptied(events.RedisEmptied())
+        elif isinstance(answer, bytes) and answer != about.before:
+            self._found_other_beat(answer)
+
+    def _found_other_beat(self, blob: bytes) -> None:
+        if self.claim.yields_to(self.heartbeats.open_beat(self.context.me, blob)):
+            self.context.want(effects.ConnectAnew(self.claim.reason(Claim.TAKEN)))
+
+    # This computer and its clients.
+
+    def _own_found(self, event: events.OwnFound) -> None:
+        self.context.own.found(event.kind, event.version, event.records)
+        self.server.own_found(event.kind)
+
+    def _own_changed(self, event: events.OwnChanged) -> None:
+        self.context.own.changed(event.kind, event.change)
+        self.server.own_changed(event.kind, event.change)
+
+    def _self_described(self, event: events.SelfDescribed) -> None:
+        self.context.own.me, self.context.own.is_filled = event.me, event.is_filled
+
+    def _interest_changed(self, event: events.InterestChanged) -> None:
+        had = bool(self.puller.interest)
+        if self.puller.set_interest(event.interest, self.heartbeats.beat + 1):
+            self.heartbeats.tell_interest(self.puller.told_to_all())
+            if not had:
+                self.heartbeats.look_soon()
+
+    def _command_given(self, event: events.CommandGiven) -> None:
+        request, trouble = event.request, self.trouble(self.context.now)
+        if trouble:
+            error = Unavailable(f"{request.computer or 'the fleet'} cannot be reached: {trouble}")
+            self.context.tell(failed(request.id, error))
+            return
+        self.commands.give(event)
+        if isinstance(request.args, Refresh):
+            self.heartbeats.discover_soon()
+
+    def _settings_changed(self, event: events.SettingsChanged) -> None:
+        self.context.settings = event.settings
+
+    # What is due.
+
+    def _woken(self, _: events.Woken) -> None:
+        now = self.context.now
+        self._expire()
+        wake_at = min(now + TURN, self.commands.due())
+        if self.context.is_connected:
+            wake_at = min(wake_at, self._due())
+        self.presence.show_changes()
+        self.context.want(effects.WakeAt(max(now + 0.001, wake_at)))
+
+    def _due(self) -> float:
+        clients, watched = bool(self.puller.interest), bool(self.server.subscribers)
+        due_at = min(self.heartbeats.due(clients=clients, watched=watched), self.server.due())
+        self.puller.due()
+        reads_inbox = self.commands.needs_inbox() or clients
+        if reads_inbox != self._reads_inbox:
+            self._reads_inbox = reads_inbox
+            self.context.want(effects.ReadInbox(reads_inbox))
+        if self.puller.replicas.unanswered != self._unanswered:
+            self._unanswered = self.puller.replicas.unanswered
+            self.context.want(effects.ReadInboxAnew())  # a blocked connection may be dead without a sign
+        return min(due_at, self.context.now + BUSY_TURN) if reads_inbox else due_at
+
+    def _expire(self) -> None:
+        """Let leases run out; end what cannot be sent."""
+        now = self.context.now
+        self.presence.expire(now - self._connected_at if self.context.is_connected else -1.0)
+        trouble = self.trouble(now)
+        if trouble:
+            self.commands.fail_unsent(f"the fleet cannot be reached: {trouble}")
+        self.claim.due()
+
+    # The end.
+
+    def _stopped(self, event: events.Stopping) -> None:
+        self.commands.fail_all("this computer's daemon stops")
+        if self.context.is_connected:
+            self.heartbeats.farewell(left=event.left)

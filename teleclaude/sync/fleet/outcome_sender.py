@@ -4,51 +4,51 @@ from __future__ import annotations
 
 import logging
 import queue
-import threading
 from typing import Protocol
 
 from teleclaude.cache import wire
 from teleclaude.core.errors import TeleclaudeError
 from teleclaude.core.requests import Outcome
+from teleclaude.core.thread_group import ThreadGroup
 
 log = logging.getLogger(__name__)
 
 WAITING = 4096
 
 
-class Counter(Protocol):
-    """What is needed of the cache's client."""
+class OutcomeTaker(Protocol):
+    """Takes how requests ended, and screens: the cache's client, and the queue before it."""
 
     def finish(self, outcome: Outcome) -> None:
-        """Tell how a request ended; raises Unavailable."""
+        """Tell how a request ended. The cache's client raises Unavailable."""
         ...
 
     def emit(self, output: wire.OutputFrame) -> None:
-        """Show a screen; raises Unavailable."""
+        """Show a watched screen. The cache's client raises Unavailable."""
         ...
 
 
-class Clerk:
-    """A bounded queue and its thread. What the cache does not take is dropped: who asked it is gone with it."""
+class OutcomeSender:
+    """A bounded queue before `taker`. What that does not take is dropped: who asked it is gone with it."""
 
-    def __init__(self, counter: Counter) -> None:
-        self._counter = counter
+    def __init__(self, taker: OutcomeTaker) -> None:
+        self._taker = taker
         self._queue: queue.Queue[Outcome | wire.OutputFrame | None] = queue.Queue(WAITING)
-        self._thread = threading.Thread(target=self._run, name="peers-clerk", daemon=True)
-        self._thread.start()
+        self._threads = ThreadGroup()
+        self._threads.start("fleet-outcomes", self._run)
 
     def finish(self, outcome: Outcome) -> None:
         """Tell how a request ended. Never waits."""
         self._put(outcome)
 
-    def emit(self, screen: wire.OutputFrame) -> None:
+    def emit(self, output: wire.OutputFrame) -> None:
         """Show a watched screen. Never waits."""
-        self._put(screen)
+        self._put(output)
 
     def stop(self, timeout: float) -> None:
         """Carry what waits, and end."""
         self._put(None)
-        self._thread.join(timeout)
+        self._threads.join(timeout)
 
     def _put(self, item: Outcome | wire.OutputFrame | None) -> None:
         try:
@@ -60,8 +60,8 @@ class Clerk:
         while (item := self._queue.get()) is not None:
             try:
                 if isinstance(item, Outcome):
-                    self._counter.finish(item)
+                    self._taker.finish(item)
                 else:
-                    self._counter.emit(item)
+                    self._taker.emit(item)
             except TeleclaudeError as error:
                 log.info("the cache did not take what it was told: %s", error.message)

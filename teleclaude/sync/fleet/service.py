@@ -1,4 +1,4 @@
-"""The peers half of the sync process: the one door to all that concerns other computers.
+"""The fleet, as the rest of the sync process sees it: the one door to all that concerns other computers.
 
 With no fleet it does nothing and imports neither Redis nor NaCl. Whatever happens to Redis, its calls return at once.
 """
@@ -15,17 +15,19 @@ from typing import TYPE_CHECKING, Protocol
 
 from teleclaude.cache import wire
 from teleclaude.core.errors import NotFound, TeleclaudeError, Unavailable
+from teleclaude.core.files import private_folder
 from teleclaude.core.paths import Places
 from teleclaude.core.records import Kind, Service
 from teleclaude.core.requests import Outcome, Refresh, Request, failed
 from teleclaude.core.settings import Settings
 from teleclaude.sync.fleet.board import Board
 from teleclaude.sync.fleet.keyring import keys_now
-from teleclaude.sync.fleet.outcome_sender import Clerk, Counter
+from teleclaude.sync.fleet.outcome_sender import OutcomeSender, OutcomeTaker
 from teleclaude.sync.own_records import OwnChange, OwnRecords
 
 if TYPE_CHECKING:
-    from teleclaude.sync.fleet.loop import Engine
+    from teleclaude.sync.fleet.loop import Loop
+    from teleclaude.sync.fleet.membership.peers import Peer
     from teleclaude.sync.fleet.redis.embedded_server import EmbeddedServer
 
 log = logging.getLogger(__name__)
@@ -33,7 +35,7 @@ log = logging.getLogger(__name__)
 STOP_WITHIN = 0.8  # seconds
 
 
-class Writer(Protocol):
+class ProvidedWriter(Protocol):
     """What is needed of the writer into the cache."""
 
     def submit(self, ops: list[wire.Op]) -> None:
@@ -45,28 +47,32 @@ class Writer(Protocol):
         ...
 
 
-class PeersHalf:
-    """`start` and `stop` once; the rest from any thread. `on_change` is called when `services` changed."""
+class FleetService:
+    """`start` and `stop` once; the rest from any thread.
+
+    `run_local` runs a request here. `on_change` is called when `services` changed, from any thread; it must be quick.
+    """
 
     def __init__(
         self,
         place: Places,
         settings: Settings,
         own: OwnRecords,
-        writer: Writer,
-        client: Counter,
+        writer: ProvidedWriter,
+        outcomes: OutcomeTaker,
         run_local: Callable[[Request], Outcome],
+        on_change: Callable[[], None] = lambda: None,
     ) -> None:
         self._place = place
         self._settings = settings
         self._own = own
         self._writer = writer
-        self._counter = client
+        self._taker = outcomes
         self._run_local = run_local
         self._lock = threading.RLock()
-        self._board = Board()
-        self._clerk: Clerk | None = None
-        self._engine: Engine | None = None
+        self._board = Board(on_change)
+        self._outcomes: OutcomeSender | None = None
+        self._loop: Loop | None = None
         self._embedded: EmbeddedServer | None = None
         self._interest: dict[str, list[Kind]] = {}
         self._running_with: object = None
@@ -78,31 +84,37 @@ class PeersHalf:
     def start(self) -> None:
         """Begin, with or without a fleet. Waits for nobody."""
         with self._lock:
-            self._clerk = Clerk(self._counter)
+            self._outcomes = OutcomeSender(self._taker)
             self._begin()
 
     def stop(self) -> None:
-        """End within a second, whatever Redis does."""
+        """End within a second, whatever Redis does. A computer that comes back under another name left the fleet."""
         with self._lock:
-            self._finish()
-            if self._clerk:
-                self._clerk.stop(0.2)
-                self._clerk = None
+            self._finish(left=self._settings.computer.name != self._own.computer)
+            if self._outcomes:
+                self._outcomes.stop(0.2)
+                self._outcomes = None
 
     def reload(self, settings: Settings) -> None:
         """Take other settings, or another key, in place."""
         with self._lock:
             before, self._settings = self._settings, settings
-            if self._engine:
-                self._engine.ground.settings = settings
-            if self._clerk and self._what_matters() != self._running_with:
-                others = self._engine.others() if self._engine else []
-                self._finish()
-                if (before.redis.url, before.redis.prefix) != (settings.redis.url, settings.redis.prefix):
-                    self._writer.submit(
-                        [wire.Forget(name) for name in others]
-                    )  # they were of another fleet, or of none
-                self._begin()
+            if self._loop:
+                self._loop.settings_changed(settings)
+            if self._outcomes and self._what_matters() != self._running_with:
+                self._begin_anew(before)
+
+    def _begin_anew(self, before: Settings) -> None:
+        """Begin with what there is now. Those of another fleet, or of one that this computer left, are shown no more.
+
+        Those of this fleet stay, and are forgotten in time if they are not heard with the new key.
+        """
+        redis = self._settings.redis
+        is_other = (before.redis.url, before.redis.prefix) != (redis.url, redis.prefix)
+        others = self._finish(left=is_other)
+        if is_other:
+            self._writer.submit([wire.Forget(peer.name) for peer in others])
+        self._begin([] if is_other else others)
 
     def _what_matters(self) -> object:
         """All that the connection to the fleet is made of."""
@@ -113,7 +125,7 @@ class PeersHalf:
             keys = (error.message.encode(),)
         return settings.redis, settings.fleet.embedded, keys
 
-    def _begin(self) -> None:
+    def _begin(self, known: list[Peer] | None = None) -> None:
         self._running_with = self._what_matters()
         self._board.clear()
         url = self._settings.redis.url
@@ -124,44 +136,54 @@ class PeersHalf:
             elif not keys:
                 self._board.show("redis", "down", "no key for the fleet: `teleclaude fleet join` brings one")
             else:
-                self._begin_engine(keys)
+                self._begin_loop(keys, known or [])
         except (TeleclaudeError, sqlite3.Error, OSError) as error:
             log.exception("the fleet cannot be joined")
             self._board.show("redis", "down", f"the fleet cannot be joined: {error}")
 
-    def _begin_engine(self, keys: list[bytes]) -> None:
-        from teleclaude.sync.fleet.build import build_engine  # noqa: PLC0415  (Redis and NaCl only with a fleet)
+    def _begin_loop(self, keys: list[bytes], known: list[Peer]) -> None:
+        # Redis and NaCl only with a fleet.
+        from teleclaude.sync.fleet.loop import Loop, connecting
+        from teleclaude.sync.fleet.node import Node
+        from teleclaude.sync.fleet.own_view import OwnView
+        from teleclaude.sync.fleet.owner.journal import Journal
+        from teleclaude.sync.fleet.redis.embedded_server import EmbeddedServer
+        from teleclaude.sync.fleet.redis.redis_keys import KeyNames
+        from teleclaude.sync.fleet.wire.sealing import Seal
 
-        assert self._clerk is not None  # noqa: S101  (start made it)
-        if self._settings.fleet.embedded:
-            from teleclaude.sync.fleet.redis.embedded_server import EmbeddedServer  # noqa: PLC0415
-
-            self._embedded = EmbeddedServer(self._place.state, self._settings, self._board)
+        assert self._outcomes is not None  # noqa: S101  (start made it)
+        own, settings = self._own, self._settings
+        if settings.fleet.embedded:
+            self._embedded = EmbeddedServer(self._place.state, settings, self._board)
             self._embedded.start()
-        self._engine = build_engine(
-            self._place, self._settings, keys, self._own, self._writer, self._clerk, self._run_local, self._board
+        private_folder(self._place.state)
+        journal = Journal(self._place.state / "journal.db")
+        journal.prune()
+        node = Node(
+            OwnView(own.computer, own.epoch, own.described),
+            KeyNames(settings.redis.prefix),
+            Seal(own.computer, own.epoch, journal.next_generation(), keys),
+            settings,
+            home_of(self._place.state),
+            known=known,
+            trouble=connecting(settings.redis),
         )
-        self._engine.set_interest(self._interest)
-        self._engine.start()
+        self._loop = Loop(node, own, journal, self._run_local, self._writer, self._outcomes, self._board)
+        self._loop.interest_changed(self._interest)
+        self._loop.start()
 
-    def _finish(self) -> None:
-        engine, self._engine = self._engine, None
-        if engine:
-            engine.stop(STOP_WITHIN)
+    def _finish(self, *, left: bool) -> list[Peer]:
+        """End what runs; give the computers that it knew."""
+        loop, self._loop = self._loop, None
+        others = loop.others() if loop else []
+        if loop:
+            loop.stop(STOP_WITHIN, left=left)
         embedded, self._embedded = self._embedded, None
         if embedded:
             embedded.stop()
+        return others
 
     # Doors.
-
-    @property
-    def on_change(self) -> Callable[[], None]:
-        """Called when `services` changed, from any thread; must be quick."""
-        return self._board.on_change
-
-    @on_change.setter
-    def on_change(self, callback: Callable[[], None]) -> None:
-        self._board.on_change = callback
 
     def services(self) -> list[Service]:
         """How Redis is, and what else of the fleet a person should know."""
@@ -170,16 +192,15 @@ class PeersHalf:
     @property
     def is_reachable(self) -> bool:
         """Whether other computers can be asked now: a look at this one does not fail because they cannot."""
-        engine = self._engine
-        return engine is not None and not engine.trouble
+        return (loop := self._loop) is not None and not loop.trouble
 
     def submit(self, request: Request) -> None:
         """Take a command for another computer, or a refresh of all; the outcome goes to the cache. Never waits."""
-        engine, clerk = self._engine, self._clerk
-        if engine:
-            engine.submit(request)
-        elif clerk:
-            clerk.finish(self._without_fleet(request))
+        loop, outcomes = self._loop, self._outcomes
+        if loop:
+            loop.submit(request)
+        elif outcomes:
+            outcomes.finish(self._without_fleet(request))
 
     def _without_fleet(self, request: Request) -> Outcome:
         is_for_all = isinstance(request.args, Refresh) and request.computer in {"", "*", self._own.computer}
@@ -193,32 +214,25 @@ class PeersHalf:
     def interest(self, interest: Mapping[str, list[Kind]]) -> None:
         """Say all that clients here look at: computer, or "*", to kinds. Never waits."""
         self._interest = {name: list(kinds) for name, kinds in interest.items()}
-        if self._engine:
-            self._engine.set_interest(self._interest)
+        if self._loop:
+            self._loop.interest_changed(self._interest)
 
     def output(self, screen: wire.OutputFrame) -> None:
         """Show the screen of a session here to the computers that watch it. Never waits."""
-        engine = self._engine
-        if engine:
-            engine.post(lambda: engine.fleet.serving.show(screen))
+        if loop := self._loop:
+            loop.mailbox.screen_changed(screen)
 
     @property
     def counters(self) -> dict[str, int]:
         """Numbers for the metrics: `dropped_REASON`, and what was done."""
-        engine = self._engine
-        if engine is None:
-            return {}
-        drops = {f"dropped_{reason}": count for reason, count in engine.ground.drops.counts().items()}
-        return {**drops, **dict(engine.ground.numbers)}
+        return loop.counters() if (loop := self._loop) else {}
 
-    def _own_changed(self, change: OwnChange) -> None:
-        engine = self._engine
-        if engine:
-            engine.own_changed(change)
+    def _own_changed(self, _: OwnChange) -> None:
+        if loop := self._loop:
+            loop.mailbox.nudge()  # it asks what changed since it asked last
 
     def _everything(self) -> list[wire.Op]:
-        engine = self._engine
-        return engine.everything() if engine else []
+        return loop.everything() if (loop := self._loop) else []
 
 
 def home_of(state: Path) -> str:

@@ -22,8 +22,8 @@ from teleclaude.core.requests import Outcome, Output, Rename, Request, Start
 from teleclaude.core.settings import FleetSettings, RedisSettings, Settings, parse
 from teleclaude.sync.cache_writer import CacheWriter
 from teleclaude.sync.fleet.keyring import KeyRing, save_ring
-from teleclaude.sync.fleet.loop import Engine
-from teleclaude.sync.fleet.service import PeersHalf
+from teleclaude.sync.fleet.loop import Loop
+from teleclaude.sync.fleet.service import FleetService
 from teleclaude.sync.own_records import OwnRecords
 from tests import make
 from tests.wait import until
@@ -80,7 +80,7 @@ class Node:
         self.lane = _Lane()
         self.ran: list[Request] = []
         self.answer: Callable[[Request], Outcome] = self._done
-        self.half = PeersHalf(self.place, self.settings, self.own, self.writer, self.lane, self._run_local)
+        self.half = FleetService(self.place, self.settings, self.own, self.writer, self.lane, self._run_local)
         self._feed: FeedSubscriber = self.core.subscribe()
         self._writing = threading.Thread(target=self.writer.run, daemon=True)
         self._writing.start()
@@ -132,11 +132,17 @@ class Node:
         return found.status if found else "absent"
 
     @property
-    def engine(self) -> Engine:
-        """The engine of the peers half, to look into and to hinder."""
-        engine = self.half._engine
-        assert engine is not None
-        return engine
+    def loop(self) -> Loop:
+        """The loop of the peers half, to look into and to hinder."""
+        loop = self.half._loop
+        assert loop is not None
+        return loop
+
+    def beat_now(self) -> None:
+        """Have it beat at once."""
+        with self.loop._lock:
+            self.loop.node.heartbeats.soon()
+        self.loop.mailbox.nudge()
 
     def redis(self) -> tuple[str, str]:
         """State and reason of the service `redis`."""

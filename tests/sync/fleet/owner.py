@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from teleclaude.core.records import Kind, Session
-from teleclaude.sync.fleet.owner.subscribers import Pending
+from teleclaude.replication.version import Version
+from teleclaude.sync.fleet.owner.subscribers import event_of
 from teleclaude.sync.fleet.replication.replicas import PullNeeded
 from teleclaude.sync.fleet.wire.messages import ChangeEvent, PullPart, rows_of
 from teleclaude.sync.own_records import OwnRecords
@@ -20,19 +21,14 @@ class Owner:
     def __init__(self, name: str = "far") -> None:
         self.name = name
         self.inbox: list[tuple[str, Message]] = []  # (epoch, message)
-        self._pending = Pending()
+        self._pushed = 0
         self.own = OwnRecords(name, lambda _ops: None)
-        self._listen()
-
-    def _listen(self) -> None:
-        self.own.listen(self._pending.add)
 
     def restart(self) -> None:
         """Start anew, with what was there, in a new epoch."""
         records = {kind: self.own.snapshot(kind)[1] for kind in ("sessions",)}
-        self._pending = Pending()
+        self._pushed = 0
         self.own = OwnRecords(self.name, lambda _ops: None)
-        self._listen()
         self.own.update("sessions", records["sessions"])
 
     def change(self, *titles: str) -> None:
@@ -41,7 +37,10 @@ class Owner:
 
     def push(self) -> None:
         """Put what changed into the inbox."""
-        self.inbox += [(self.own.epoch, event) for event in self._pending.take()]
+        change = self.own.since("sessions", Version(self.own.epoch, self._pushed))
+        if change and change.rows:
+            self._pushed = change.version.number
+            self.inbox.append((self.own.epoch, event_of("sessions", change)))
 
     def answer(self, needed: PullNeeded) -> None:
         """Put a snapshot into the inbox, behind what was pushed."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from teleclaude.core.records import Computer
-from teleclaude.sync.fleet.membership.name_claim import Claim, Name
+from teleclaude.sync.fleet.membership.name_claim import Claim, NameLease
 from teleclaude.sync.fleet.wire.messages import Envelope, Heartbeat
 
 
@@ -17,13 +17,13 @@ def beat(number: int, *, epoch: str = "theirs", generation: int = 1, home: str =
 
 def test_free_where_nobody_is_and_after_an_own_crash() -> None:
     """A start goes on at once where nobody has the name, or this machine's own earlier run had it."""
-    assert Name("mine", 2, "here").look(None, 0.0) is Claim.FREE
-    assert Name("mine", 2, "here").look(beat(7, home="here"), 0.0) is Claim.FREE
+    assert NameLease("mine", 2, "here").look(None, 0.0) is Claim.FREE
+    assert NameLease("mine", 2, "here").look(beat(7, home="here"), 0.0) is Claim.FREE
 
 
 def test_taken_while_it_beats() -> None:
     """A name that beats is another's, for as long as it does."""
-    name = Name("mine", 2, "here")
+    name = NameLease("mine", 2, "here")
     assert name.look(beat(7), 0.0) is Claim.WAIT
     assert name.look(beat(7), 10.0) is Claim.WAIT
     assert name.look(beat(8), 20.0) is Claim.TAKEN
@@ -33,7 +33,7 @@ def test_taken_while_it_beats() -> None:
 
 def test_free_when_it_stopped_beating() -> None:
     """A namesake that died, or this computer before its reboot, holds the name no longer than it takes to see that."""
-    name = Name("mine", 2, "here")
+    name = NameLease("mine", 2, "here")
     name.look(beat(7), 0.0)
     assert name.look(beat(7), 24.9) is Claim.WAIT
     assert name.look(beat(7), 25.0) is Claim.FREE
@@ -41,7 +41,7 @@ def test_free_when_it_stopped_beating() -> None:
 
 def test_of_two_that_write_at_once_one_yields() -> None:
     """Two that began together see each other's beat; the later one keeps silent, the earlier one goes on."""
-    early, late = Name("a", 1, "here"), Name("b", 2, "there")
+    early, late = NameLease("a", 1, "here"), NameLease("b", 2, "there")
     assert not early.yields_to(beat(1, epoch="b", generation=2), 0.0)
     assert late.yields_to(beat(1, epoch="a", generation=1), 0.0)
     own = beat(2, epoch="b", generation=2)

@@ -192,13 +192,13 @@ def test_many_at_once(node: MakeNode) -> None:
 def test_handed_over_twice_runs_once(node: MakeNode, server: RedisProcess) -> None:
     """A message that is in the stream twice (an XADD whose reply was lost, a replay) runs once."""
     near, far = two(node)
-    far.engine._messages.want(False)
+    far.loop._messages.want(False)
     request = command("far")
     near.half.submit(request)
     until(lambda: len(messages(server, "far")) == 1)
     [blob] = messages(server, "far")
     put_message(server, "far", blob)
-    far.engine._messages.want(True)
+    far.loop._messages.want(True)
     assert near.ended(request).status == "ok"
     until(lambda: far.half.counters["dropped_replayed"] == 1)
     assert len(far.ran) == 1
@@ -278,12 +278,12 @@ def test_a_command_that_ran_before_a_crash_does_not_run_again(node: MakeNode) ->
     """A command that began before a crash is not run by the next one; what never began is."""
     near, far = two(node)
     before, after = command("far"), command("far")
-    far.engine._messages.want(False)
+    far.loop._messages.want(False)
     near.half.submit(before)
     near.half.submit(after)
-    until(lambda: all(sent.handed for sent in near.engine.fleet.commanding.outstanding.all()))
+    until(lambda: all(sent.handed for sent in near.loop.node.commands._sent.values()))
     Journal(far.place.state / "journal.db").begin(before.id, "near", "message")
-    far.engine.fleet.pulse.farewell = lambda: None  # type: ignore[method-assign]
+    far.loop.node.heartbeats.farewell = lambda **_: None  # type: ignore[method-assign]
     far.close(keep=True)
     again = node("far", folder=far.folder)
     outcomes = [near.ended(before).status, near.ended(after).status]
@@ -307,10 +307,10 @@ def test_the_journal_remembers(node: MakeNode) -> None:
 def test_at_the_end_all_that_is_under_way_is_told(node: MakeNode) -> None:
     """Who stops tells its clients how their commands stand, at once."""
     near, far = two(node)
-    far.engine._messages.want(False)
+    far.loop._messages.want(False)
     request = command("far", seconds=1000)
     near.half.submit(request)
-    until(lambda: any(sent.handed for sent in near.engine.fleet.commanding.outstanding.all()))
+    until(lambda: any(sent.handed for sent in near.loop.node.commands._sent.values()))
     near.half.stop()
     assert near.ended(request).code == "unknown"
 

@@ -52,8 +52,8 @@ def test_a_dead_line_of_the_inbox_alone_is_noticed(node: MakeNode, way: Proxy) -
     """When only the blocked read of the inbox hangs, the next heartbeat and the missing answer tell."""
     near, far = pair(node, way, "near")
     way.held = set(range(1, way.connections + 1))
-    way.held.discard(1)  # the engine's own line
+    way.held.discard(1)  # the loop's own line
     far.sessions("two")
-    far.engine.post(far.engine.fleet.pulse.soon)
+    far.beat_now()
     until(lambda: near.titles("far") == ["two"], 30)
     assert near.half.counters["connects"] == 1

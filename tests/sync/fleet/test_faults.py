@@ -11,7 +11,7 @@ import pytest
 
 from teleclaude.core.requests import Message, Outcome, Request, new_id
 from teleclaude.core.settings import RedisSettings
-from teleclaude.sync.fleet.redis.stream_readers import Reader
+from teleclaude.sync.fleet.redis.stream_readers import StreamReader
 from tests.redis_process import RedisProcess
 from tests.sync.fleet.conftest import MakeNode
 from tests.sync.fleet.keyhole import raw
@@ -48,7 +48,7 @@ def assert_whole(near: Node, far: Node, *titles: str) -> None:
 
 
 @contextmanager
-def hindered(reader: Reader) -> Iterator[None]:
+def hindered(reader: StreamReader) -> Iterator[None]:
     """Have a reader not read."""
     wanted = reader.want
     wanted(False)
@@ -98,7 +98,7 @@ def test_flushed_under_everybody(node: MakeNode, server: RedisProcess) -> None:
 def test_flushed_between_an_event_and_its_reader(node: MakeNode, server: RedisProcess) -> None:
     """An event that FLUSHALL took is noticed."""
     near, far = pair(node)
-    inbox = near.engine._inbox
+    inbox = near.loop._inbox
     with hindered(inbox):
         far.sessions("lost")
         until(lambda: far.half.counters.get("events_pushed", 0) == 1)
@@ -135,7 +135,7 @@ def test_an_inbox_with_lower_ids(node: MakeNode, server: RedisProcess) -> None:
     inbox = "teleclaude:session_events:{near}"
     raw(server, "DEL", inbox)
     raw(server, "XADD", inbox, "1-1", "m", "junk")
-    near.engine._inbox.again()
+    near.loop._inbox.again()
     assert_whole(near, far, "two")
 
 
@@ -145,7 +145,7 @@ def test_paused(node: MakeNode, server: RedisProcess) -> None:
     server.run("CLIENT", "PAUSE", 8000, "ALL")
     far.sessions("while paused")
     until(lambda: near.redis() == ("down", f"Redis at {server.path} does not answer"), HEAL)
-    until(lambda: near.engine.trouble)
+    until(lambda: near.loop.trouble)
     request = command()
     near.half.submit(request)
     assert near.ended(request).code == "unavailable"
@@ -159,11 +159,10 @@ def test_stops_within_a_second_while_redis_hangs(node: MakeNode, server: RedisPr
     try:
         near.look("far", "projects")  # something to send
         time.sleep(0.1)
-        engine, began = near.engine, time.monotonic()
+        loop, began = near.loop, time.monotonic()
         near.half.stop()
         assert time.monotonic() - began < 10.0  # 1 s, on a machine that is not busy; a blocked read takes 30 and more
-        threads = (engine._thread, engine._messages._thread, engine._inbox._thread)
-        until(lambda: not any(thread.is_alive() for thread in threads))
+        until(lambda: loop._threads.join(0) and loop._messages.join(0) and loop._inbox.join(0))
     finally:
         server.go_on()
 
@@ -250,7 +249,7 @@ def test_an_answer_that_redis_refuses_comes_later(node: MakeNode, server: RedisP
     first, second = command(), command()
     near.half.submit(first)
     near.ended(first)
-    with hindered(near.engine._inbox):
+    with hindered(near.loop._inbox):
         server.run("SET", "teleclaude:session_events:{near}", "not a stream")
         near.half.submit(second)
         until(lambda: far.half.counters["refused_by_redis"] > 0)
@@ -288,7 +287,7 @@ def test_one_connects_at_a_time(node: MakeNode, server: RedisProcess) -> None:
             server.run("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
         else:
             for _ in range(5):
-                near.engine._reader_failed(ConnectionError("said to be broken"))
+                near.loop._reader_failed(ConnectionError("said to be broken"))
         until(lambda number=number: near.half.counters["connects"] >= number + 2, HEAL)  # type: ignore[misc]
     until(lambda: near.is_ok() and lines_of(server) == 2 + 3, HEAL)
     assert near.half.counters["connects"] == 9

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from teleclaude.sync.fleet.membership import name_claim, namesake
+from teleclaude.sync.fleet.membership import name_claim
 from tests.redis_process import RedisProcess
 from tests.sync.fleet.conftest import MakeNode
 from tests.sync.fleet.node import Node
@@ -23,12 +23,12 @@ def name_service(node: Node) -> str:
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look every half second instead of five; have patience as long as a beat and a half of a test."""
-    monkeypatch.setattr(namesake.Namesake, "look_every", 0.3)
+    monkeypatch.setattr(name_claim, "LOOK_EVERY", 0.3)
 
 
 def beat_now(node: Node) -> None:
     """Have a computer beat."""
-    node.engine.post(node.engine.fleet.pulse.soon)
+    node.beat_now()
 
 
 def test_both_are_told_and_neither_flaps(node: MakeNode) -> None:
@@ -86,18 +86,18 @@ def test_two_that_wake_at_once(node: MakeNode) -> None:
     second = Node("twin", first.settings.redis.url)
     try:
         second.start()
-        second.engine._namesake.look = lambda *_: name_claim.Claim.FREE  # type: ignore[method-assign]
+        second.loop.node.claim.look = lambda *_: name_claim.Claim.FREE  # type: ignore[method-assign]
         until(second.is_ok)
-        del second.engine._namesake.look
+        del second.loop.node.claim.look
         beat_now(first)
         beat_now(second)
         until(lambda: first.is_ok() != second.is_ok())
         stays, yields = (first, second) if first.is_ok() else (second, first)
         until(lambda: name_service(yields) != "")
         for _ in range(3):
-            beats = stays.engine.fleet.pulse.beat
+            beats = stays.loop.node.heartbeats.beat
             beat_now(stays)
-            until(lambda beats=beats: stays.engine.fleet.pulse.beat > beats)  # type: ignore[misc]
+            until(lambda beats=beats: stays.loop.node.heartbeats.beat > beats)  # type: ignore[misc]
             assert (stays.is_ok(), yields.is_ok()) == (True, False)
     finally:
         second.close()

@@ -9,7 +9,7 @@ import pytest
 from teleclaude.core.records import Computer
 from teleclaude.core.requests import Refresh, Request, new_id
 from teleclaude.core.settings import FleetSettings, RedisSettings
-from teleclaude.sync.fleet import node as fleet_node
+from teleclaude.sync.fleet import presence
 from teleclaude.sync.fleet.membership import peers
 from teleclaude.sync.fleet.replication import replicas
 from tests import make
@@ -72,7 +72,7 @@ def test_silence_when_nobody_looks(node: MakeNode) -> None:
     """Collapsing ends the pushes at once, not with the next heartbeat; looking again brings what changed meanwhile."""
     near, far = looking(node, "near", "far")
     near.look_away()
-    until(lambda: not far.engine.fleet.serving.subscribers)
+    until(lambda: not far.loop.node.server.subscribers)
     far.sessions("changed")
     far.sessions("changed again")
     near.look("far", "projects")
@@ -88,7 +88,7 @@ def test_a_second_computer_is_asked_at_once(node: MakeNode) -> None:
     until(lambda: near.status("far") == near.status("third") == "online")
     near.look("far")
     until(lambda: near.titles("far") == ["one"])
-    with far.engine._lock:  # it hangs, with a question under way
+    with far.loop._lock:  # it hangs, with a question under way
         near.half.interest({"far": ["sessions", "projects"], "third": ["sessions"]})
         until(lambda: near.titles("third") == ["one"], 2.0)
 
@@ -109,7 +109,7 @@ def test_snapshot_and_events_join_without_a_hole(node: MakeNode, monkeypatch: py
         until(lambda title=titles[-1]: near.titles("far") == ["stays", title])  # type: ignore[misc]  # bound by default
         assert near.half.counters["pulls"] == pulls + 1
         near.look_away()
-        until(lambda: not far.engine.fleet.serving.subscribers)
+        until(lambda: not far.loop.node.server.subscribers)
 
 
 def test_what_came_before_the_inbox_was_read_is_read(node: MakeNode, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,14 +117,15 @@ def test_what_came_before_the_inbox_was_read_is_read(node: MakeNode, monkeypatch
     monkeypatch.setattr(replicas, "ANSWER_TIMEOUT", 60.0)
     near, far = node("near"), node("far")
     until(lambda: near.status("far") == "online")
-    inbox = near.engine._inbox
+    inbox = near.loop._inbox
     want = inbox.want
     inbox.want = lambda wanted: None  # type: ignore[method-assign]  # it has not come to read yet
     near.look("far")
-    until(lambda: far.engine.fleet.serving.subscribers)
+    until(lambda: far.loop.node.server.subscribers)
     far.sessions("two")
     until(lambda: pushed(far) == 1)
     inbox.want = want  # type: ignore[method-assign]
+    want(True)
     until(lambda: near.titles("far") == ["two"])
     assert near.half.counters["pulls"] == 1
 
@@ -137,9 +138,9 @@ def test_a_heartbeat_that_is_late_takes_nothing_away(node: MakeNode, monkeypatch
         short.setattr(peers, "LEASE", 0.5)
         until(lambda: near.status("far") == "offline")
     assert near.titles("far") == ["one"]
-    far.engine.post(far.engine.fleet.pulse.soon)
+    far.beat_now()
     until(lambda: near.status("far") == "online")
-    until(lambda: near.awaited("far") == () and near.engine.fleet.asking.replicas.is_settled("far"))
+    until(lambda: near.awaited("far") == () and near.loop.node.puller.replicas.is_settled("far"))
     changes = near.core.cache.since(version)
     assert changes is not None
     assert {change.kind for change in changes} == {"computers"}
@@ -148,12 +149,12 @@ def test_a_heartbeat_that_is_late_takes_nothing_away(node: MakeNode, monkeypatch
 def test_a_heartbeat_that_says_nothing_new_is_no_change(node: MakeNode) -> None:
     """Only its time is another: clients are told nothing, however many computers beat."""
     near, far = looking(node, "near", "far")
-    peer = near.engine.ground.roster.peers
+    peer = near.loop.node.peers.all
     until(lambda: near.awaited("far") == ())
     version, beat = near.core.cache.version, peer["far"].beat
     for _ in range(3):
         beat = peer["far"].beat
-        far.engine.post(far.engine.fleet.pulse.soon)
+        far.beat_now()
         until(lambda beat=beat: peer["far"].beat > beat)  # type: ignore[misc]  # bound by default
     assert near.core.cache.version == version
 
@@ -164,18 +165,19 @@ def test_one_of_two_clients_leaves(node: MakeNode) -> None:
     near.half.interest({"far": ["projects", "sessions"]})
     until(lambda: near.titles("far") == ["one"] and near.records("projects", "far"))
     near.half.interest({"far": ["projects"]})
-    subscribers = far.engine.fleet.serving.subscribers
+    subscribers = far.loop.node.server.subscribers
     until(lambda: subscribers.of("sessions") == [] and subscribers.of("projects") == ["near"])
 
 
 def test_a_trimmed_inbox_is_noticed(node: MakeNode, server: RedisProcess) -> None:
     """Events that were trimmed away before they were read lead to a snapshot."""
     near, far = looking(node, "near", "far")
-    inbox = near.engine._inbox
+    inbox = near.loop._inbox
     inbox.want(False)
     far.sessions("two")
     until(lambda: pushed(far) == 1)
     server.run("XTRIM", "teleclaude:session_events:{near}", "MAXLEN", 0)
+    inbox.want(True)
     far.sessions("three")
     until(lambda: near.titles("far") == ["three"])
 
@@ -183,12 +185,12 @@ def test_a_trimmed_inbox_is_noticed(node: MakeNode, server: RedisProcess) -> Non
 def test_a_lost_last_event_is_noticed(node: MakeNode, server: RedisProcess) -> None:
     """Also when nothing comes after it: the next heartbeat tells that there was one."""
     near, far = looking(node, "near", "far")
-    near.engine._inbox.want(False)
+    near.loop._inbox.want(False)
     far.sessions("two")
     until(lambda: pushed(far) == 1)
     server.run("DEL", "teleclaude:session_events:{near}")
-    near.engine._inbox.want(True)
-    far.engine.post(far.engine.fleet.pulse.soon)
+    near.loop._inbox.want(True)
+    far.beat_now()
     until(lambda: near.titles("far") == ["two"])
 
 
@@ -207,8 +209,8 @@ def test_an_owner_that_starts_anew(node: MakeNode) -> None:
 def test_an_owner_that_crashed_and_is_back(node: MakeNode, server: RedisProcess) -> None:
     """After a crash without a goodbye the same folder takes its name back at once."""
     near, far = looking(node, "near", "far")
-    engine = far.engine
-    engine.fleet.pulse.farewell = lambda: None  # type: ignore[method-assign]
+    loop = far.loop
+    loop.node.heartbeats.farewell = lambda **_: None  # type: ignore[method-assign]
     far.close(keep=True)
     assert server.run("EXISTS", "teleclaude:computer:{far}:heartbeat") == 1
     node("far", folder=far.folder).sessions("after the crash")
@@ -227,7 +229,7 @@ def test_rows_are_not_asked_of_a_computer_that_has_not_looked_yet(node: MakeNode
         found = near.computer("far")
         assert found is not None
         assert (found.host, found.tmux_socket) == ("far.lan", "moved"), "where to attach is told with the first beat"
-        until(lambda: again.engine.fleet.serving._early)
+        until(lambda: again.loop.node.server._early)
         assert near.titles("far") == ["one"]
         again.sessions("one", "two")
         again.own.filled()
@@ -264,7 +266,7 @@ def test_a_refresh_brings_every_kind(node: MakeNode) -> None:
     near.look("far", "projects", "sessions", "todos")
     until(lambda: near.records("todos", "far") and near.titles("far") and near.records("projects", "far"))
     until(lambda: near.awaited("far") == ())
-    far.engine.ground.push = lambda *_args, **_more: None  # type: ignore[method-assign]  # every event is lost
+    far.loop.node.context.push = lambda *_args, **_more: None  # type: ignore[method-assign]  # every event is lost
     far.own.update("todos", [make.todo(owner="far", title="another")])
     far.own.update("projects", [make.project(owner="far", name="another")])
     far.sessions("another")
@@ -296,8 +298,8 @@ def test_awaited_is_shown_while_an_owner_is_slow(node: MakeNode) -> None:
     """The view tells which computer it still waits for, and the others' rows come meanwhile."""
     near, far, third = node("near"), node("far"), node("third")
     until(lambda: near.status("far") == near.status("third") == "online")
-    engine = far.engine
-    with engine._lock:  # it hangs
+    loop = far.loop
+    with loop._lock:  # it hangs
         near.look("*")
         until(lambda: near.titles("third") == ["one"])
         assert (near.awaited("far"), near.awaited("third")) == (("sessions",), ())
@@ -308,7 +310,7 @@ def test_awaited_is_shown_while_an_owner_is_slow(node: MakeNode) -> None:
 
 def test_gone_for_good_is_forgotten(node: MakeNode, monkeypatch: pytest.MonkeyPatch) -> None:
     """A computer that is gone longer than the setting says leaves the view, its rows too."""
-    monkeypatch.setattr(fleet_node, "FORGET_AFTER_LOOK", 0.5)
+    monkeypatch.setattr(presence, "FORGET_AFTER_LOOK", 0.5)
     near, far = looking(node, "near", "far")
     far.close(keep=True)
     until(lambda: near.status("far") == "offline")
@@ -318,12 +320,12 @@ def test_gone_for_good_is_forgotten(node: MakeNode, monkeypatch: pytest.MonkeyPa
 
 
 def test_who_left_the_fleet_sees_its_computers_no_more(node: MakeNode) -> None:
-    """After leaving, the rows and computers of the fleet go from the view; one's own stay."""
+    """After leaving, the rows and computers of the fleet go from the view, and it from theirs; one's own stay."""
     near, far = looking(node, "near", "far")
     near.change_settings(redis=RedisSettings())
     until(lambda: near.status("far") == "absent" and near.titles("far") == [])
     assert near.titles("near") == ["one"]
-    until(lambda: far.status("near") == "offline")
+    until(lambda: far.status("near") == "absent")
 
 
 def test_a_new_key_parts_and_joining_again_unites(node: MakeNode) -> None:

@@ -178,7 +178,7 @@ def test_the_own_view_lives_beside_a_redis_that_lies(node: MakeNode, liar: str) 
     until(lambda: near.redis()[0] == "down" and near.redis()[1] and "connecting" not in near.redis()[1])
     near.sessions("mine")
     until(lambda: near.titles("near") == ["mine"])
-    assert near.engine._thread.is_alive()
+    assert not near.loop._threads.join(0)
 
 
 FLOOD = """
@@ -218,4 +218,4 @@ def test_a_flood_without_the_key_hides_no_request(node: MakeNode, server: RedisP
     until(lambda: far.titles("near") == ["one"])
     near.look("far")
     until(lambda: near.titles("far") == ["one"])
-    assert all(len(seen) == 16 for seen in near.engine.fleet.pulse._seen_blobs.values())
+    assert all(len(seen) == 16 for seen in near.loop.node.heartbeats._seen_blobs.values())

@@ -6,19 +6,19 @@ import threading
 import time
 from bisect import bisect_left
 from collections import Counter
-from typing import Any
 
 import pytest
 
+from teleclaude.core.records import Computer
 from teleclaude.core.requests import Message, Refresh, Request, new_id
 from teleclaude.core.settings import parse
-from teleclaude.sync.fleet.context import Ground
-from teleclaude.sync.fleet.membership.heartbeat import Pulse
-from teleclaude.sync.fleet.membership.name_claim import Name
-from teleclaude.sync.fleet.redis.key_names import KeyNames
-from teleclaude.sync.fleet.redis.stream_readers import MESSAGES_BLOCK
+from teleclaude.sync.fleet.membership.heartbeat import Heartbeats
+from teleclaude.sync.fleet.membership.peers import Peers
+from teleclaude.sync.fleet.node_context import Context
+from teleclaude.sync.fleet.own_view import OwnView
+from teleclaude.sync.fleet.redis.redis_keys import KeyNames
+from teleclaude.sync.fleet.redis.stream_readers import seconds_of_round
 from teleclaude.sync.fleet.wire.sealing import Seal
-from teleclaude.sync.own_records import OwnRecords
 from tests.redis_process import RedisProcess
 from tests.sync.fleet.conftest import MakeNode
 from tests.sync.fleet.keyhole import Monitor
@@ -28,39 +28,29 @@ from tests.wait import until
 PER_MINUTE = 6  # commands, DESIGN.md, section 10
 
 
-class _Nowhere:
-    def submit(self, ops: list[Any]) -> None:
-        """Take writes."""
-
-    def finish(self, outcome: Any) -> None:
-        """Take an outcome."""
-
-    def emit(self, screen: Any) -> None:
-        """Take a screen."""
-
-
-def pulse_at_rest(others: int) -> list[float]:
-    """The times at which a pulse sends commands in three hours, the first minute left out; others are known."""
-    nowhere = _Nowhere()
-    own = OwnRecords("near", nowhere.submit)
-    ground = Ground(own, nowhere, nowhere, KeyNames("t:"), Seal("near", own.epoch, 1, [KEY]), parse(""))
-    pulse = Pulse(ground, Name(own.epoch, 1, "h"), "h", is_cluster=False)
-    pulse.connected(0.0)
-    pulse._names = {f"far{number}" for number in range(others)}
+def beats_at_rest(others: int) -> list[float]:
+    """The times at which commands are sent in three hours, the first minute left out; others are known."""
+    own = OwnView("near", "e", Computer(name="near"))
+    context = Context(own, KeyNames("t:"), Seal("near", "e", 1, [KEY]), parse(""))
+    context.is_connected = True
+    heartbeats = Heartbeats(context, Peers("near"), "h", is_cluster=False)
+    heartbeats.connected()
+    heartbeats._names = {f"far{number}" for number in range(others)}
     times: list[float] = []
-    now = 0.0
-    while now < 3 * 3600:
-        pause = pulse.due(now, clients=False, watched=False)
-        times += [now for _ in ground.outbox.take()]
-        now += max(0.01, min(1.0, pause))
+    while context.now < 3 * 3600:
+        due_at = heartbeats.due(clients=False, watched=False)
+        times += [context.now for _ in context.take_effects()]
+        context.now = max(context.now + 0.01, min(context.now + 1.0, due_at))
     return [moment for moment in times if moment >= 60.0]
 
 
 @pytest.mark.parametrize("others", [0, 1, 200])
 def test_six_commands_in_any_minute(others: int) -> None:
     """In no minute of three hours does a computer at rest send more than six commands, its blocked read included."""
-    blocked = [MESSAGES_BLOCK * number for number in range(1, 100)]
-    times = sorted(pulse_at_rest(others) + blocked)
+    blocked = [0.0]
+    while blocked[-1] < 3 * 3600:
+        blocked.append(blocked[-1] + seconds_of_round(blocked[-1]))
+    times = sorted(beats_at_rest(others) + blocked)
     most = max(bisect_left(times, begin + 60.0) - number for number, begin in enumerate(times))
     assert 3 <= most <= PER_MINUTE
 
@@ -76,7 +66,7 @@ def test_monitor_shows_heartbeats_and_no_event(node: MakeNode, server: RedisProc
         time.sleep(1.0)
     monitor.close()
     kinds = Counter(monitor.commands)
-    assert set(kinds) <= {"SET", "MGET", "XREADGROUP"}
+    assert set(kinds) <= {"SET", "MGET", "XREADGROUP", "ZADD"}
     assert kinds.total() <= PER_MINUTE * len(nodes)
     assert kinds["SET"] >= 2 * len(nodes)
     assert all(n.status(m.name) == "online" for n in nodes for m in nodes if n is not m), "and all are seen alive"

@@ -12,7 +12,7 @@ from tests.redis_process import RedisProcess
 from tests.sync.fleet.conftest import MakeNode
 from tests.wait import until
 
-STOPPED = 12.0  # seconds; more than engine.SLEPT
+STOPPED = 12.0  # seconds; more than loop.SLEPT
 SLEEPER = """
 import sys, time
 from tests.sync.fleet.node import Node

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from teleclaude.core.records import Computer, Kind, Record, key_of
-from teleclaude.replication.version import Verdict
+from teleclaude.replication.version import Verdict, Version
 from teleclaude.sync.fleet.membership.peers import LEASE, Peer
-from teleclaude.sync.fleet.owner.subscribers import Pending, Subscribers, Watchers
+from teleclaude.sync.fleet.owner.subscribers import Subscribers, Watchers, event_of
 from teleclaude.sync.fleet.replication.replicas import Replicas
 from teleclaude.sync.fleet.wire.messages import PullPart, read_rows, rows_of
 from teleclaude.sync.own_records import OwnRecords
@@ -78,8 +78,8 @@ TITLES = st.lists(st.sampled_from("abcd"), unique=True, max_size=3)
 @given(st.lists(st.tuples(TITLES, st.booleans()), max_size=12), st.integers(0, 11))
 def test_merged_changes_say_the_same_as_each_in_turn(steps: list[tuple[list[str], bool]], snapshot_at: int) -> None:
     """However changes are merged, and wherever a snapshot falls between them, the reader has what the owner has."""
-    own, pending, replicas = OwnRecords("far", lambda _ops: None), Pending(), Replicas()
-    own.listen(pending.add)
+    own, replicas = OwnRecords("far", lambda _ops: None), Replicas()
+    told = Version(own.epoch, 0)
     replicas.want("far", ["sessions"])
 
     def pull() -> None:
@@ -88,6 +88,13 @@ def test_merged_changes_say_the_same_as_each_in_turn(steps: list[tuple[list[str]
         seq, records = own.snapshot("sessions")
         replicas.land("far", own.epoch, needed.request, [PullPart("sessions", seq, False, rows_of(records))], 0.0, 0.0)
 
+    def tell() -> Version:
+        change = own.since("sessions", told)
+        assert change
+        if change.rows:
+            assert replicas.apply("far", own.epoch, event_of("sessions", change), 0.0) is not Verdict.NEED_SNAPSHOT
+        return change.version
+
     pull()
     for number, (titles, push) in enumerate(steps):
         own.update(
@@ -95,20 +102,19 @@ def test_merged_changes_say_the_same_as_each_in_turn(steps: list[tuple[list[str]
         )
         if number == snapshot_at:
             pull()
-        for event in pending.take() if push else ():
-            assert replicas.apply("far", own.epoch, event, 0.0) is not Verdict.NEED_SNAPSHOT
-    for event in pending.take():
-        assert replicas.apply("far", own.epoch, event, 0.0) is not Verdict.NEED_SNAPSHOT
+        told = tell() if push else told
+    told = tell()
     there: list[Record] = own.snapshot("sessions")[1]
     assert dict(replicas.rows("far", "sessions")) == {key_of(record): record for record in there}
 
 
 def test_what_waits_is_bounded_by_the_records() -> None:
     """A Redis that is away for long costs one row a record, not one a change."""
-    own, pending = OwnRecords("far", lambda _ops: None), Pending()
-    own.listen(pending.add)
+    own = OwnRecords("far", lambda _ops: None)
     for number in range(1000):
         own.update("sessions", [make.session(make.session_id("one"), "far", title=str(number))])
-    [event] = pending.take()
+    change = own.since("sessions", Version(own.epoch, 0))
+    assert change
+    event = event_of("sessions", change)
     assert (event.after, event.seq) == (0, 1000)
     assert len(read_rows("sessions", "far", event.rows, 0.0).rows) == 1

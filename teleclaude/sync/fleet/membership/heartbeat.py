@@ -1,27 +1,25 @@
-"""Beats: this computer's, written; the others', read. Who is there, without SCAN or KEYS.
+"""Beats: this computer's, written; the others', read. Who is there, without SCAN or KEYS. Pure.
 
 At rest, with nobody looking anywhere, this is all that goes on: a beat every 20 s, a look at the others every 45 s,
-and one blocked read of the messages (readers.py): at most six commands a minute.
+this computer's name entered anew once in a round, and in the middle between, one blocked read of the messages begun
+anew (redis/stream_readers.py): at most six commands in any minute.
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
-import time
-from collections.abc import Callable, Mapping
-from functools import partial
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from teleclaude.core.records import Kind, utc_text
 from teleclaude.core.settings import is_name
-from teleclaude.sync.fleet.context import Ground
-from teleclaude.sync.fleet.membership.name_claim import Name
-from teleclaude.sync.fleet.membership.peers import Peer, Word
-from teleclaude.sync.fleet.redis.key_names import HEARTBEAT_TTL
-from teleclaude.sync.fleet.wire.clock import now as clock
+from teleclaude.sync.fleet.membership.peers import Freshness, Peer, Peers
+from teleclaude.sync.fleet.node_context import Context
+from teleclaude.sync.fleet.node_effects import BeatAge, BeatsRead, BeatWritten, NameEntered, NamesRead
+from teleclaude.sync.fleet.node_events import Answer, Refusal
+from teleclaude.sync.fleet.redis.redis_keys import HEARTBEAT_TTL, ROUND
 from teleclaude.sync.fleet.wire.messages import Envelope, Goodbye, Heartbeat, Hello
 from teleclaude.sync.fleet.wire.sealing import EVERYBODY, Dropped
 
@@ -31,47 +29,59 @@ BEAT_EVERY = 20.0  # seconds
 BEAT_SPACING = 0.2  # seconds between beats, however often the interest changes
 LOOK_EVERY = 45.0  # seconds between looks at the others: with nobody looking anywhere
 LOOK_WATCHED = 20.0  # when others look at this computer
-LOOK_CLIENTS = 2.0  # when clients here look at anything: also how soon a dead line is noticed
-LOOK_MANY, MANY = 5.0, 20  # the same in a fleet of many computers
+LOOK_CLIENTS = 15.0  # when clients here look at anything
 LOOK_ANXIOUS = 1.0  # when something that clients look at is offline, or just came back
-ENTER_EVERY = 6 * 3600.0  # seconds between entries into the list of names; each new connection enters as well
+ANXIOUS_AT_FIRST = 15.0  # seconds after connecting for which the looks are that close
+ENTER_BUSY = 60.0  # seconds between entries of the name while anybody looks; else it is once in a ROUND
+DISCOVER_BUSY = 60.0  # seconds between looks at the set of names while clients here look at anything
+DISCOVER_EVERY = 6 * 3600.0
+PRUNE_AFTER = 12 * 3600.0  # seconds after its last entry until the name of a computer that does not beat is dropped
 NAMES_LIMIT = 2000
 CLUSTER_AT_REST = 2  # in a cluster each look is one command a computer: at rest, look at no more than these
 
+Heard = tuple[Peer, Freshness]
 
-class Pulse:
-    """Beats out and in. `heard` is called with each new word of a computer, `yielded` when the name is another's."""
 
-    def __init__(self, ground: Ground, name: Name, home: str, *, is_cluster: bool) -> None:
-        self._ground = ground
-        self._name = name
+class Heartbeats:
+    """Beats out and in. What is read gives the computers of which there is something new to hear."""
+
+    def __init__(self, context: Context, peers: Peers, home: str, *, is_cluster: bool) -> None:
+        self._context = context
+        self._peers = peers
         self._home = home
         self._is_cluster = is_cluster
         self.beat = 0
-        self.interested_in: dict[str, list[Kind]] = {}
-        self.heard: Callable[[Peer, Word], None] = lambda _peer, _word: None
-        self.yielded: Callable[[], None] = lambda: None
-        self.flushed: Callable[[], None] = lambda: None
+        self._interested_in: dict[str, list[Kind]] = {}
+        self._anxious_until = 0.0
         self._last_blob = b""
         self._seen_blobs: dict[str, bytes] = {}  # a digest of the last beat of each name
         self._timed: set[str] = set()  # names whose beat was read on this connection, and its age asked for
         self._names: set[str] = set()
-        self._beat_at = 0.0
-        self._look_at = 0.0
-        self._enter_at = 0.0
-        self._last_beat = 0.0
-        self._greeted = False
+        self._beat_at = self._look_at = self._enter_at = self._discover_at = 0.0
+        self._last_beat = self._discovered = 0.0
+        self._has_entered = False  # on this connection
+        self._greets_all = True  # the first look is followed by a greeting to all who are there
+        self._greets_new = False  # and one after the set of names was lost, to those who were not known
         self._is_bare = False
-        self.anxious_until = 0.0
 
     # Out.
 
-    def connected(self, now: float, found: bytes = b"") -> None:
-        """The connection is new: beat, enter the list, and look, at once. `found`: the beat that is to be replaced."""
-        self._beat_at = self._look_at = self._enter_at = 0.0
+    def connected(self, found: bytes = b"") -> None:
+        """The connection is new: beat, enter the name, and look, at once. `found`: the beat that is to be replaced."""
+        self._beat_at = self._look_at = self._enter_at = self._discover_at = 0.0
         self._last_blob = found
+        self._has_entered = False
         self._timed.clear()
-        self.anxious_until = now + 15.0
+        self.look_closely(ANXIOUS_AT_FIRST)
+
+    def look_closely(self, seconds: float) -> None:
+        """Look often for so long: somebody went, or may come back."""
+        self._anxious_until = self._context.now + seconds
+
+    def tell_interest(self, interest: Mapping[str, list[Kind]]) -> None:
+        """Tell in the heartbeat, from the next on, what clients here look at."""
+        self._interested_in = dict(interest)
+        self.soon()
 
     def soon(self) -> None:
         """Beat as soon as may be: the interest changed."""
@@ -81,28 +91,33 @@ class Pulse:
         """Look at the others now."""
         self._look_at = 0.0
 
-    def due(self, now: float, *, clients: bool, watched: bool) -> float:
-        """Put into the outbox what is due; give the seconds until the next is."""
-        if self._is_bare and self._ground.own.me is not None:
+    def discover_soon(self) -> None:
+        """Enter the name and look at who there is, now."""
+        self._enter_at = self._discover_at = 0.0
+
+    def due(self, *, clients: bool, watched: bool) -> float:
+        """Send what is due; give the time when the next is."""
+        now = self._context.now
+        if self._is_bare and self._context.own.me is not None:
             self.soon()
         if now >= self._beat_at:
-            self._write_beat(now)
+            self._write_beat()
         if now >= self._enter_at:
-            self._enter_at = now + ENTER_EVERY
-            self._ground.outbox.put("ZADD", self._ground.keys.computers, int(time.time()), self._ground.me)
+            self._enter(is_busy=clients or watched)
+        if clients:
+            self._discover_at = min(self._discover_at, self._discovered + DISCOVER_BUSY)
+        is_alone = not self._names and now >= self._look_at
+        if now >= self._discover_at or is_alone:
             self._discover()
-        elif now >= self._look_at and clients:
-            self._discover()
-        elif now >= self._look_at and self._names and not self._is_too_much(watched):
+        elif now >= self._look_at and not self._is_too_much(watched):
             self._look()
         if now >= self._look_at:
-            self._look_at = now + self._pace(now, clients=clients, watched=watched)
-        return min(self._beat_at, self._look_at, self._enter_at) - now
+            self._look_at = now + self._pace(clients=clients, watched=watched)
+        return min(self._beat_at, self._look_at, self._enter_at, self._discover_at)
 
-    def _pace(self, now: float, *, clients: bool, watched: bool) -> float:
+    def _pace(self, *, clients: bool, watched: bool) -> float:
         if clients:
-            usual = LOOK_CLIENTS if len(self._names) <= MANY else LOOK_MANY
-            return LOOK_ANXIOUS if now < self.anxious_until else usual
+            return LOOK_ANXIOUS if self._context.now < self._anxious_until else LOOK_CLIENTS
         return LOOK_WATCHED if watched else LOOK_EVERY
 
     def _is_too_much(self, watched: bool) -> bool:
@@ -110,159 +125,184 @@ class Pulse:
 
     def heartbeat(self) -> Heartbeat:
         """Make the beat of now."""
-        own = self._ground.own
+        own = self._context.own
         self._is_bare = own.me is None  # not looked at itself yet
-        info = own.me or own.described  # others may attach as soon as they see it
+        info = own.about_me()  # others may attach as soon as they see it
         # Who reads this knows that we reach Redis; what we thought before we did would only confuse.
         info = msgspec.structs.replace(info, services=tuple(s for s in info.services if s.name != "redis"))
         return Heartbeat(
-            beat=self.beat, home=self._home, heads=own.heads(), interested_in=self.interested_in, info=info
+            beat=self.beat, home=self._home, heads=own.heads(), interested_in=self._interested_in, info=info
         )
 
-    def _write_beat(self, now: float) -> None:
-        ground = self._ground
+    def _write_beat(self) -> None:
+        context = self._context
         self.beat += 1
-        self._beat_at, self._last_beat = now + BEAT_EVERY, now
-        blob = ground.seal.seal(EVERYBODY, self.heartbeat())
+        self._beat_at, self._last_beat = context.now + BEAT_EVERY, context.now
+        blob = context.sealed(EVERYBODY, self.heartbeat())
         before, self._last_blob = self._last_blob, blob
-        key = ground.keys.heartbeat(ground.me)
         # GET tells what was there: nothing (somebody emptied Redis), or another's beat (somebody has this name too).
-        written = partial(self._written, before, now)
-        ground.outbox.put("SET", key, blob, "EX", HEARTBEAT_TTL, "GET", then=written)
+        key = context.keys.heartbeat(context.me)
+        context.write("SET", key, blob, "EX", HEARTBEAT_TTL, "GET", about=BeatWritten(before))
 
-    def _written(self, before: bytes, now: float, old: Any) -> None:
-        if isinstance(old, Exception) or old == before:
-            return
-        if old is None:
-            if before:
-                self._enter_at = 0.0
-                self.flushed()
-        elif self._name.yields_to(self.open_beat(self._ground.me, old), now):
-            self.yielded()
+    def _enter(self, *, is_busy: bool) -> None:
+        context = self._context
+        at_rest = (ROUND / 2 - context.now) % ROUND  # seconds until the middle of a round
+        self._enter_at = context.now + (ENTER_BUSY if is_busy else at_rest if at_rest > 1.0 else at_rest + ROUND)
+        context.write("ZADD", context.keys.computers, int(context.wall), context.me, about=NameEntered())
 
-    def greet(self, names: list[str]) -> None:
+    def entered(self, answer: Answer) -> None:
+        """Take what became of the entry of the name: when it was not there any more, the set of names was lost."""
+        if answer == 1 and self._has_entered:
+            log.info("the set of names in Redis was lost: looking who is there")
+            self._greets_new = True
+            self._discover_at = 0.0
+        self._has_entered = True
+
+    def greet(self, names: Iterable[str]) -> None:
         """Tell others at once that this computer is there."""
         for name in names:
-            self._ground.request(name, Hello(heartbeat=self.heartbeat()))
+            self._context.request(name, Hello(heartbeat=self.heartbeat()))
 
-    def farewell(self) -> None:
-        """Tell others that this computer ends in order, and give the name back."""
-        ground = self._ground
-        own = (ground.keys.heartbeat(ground.me), ground.keys.messages(ground.me), ground.keys.inbox(ground.me))
-        for key in own:  # requests that still lie there are for this run, and would not run in the next
-            ground.outbox.put("DEL", key)
-        ground.outbox.put("ZREM", ground.keys.computers, ground.me)
-        for peer in ground.roster.peers.values():
+    def farewell(self, *, left: bool) -> None:
+        """Tell others that this computer ends in order (`left`: for good), and give the name back."""
+        context = self._context
+        context.write("ZREM", context.keys.computers, context.me)
+        for peer in self._peers.all.values():
             if peer.online:
-                ground.request(peer.name, Goodbye(), make=False)  # it may have left just now, and taken its keys along
+                context.request(peer.name, Goodbye(left=left))
+        keys = context.keys
+        for key in (keys.heartbeat(context.me), keys.messages(context.me), keys.inbox(context.me)):
+            context.write("DEL", key)  # requests that still lie there are for this run, and would not run in the next
 
     # In.
 
     def _discover(self) -> None:
-        newest = ("ZREVRANGE", self._ground.keys.computers, 0, NAMES_LIMIT - 1, "WITHSCORES")
-        self._ground.outbox.put(*newest, then=self._found)
+        now = self._context.now
+        self._discovered, self._discover_at = now, now + DISCOVER_EVERY
+        newest = ("ZREVRANGE", self._context.keys.computers, 0, NAMES_LIMIT - 1, "WITHSCORES")
+        self._context.write(*newest, about=NamesRead())
 
-    def _found(self, answer: Any) -> None:
-        if isinstance(answer, Exception):
+    def names_read(self, answer: Answer) -> None:
+        """Take the set of names, and read the beats of those in it."""
+        if not isinstance(answer, list):
             return
-        ground = self._ground
-        texts = [item.decode("utf-8", "replace") for item in answer]
-        entries = {name: float(score) for name, score in zip(texts[::2], texts[1::2], strict=False)}
-        self._names = {name for name in entries if is_name(name) and name != ground.me}
-        self._names |= {peer.name for peer in ground.roster.peers.values() if peer.online}
+        context = self._context
+        texts = [(item or b"").decode("utf-8", "replace") for item in answer]
+        entered = {name: float(score) for name, score in zip(texts[::2], texts[1::2], strict=False)}
+        if context.me not in entered:
+            self._enter_at = 0.0
+        self._names = {name for name in entered if is_name(name) and name != context.me}
+        self._names |= {peer.name for peer in self._peers.all.values() if peer.online}
         self._seen_blobs = {name: seen for name, seen in self._seen_blobs.items() if name in self._names}
-        self._look(entries)
+        self._look(entered)
 
-    def _look(self, entries: Mapping[str, float] | None = None) -> None:
-        ground, names = self._ground, sorted(self._names)
+    def _look(self, entered: Mapping[str, float] | None = None) -> None:
+        context, names = self._context, tuple(sorted(self._names))
         if not names:
-            self._greeted = True  # there was nobody; who comes now greets this computer
-            return
-        keys = [ground.keys.heartbeat(name) for name in names]
-        if not self._is_cluster:
-            ground.outbox.put("MGET", *keys, then=lambda found: self._read(names, found, entries))
-            return
-        for name, key in zip(names, keys, strict=True):
-            ground.outbox.put("GET", key, then=partial(self._read_alone, name, entries))
+            self._greets_all = False  # there was nobody; who comes now greets this computer
+        elif self._is_cluster:
+            for name in names:
+                self._read_alone(name, entered)
+        else:
+            keys = [context.keys.heartbeat(name) for name in names]
+            context.write("MGET", *keys, about=BeatsRead(names, entered))
 
-    def _read_alone(self, name: str, entries: Mapping[str, float] | None, found: Any) -> None:
-        self._read([name], found if isinstance(found, Exception) else [found], entries)
+    def _read_alone(self, name: str, entered: Mapping[str, float] | None = None) -> None:
+        self._context.write("GET", self._context.keys.heartbeat(name), about=BeatsRead((name,), entered))
 
-    def _read(self, names: list[str], found: Any, entries: Mapping[str, float] | None) -> None:
-        if isinstance(found, Exception):
-            return
-        for name, blob in zip(names, found, strict=True):
+    def beats_read(self, about: BeatsRead, answer: Answer) -> list[Heard]:
+        """Take heartbeats; greet who is to be greeted."""
+        if isinstance(answer, Refusal):
+            return []
+        blobs = answer if isinstance(answer, list) else [answer]
+        heard: list[Heard] = []
+        for name, blob in zip(about.names, blobs, strict=True):
             if isinstance(blob, bytes):
-                self._read_one(name, blob)
-            elif entries:
-                self._prune(name, entries.get(name, 0.0))
-        if not self._greeted:
-            self._greeted = True
-            self.greet([peer.name for peer in self._ground.roster.peers.values() if peer.online])
+                heard += self._read_one(name, blob)
+            elif about.entered:
+                self._prune(name, about.entered.get(name, 0.0))
+        if self._greets_all:
+            self.greet([peer.name for peer in self._peers.all.values() if peer.online])
+        elif self._greets_new:
+            self.greet([peer.name for peer, freshness in heard if freshness is Freshness.NEW])
+        self._greets_all = self._greets_new = False
+        return heard
 
-    def _read_one(self, name: str, blob: bytes) -> None:
+    def _read_one(self, name: str, blob: bytes) -> list[Heard]:
         digest = hashlib.blake2b(blob, digest_size=16).digest()
         if self._seen_blobs.get(name) == digest:
-            return  # the same beat again is no sign of life
+            return []  # the same beat again is no sign of life
         self._seen_blobs[name] = digest
         opened = self.open_beat(name, blob)
         if not opened:
-            return
-        self.receive(*opened)
+            return []
+        envelope, beat = opened
+        heard = self.receive(envelope, beat)
         if name not in self._timed:
             # Nobody looked before, so it may lie there since long. What is left of its time tells its age.
             self._timed.add(name)
-            self._ground.outbox.put("PTTL", self._ground.keys.heartbeat(name), then=partial(self._aged, *opened))
+            age = BeatAge(name, envelope.generation, beat.beat)
+            self._context.write("PTTL", self._context.keys.heartbeat(name), about=age)
+        return heard
 
-    def _aged(self, envelope: Envelope, beat: Heartbeat, left: Any) -> None:
-        if isinstance(left, int) and left >= 0:
-            written = clock() - max(0.0, HEARTBEAT_TTL - left / 1000)
-            self._ground.roster.aged(envelope, beat, written)
+    def age_told(self, about: BeatAge, answer: Answer) -> None:
+        """Take what a heartbeat, the first that was read of a computer, has left of its time."""
+        if isinstance(answer, int) and answer >= 0:
+            written = self._context.now - max(0.0, HEARTBEAT_TTL - answer / 1000)
+            self._peers.aged(about.name, about.generation, about.beat, written)
 
     def open_beat(self, name: str, blob: bytes) -> tuple[Envelope, Heartbeat] | None:
         """Open the heartbeat under a name; None, and counted, when it is none of that computer."""
         try:
-            envelope, body = self._ground.seal.open(blob, sender=name)
+            envelope, body = self._context.seal.open(blob, sender=name, wall=self._context.wall)
             if not isinstance(body, Heartbeat) or envelope.recipient != EVERYBODY:
                 raise Dropped("forged", name)
         except Dropped as dropped:
-            self._ground.dropped(dropped)
+            self._context.drops.add(dropped)
+            self._peers.has_trouble(dropped.sender, dropped.detail)
             return None
         return envelope, body
 
-    def greeted(self, envelope: Envelope, beat: Heartbeat) -> None:
+    def greeted(self, envelope: Envelope, beat: Heartbeat) -> list[Heard]:
         """Take the greeting of a computer.
 
         From one that was not here it says only where to look: greetings have no end, and may have waited in the
         stream for longer than the computer lived.
         """
-        ground, name = self._ground, envelope.sender
-        known = ground.roster.online(name)
+        name = envelope.sender
+        known = self._peers.online(name)
         if known and known.epoch == envelope.epoch:
-            self.receive(envelope, beat)
-        elif is_name(name) and name != ground.me:
-            ground.outbox.put("GET", ground.keys.heartbeat(name), then=partial(self._read_alone, name, None))
+            return self.receive(envelope, beat)
+        if is_name(name) and name != self._context.me:
+            self._read_alone(name)
+        return []
 
-    def receive(self, envelope: Envelope, beat: Heartbeat) -> None:
+    def receive(self, envelope: Envelope, beat: Heartbeat) -> list[Heard]:
         """Take a heartbeat that was opened."""
-        ground = self._ground
-        word = ground.roster.receive(envelope, beat, clock(), utc_text(time.time()))
-        if word is Word.OLD:
-            ground.drops.add(Dropped("replayed", envelope.sender))
-        elif word is not Word.REPEATED:
-            self._names.add(envelope.sender)
-            self.heard(ground.roster.peers[envelope.sender], word)
+        context = self._context
+        freshness = self._peers.receive(envelope, beat, context.now, utc_text(context.wall))
+        if freshness is Freshness.OLD:
+            context.drops.add(Dropped("replayed", envelope.sender))
+        if freshness in {Freshness.OLD, Freshness.REPEATED}:
+            return []
+        self._names.add(envelope.sender)
+        return [(self._peers.all[envelope.sender], freshness)]
+
+    def forgotten(self, name: str) -> None:
+        """A computer is forgotten: keep nothing of it."""
+        self._names.discard(name)
+        self._seen_blobs.pop(name, None)
 
     def _prune(self, name: str, entered: float) -> None:
         """Drop a name whose computer has not been here for so long that all have forgotten it."""
-        ground = self._ground
-        if name in ground.roster.peers or time.time() - entered < max(2 * ENTER_EVERY, self.forget_after()):
+        context = self._context
+        if name in self._peers.all or context.wall - entered < max(PRUNE_AFTER, self.forget_after()):
             return
-        self._names.discard(name)
-        ground.outbox.put("ZREM", ground.keys.computers, name)
-        for key in (ground.keys.messages(name), ground.keys.inbox(name)):
-            ground.outbox.put("UNLINK", key)
+        self.forgotten(name)
+        context.write("ZREM", context.keys.computers, name)
+        for key in (context.keys.messages(name), context.keys.inbox(name)):
+            context.write("UNLINK", key)
 
     def forget_after(self) -> float:
         """Seconds after which a computer that is gone is forgotten."""
-        return self._ground.settings.fleet.forget_after * 3600.0
+        return self._context.settings.fleet.forget_after * 3600.0

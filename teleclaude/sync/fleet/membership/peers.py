@@ -9,6 +9,9 @@ Rules of this module:
 
 from __future__ import annotations
 
+import dataclasses
+from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -16,19 +19,20 @@ import msgspec
 
 from teleclaude.core.records import Computer, Kind, Service
 from teleclaude.core.text import one_line
-from teleclaude.sync.fleet.redis.key_names import HEARTBEAT_TTL
+from teleclaude.sync.fleet.redis.redis_keys import HEARTBEAT_TTL
 from teleclaude.sync.fleet.wire.clock import PeerClock
-from teleclaude.sync.fleet.wire.messages import Envelope, Heartbeat
+from teleclaude.sync.fleet.wire.messages import REQUEST_LIFE, Envelope, Fresh, Heartbeat
 
 LEASE = float(HEARTBEAT_TTL)
+PAST_LIMIT = 4096  # computers that were forgotten, of which the last beat is remembered
 EVERYWHERE = "*"
 MESSAGES_SERVICE = "messages"  # the reader's note on a computer: what it sends is not as it should be
 _LASTING = ("user", "host", "tmux_socket", "role", "platform", "version")
 _TEXT_LIMIT = 256  # characters
 
 
-class Word(Enum):
-    """What a heartbeat was worth."""
+class Freshness(Enum):
+    """How a heartbeat stands to what is known of its computer."""
 
     NEW = "new"  # a new computer, a new start of one, or one that was offline
     BEAT = "beat"
@@ -53,6 +57,11 @@ class Peer:
     trouble: str = ""  # what is wrong with what it sends, for people
     clock: PeerClock = field(default_factory=PeerClock)
 
+    def fresh(self, now: float, life: float = REQUEST_LIFE) -> Fresh:
+        """Mark a request to it: for its present run, from now for `life` seconds on its clock."""
+        at = self.clock.estimate(now)
+        return Fresh(self.epoch, at, at + min(life, REQUEST_LIFE))
+
     def looks_at(self, name: str) -> list[Kind]:
         """Kinds of `name`'s records that somebody there looks at."""
         return sorted({*self.interested_in.get(name, ()), *self.interested_in.get(EVERYWHERE, ())})
@@ -73,22 +82,23 @@ class Peer:
         )
 
 
-class Roster:
-    """All computers but `me`."""
+class Peers:
+    """All computers but `me`. `known`: those that clients know already; they are offline until they are heard."""
 
-    def __init__(self, me: str) -> None:
+    def __init__(self, me: str, known: Iterable[Peer] = ()) -> None:
         self.me = me
-        self.peers: dict[str, Peer] = {}
+        # The last beat of each may count once more, for it was heard with another key.
+        self.all = {peer.name: dataclasses.replace(peer, online=False, beat=peer.beat - 1) for peer in known}
+        self._past: OrderedDict[str, tuple[int, int]] = OrderedDict()  # last (generation, beat) of who was forgotten
 
-    def receive(self, envelope: Envelope, beat: Heartbeat, now: float, wall: str) -> Word:
+    def receive(self, envelope: Envelope, beat: Heartbeat, now: float, wall: str) -> Freshness:
         """Take a heartbeat, read at `now`; `wall` is the same moment as UTC text, for people."""
-        name, known = envelope.sender, self.peers.get(envelope.sender)
-        if known is not None:
-            at, last = (envelope.generation, beat.beat), (known.generation, known.beat)
-            if at == last and envelope.epoch == known.epoch:
-                return Word.REPEATED
-            if at <= last:
-                return Word.OLD
+        name, known = envelope.sender, self.all.get(envelope.sender)
+        at, last = (envelope.generation, beat.beat), self._last(name)
+        if known is not None and at == last and envelope.epoch == known.epoch:
+            return Freshness.REPEATED
+        if last is not None and at <= last:
+            return Freshness.OLD
         is_same = known is not None and known.epoch == envelope.epoch
         peer = Peer(
             name,
@@ -103,18 +113,22 @@ class Roster:
             clock=known.clock if known and is_same else PeerClock(),
         )
         peer.clock.sample(envelope.clock, now)
-        self.peers[name] = peer
-        return Word.BEAT if known and is_same and known.online else Word.NEW
+        self.all[name] = peer
+        return Freshness.BEAT if known and is_same and known.online else Freshness.NEW
 
-    def aged(self, envelope: Envelope, beat: Heartbeat, written: float) -> None:
+    def aged(self, name: str, generation: int, beat: int, written: float) -> None:
         """Take note that the beat that was received was written at `written`, and not when it was read."""
-        peer = self.peers.get(envelope.sender)
-        if peer and (peer.generation, peer.beat) == (envelope.generation, beat.beat):
+        peer = self.all.get(name)
+        if peer and (peer.generation, peer.beat) == (generation, beat):
             peer.heard = min(peer.heard, written)
+
+    def _last(self, name: str) -> tuple[int, int] | None:
+        known = self.all.get(name)
+        return (known.generation, known.beat) if known else self._past.get(name)
 
     def leave(self, envelope: Envelope) -> bool:
         """Take a goodbye. False when it is old."""
-        peer = self.peers.get(envelope.sender)
+        peer = self.all.get(envelope.sender)
         if peer is None or not peer.online or (peer.epoch, peer.generation) != (envelope.epoch, envelope.generation):
             return False
         peer.online = False
@@ -123,26 +137,39 @@ class Roster:
 
     def expire(self, now: float) -> list[Peer]:
         """Take as offline whose lease ran out; give those."""
-        late = [peer for peer in self.peers.values() if peer.online and now - peer.heard >= LEASE]
+        late = [peer for peer in self.all.values() if peer.online and now - peer.heard >= LEASE]
         for peer in late:
             peer.online = False
         return late
 
     def forget(self, now: float, after: float) -> list[str]:
         """Forget who was not heard of for `after` seconds; give their names."""
-        gone = [peer.name for peer in self.peers.values() if not peer.online and now - peer.heard >= after]
+        gone = [peer.name for peer in self.all.values() if not peer.online and now - peer.heard >= after]
         for name in gone:
-            del self.peers[name]
+            self.drop(name)
         return gone
+
+    def drop(self, name: str) -> None:
+        """Forget a computer; its heartbeats until now stay old."""
+        peer = self.all.pop(name)
+        self._past[name] = peer.generation, peer.beat
+        while len(self._past) > PAST_LIMIT:
+            self._past.popitem(last=False)
 
     def online(self, name: str) -> Peer | None:
         """The computer of that name, if it is online."""
-        peer = self.peers.get(name)
+        peer = self.all.get(name)
         return peer if peer and peer.online else None
+
+    def has_trouble(self, name: str, reason: str) -> None:
+        """Show, with a computer, what is wrong with what it sends; until its next heartbeat."""
+        peer = self.all.get(name)
+        if peer and reason:
+            peer.trouble = reason
 
     def next_change(self, now: float) -> float:
         """Seconds until a lease runs out."""
-        return min((peer.heard + LEASE - now for peer in self.peers.values() if peer.online), default=LEASE)
+        return min((peer.heard + LEASE - now for peer in self.all.values() if peer.online), default=LEASE)
 
 
 def _merged(known: Computer | None, told: Computer) -> Computer:

@@ -1,38 +1,31 @@
-"""The owner's side: requests of other computers answered, changes pushed to those who look, commands run."""
+"""The owner's side: pulls of other computers answered, changes pushed to those who look, commands handed on to run.
+
+Pure. What comes here was opened and checked at the node's door (node.py): its sender is who it says, and it is fresh.
+"""
 
 from __future__ import annotations
 
 import logging
-import sqlite3
-import time
-from collections import deque
-from collections.abc import Callable
-from functools import partial
-from typing import Any
+from dataclasses import dataclass
 
 import msgspec
 
 from teleclaude.cache import wire
-from teleclaude.core.errors import Refused, TeleclaudeError, Unavailable
-from teleclaude.core.records import Kind
-from teleclaude.core.requests import Outcome, Refresh, Request, Watch, check, failed, verb_of
-from teleclaude.sync.fleet.context import RETRY_EVERY, Ground, RunLocal
+from teleclaude.core.errors import InvalidField, Refused
+from teleclaude.core.records import Kind, Record
+from teleclaude.core.requests import Args, Outcome, Refresh, Request, Watch, check, failed
+from teleclaude.replication.change import Change, merge
+from teleclaude.sync.fleet.node_context import Context
+from teleclaude.sync.fleet.node_effects import NoteWritten, PushWritten, RunHere
+from teleclaude.sync.fleet.node_events import Answer, Refusal
 from teleclaude.sync.fleet.owner import permissions
-from teleclaude.sync.fleet.owner.journal import Journal
-from teleclaude.sync.fleet.owner.replay_guard import Guard
-from teleclaude.sync.fleet.owner.subscribers import Pending, Subscribers, Watchers
-from teleclaude.sync.fleet.owner.worker_pool import Runner
-from teleclaude.sync.fleet.wire.clock import now as clock
+from teleclaude.sync.fleet.owner.subscribers import Subscribers, Watchers, event_of
+from teleclaude.sync.fleet.redis.redis_keys import GROUP, INBOX_TTL
 from teleclaude.sync.fleet.wire.messages import (
-    Body,
-    Clash,
     Command,
     CommandAnswer,
     Envelope,
-    Goodbye,
     Heads,
-    Hello,
-    InterestChange,
     Pull,
     PullAnswer,
     PullPart,
@@ -40,238 +33,225 @@ from teleclaude.sync.fleet.wire.messages import (
     raw,
     rows_of,
 )
-from teleclaude.sync.fleet.wire.sealing import EVERYBODY, Dropped
-from teleclaude.sync.own_records import OWN_KINDS, OwnChange
+from teleclaude.sync.own_records import OWN_KINDS
 
 log = logging.getLogger(__name__)
 
+RETRY_EVERY = 1.0  # seconds between tries to write under a key that holds something else
+HEADS_AFTER = 1.0  # seconds after a push until its subscribers are told how far this computer is, if nothing follows
+ACKNOWLEDGE_FOR = 60.0  # seconds for which an acknowledgement is worth sending
+LOOK_WITHIN = 5.0  # seconds that a look at this computer may take, for another one
+EARLY_LIMIT = 100  # pulls that wait for this computer's first look at itself
+NEVER = float("inf")
 
-class Serving:
-    """`later(step)` runs a step in the engine's thread; the callbacks tell what concerns the other parts."""
 
-    def __init__(
-        self, ground: Ground, journal: Journal, run_local: RunLocal, later: Callable[[Callable[[], None]], None]
-    ) -> None:
-        self._ground = ground
-        self._journal = journal
-        self._run_local = run_local
-        self._later = later
-        self._guard = Guard(ground.own.epoch)
-        self.subscribers = Subscribers(ground.me)
-        self._pending = Pending()
-        self._changes: deque[OwnChange] = deque()
+@dataclass(frozen=True)
+class UnderWay:
+    """A request of another computer that runs here: its entry in the stream, its sender, and what it is."""
+
+    entry: bytes
+    sender: str
+    work: Args | Pull
+
+
+class RequestServer:
+    """See the module."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self.subscribers = Subscribers(context.me)
+        self._pending: dict[Kind, Change[str, Record]] = {}
         self._watchers = Watchers()
         self._screens: dict[str, wire.OutputFrame] = {}
-        self._running: set[bytes] = set()
-        self._missed: set[str] = set()  # subscribers to whom a push was lost
-        self._early: list[tuple[str, str, Pull]] = []  # pulls that came before this computer has looked at itself
-        self.runner = Runner()
-        self.greeted: Callable[[Envelope, Hello], None] = lambda _envelope, _hello: None
-        self.left: Callable[[Envelope], None] = lambda _envelope: None
-        self.clashed: Callable[[str], None] = lambda _host: None
+        self._under_way: dict[str, UnderWay] = {}
+        self._heads_at: dict[str, float] = {}  # subscribers who are to be told how far this computer is, and when
+        self._notes: list[tuple[float, NoteWritten]] = []  # that Redis refused, and when to try again
+        self._early: list[tuple[str, str, Pull]] = []
 
     # Pushes.
 
-    def own_changed(self, change: OwnChange) -> None:
-        """Take a change of this computer's records. From any thread."""
-        self._changes.append(change)
+    def own_changed(self, kind: Kind, change: Change[str, Record]) -> None:
+        """Take a change of this computer's records; it is pushed, with those that wait, as one."""
+        if self.subscribers:
+            before = self._pending.get(kind)
+            self._pending[kind] = (merge([before, change]) or change) if before else change
+        else:
+            self._pending.clear()
 
-    def show(self, screen: wire.OutputFrame) -> None:
+    def own_found(self, kind: Kind) -> None:
+        """Take note that this computer's records of a kind were told anew: what led there is not known."""
+        self._pending.pop(kind, None)
+        self.connected()
+
+    def screen_changed(self, screen: wire.OutputFrame) -> None:
         """Take the screen of a session here, for whoever watches it elsewhere; only the newest waits."""
         self._screens[screen.session_id] = screen
 
-    def due(self, now: float) -> None:
-        """Put the pushes that are due into the outbox."""
-        self.subscribers.expire(now)
-        if self._early and self._ground.own.is_filled:
+    def due(self) -> float:
+        """Send what is due; give the time when more is."""
+        context = self._context
+        self.subscribers.expire(context.now)
+        if self._early and context.own.is_filled:
             early, self._early = self._early, []
             for sender, request, pull in early:
                 self._answer_pull(sender, request, pull)
-        self._push_changes(now)
+        self._push_changes()
+        self._push_screens()
+        self._tell_heads()
+        notes, self._notes = self._notes, []
+        for at, note in notes:
+            if at > context.now:
+                self._notes.append((at, note))
+            elif context.now < note.until:
+                context.note_answer(note)
+        return min([*self._heads_at.values(), *(at for at, _ in self._notes)], default=NEVER)
+
+    def _push_changes(self) -> None:
+        pending, self._pending = self._pending, {}
+        for kind, change in pending.items():
+            body = raw(event_of(kind, change))
+            for name in self.subscribers.of(kind):
+                self._context.numbers["events_pushed"] += 1
+                self._heads_at[name] = self._context.now + HEADS_AFTER
+                self._push(name, body)
+
+    def _push_screens(self) -> None:
         screens, self._screens = self._screens, {}
         for screen in screens.values():
             body = raw(WatchedScreen(session_id=screen.session_id, text=screen.text))
-            for name in self._watchers.of(screen.session_id, now):
-                self._push(name, body, now)
+            for name in self._watchers.of(screen.session_id, self._context.now):
+                self._push(name, body)
 
-    def _push_changes(self, now: float) -> None:
-        while self._changes:
-            change = self._changes.popleft()
-            if self.subscribers:
-                self._pending.add(change)
-            else:
-                self._pending.clear()
-        for event in self._pending.take():
-            body = raw(event)
-            for name in self.subscribers.of(event.kind):
-                self._ground.numbers["events_pushed"] += 1
-                self._push(name, body, now)
+    def _tell_heads(self) -> None:
+        """Tell subscribers how far this computer is: who has less has lost something."""
+        now = self._context.now
+        due = [name for name, at in self._heads_at.items() if at <= now]
+        if not due:
+            return
+        for name in due:
+            del self._heads_at[name]
+        body = raw(Heads(heads=self._context.own.heads()))
+        for name in set(due).intersection(self.subscribers.names()):
+            self._push(name, body)
 
-    def _push(self, name: str, body: msgspec.Raw, now: float) -> None:
-        expire = self.subscribers.inbox_expiry_due(name, now)
-        self._ground.push(name, self._ground.seal.seal(name, body), expire=expire, then=partial(self._pushed, name))
+    def _push(self, name: str, body: msgspec.Raw) -> None:
+        self._context.push(name, body, expire=self.subscribers.inbox_expiry_due(name, self._context.now))
 
-    def _pushed(self, name: str, answer: Any) -> None:
-        """A push that Redis refused is lost: tell that subscriber how far this computer is, until it can be told."""
-        self._ground.noted(answer)
-        if isinstance(answer, Exception) and name not in self._missed:
-            self._missed.add(name)
-            self._ground.deferred.append((clock() + RETRY_EVERY, partial(self._tell_heads, name)))
+    def pushed(self, about: PushWritten, answer: Answer) -> None:
+        """Take what became of a push. One that Redis refused is lost: its subscriber is told so, until it can be."""
+        context = self._context
+        if isinstance(answer, Refusal):
+            context.refused(answer.reason)
+            self._heads_at[about.name] = context.now + RETRY_EVERY
+        elif about.expire:  # not before: what is refused is not ours to keep alive
+            context.write("EXPIRE", context.keys.inbox(about.name), INBOX_TTL)
 
-    def _tell_heads(self, name: str) -> None:
-        self._missed.discard(name)
-        if name in self.subscribers.names():
-            self._push(name, raw(Heads(heads=self._ground.own.heads())), clock())
+    def note_written(self, about: NoteWritten, answer: Answer) -> None:
+        """Take what became of the note of an answer."""
+        context = self._context
+        if isinstance(answer, Refusal):
+            context.refused(answer.reason)
+            self._notes.append((context.now + RETRY_EVERY, about))
+        else:
+            context.write("EXPIRE", context.keys.inbox(about.name), INBOX_TTL, keep_until=about.until)
 
-    def connection_is_new(self) -> None:
+    def connected(self) -> None:
         """Pushes may be lost: tell those who look how far this computer is."""
-        for name in self.subscribers.names():
-            self._tell_heads(name)
+        self._heads_at = dict.fromkeys(self.subscribers.names(), self._context.now)
 
     # Requests.
 
-    def receive(self, entry: bytes, blob: bytes, now: float, *, again: bool = False) -> None:
-        """Take a message; `again`: it was handed over before, and perhaps not finished. Acknowledges it in time."""
-        if entry in self._running:
-            return
-        try:
-            envelope, body = self._ground.seal.open(blob)
-            if envelope.recipient == EVERYBODY:
-                raise Dropped("misaddressed", envelope.sender)
-            self._take(entry, envelope, body, now)
-        except Dropped as dropped:
-            if not (again and dropped.reason in {"replayed", "epoch"}):
-                self._ground.dropped(dropped)
-            self.acknowledge(entry)
-
-    def _take(self, entry: bytes, envelope: Envelope, body: Body, now: float) -> None:
-        sender = envelope.sender
-        if isinstance(body, Clash | InterestChange | Pull | Command):
-            self._guard.check(envelope.id, body.fresh, now, sender)
-        if (sender == self._ground.me) != isinstance(body, Clash):
-            raise Dropped("forged", sender)
-        match body:
-            case Command():
-                self._command(entry, envelope, body, now)
-                return  # acknowledged when its outcome is journaled
-            case Pull():
-                self._pull(envelope, body, now)
-            case InterestChange():
-                self.subscribers.told(sender, envelope.epoch, body.kinds, body.beat, now)
-            case Hello():
-                self.greeted(envelope, body)
-            case Goodbye():
-                self.left(envelope)
-            case Clash():
-                self.clashed(body.host)
-            case _:
-                raise Dropped("malformed", sender)
-        self.acknowledge(entry)
+    def is_under_way(self, request_id: str, entry: bytes) -> bool:
+        """Tell whether an entry was handed over before, and its request is not finished."""
+        found = self._under_way.get(request_id)
+        return found is not None and found.entry == entry
 
     def acknowledge(self, entry: bytes) -> None:
         """Be done with a message; its bytes go too."""
-        key, outbox = self._ground.keys.messages(self._ground.me), self._ground.outbox
-        keep = clock() + 60.0
-        outbox.put("XACK", key, "sync", entry, keep_until=keep)
-        outbox.put("XDEL", key, entry, keep_until=keep)
+        context = self._context
+        key, keep = context.keys.messages(context.me), context.now + ACKNOWLEDGE_FOR
+        context.write("XACK", key, GROUP, entry, keep_until=keep)
+        context.write("XDEL", key, entry, keep_until=keep)
 
-    # Snapshots.
-
-    def _pull(self, envelope: Envelope, body: Pull, now: float) -> None:
-        sender = envelope.sender
-        if not permissions.may(self._ground.settings.fleet, sender, "view"):
+    def pull(self, entry: bytes, envelope: Envelope, body: Pull) -> None:
+        """Take a pull: answer it now, or after a look at this computer."""
+        context, sender = self._context, envelope.sender
+        if not permissions.may(context.settings.fleet, sender, "view"):
             self.subscribers.drop(sender)
-            refused = f"{self._ground.me} does not let {sender} look (its setting fleet.allow)"
-            self._ground.answer(sender, envelope.id, PullAnswer(request=envelope.id, refused=refused), now)
+            refused = f"{context.me} does not let {sender} look (its setting fleet.allow)"
+            context.answer(sender, envelope.id, PullAnswer(request=envelope.id, refused=refused))
+            self.acknowledge(entry)
             return
-        self.subscribers.told(sender, envelope.epoch, body.interest, body.beat, now)
-        if not body.look:
+        self.subscribers.told(sender, envelope.epoch, body.interest, body.beat, context.now)
+        if body.look:
+            request = Request(id=envelope.id, computer=context.me, args=Refresh(), deadline=0.0, origin=sender)
+            self._run(entry, request, "look", body, context.now + LOOK_WITHIN, journaled=False)
+        else:
             self._answer_pull(sender, envelope.id, body)
-            return
-
-        def look() -> None:
-            request = Request(id=envelope.id, computer=self._ground.me, args=Refresh(), deadline=_deadline(5.0))
-            self._run(request)
-            self._later(lambda: self._answer_pull(sender, envelope.id, body))
-
-        self.runner.run("look", look)
+            self.acknowledge(entry)
 
     def _answer_pull(self, sender: str, request: str, body: Pull) -> None:
-        if not self._ground.own.is_filled:
-            self._early = [*self._early[-100:], (sender, request, body)]
+        if not self._context.own.is_filled:
+            self._early = [*self._early, (sender, request, body)][-EARLY_LIMIT:]
             return
-        now = clock()
-        self._push_changes(now)  # what comes before the snapshot lies before it in the inbox too
+        self._push_changes()  # what comes before the snapshot lies before it in the inbox too
         parts = [self._part(kind, body.have.get(kind)) for kind in body.kinds if kind in OWN_KINDS]
-        self._ground.answer(sender, request, PullAnswer(request=request, parts=parts), now)
+        self._context.answer(sender, request, PullAnswer(request=request, parts=parts))
 
     def _part(self, kind: Kind, have: tuple[str, int] | None) -> PullPart:
-        seq, records = self._ground.own.snapshot(kind)
-        is_same = have == (self._ground.own.epoch, seq)
+        own = self._context.own
+        seq, records = own.snapshot(kind)
+        is_same = have == (own.epoch, seq)
         return PullPart(kind, seq, is_same, rows_of([] if is_same else records))
 
-    # Commands.
-
-    def _command(self, entry: bytes, envelope: Envelope, body: Command, now: float) -> None:
-        sender, args = envelope.sender, body.args
+    def command(self, entry: bytes, envelope: Envelope, body: Command) -> None:
+        """Take a command: run it, if its sender may do that here. It is acknowledged when its outcome is journaled."""
+        context, sender, args = self._context, envelope.sender, body.args
         right = permissions.right_for(args)
-        if not permissions.may(self._ground.settings.fleet, sender, right):
+        if not permissions.may(context.settings.fleet, sender, right):
             permissions.note(sender, envelope.id, args, "refused")
-            self._ground.numbers["commands_refused"] += 1
-            refused = Refused(f"{self._ground.me} does not allow {sender} to {right} (its setting fleet.allow)")
+            context.numbers["commands_refused"] += 1
+            refused = Refused(f"{context.me} does not allow {sender} to {right} (its setting fleet.allow)")
             self._finish(entry, sender, failed(envelope.id, refused))
             return
-        deadline = _deadline(body.fresh.expires - now)
-        request = Request(id=envelope.id, computer=self._ground.me, args=args, deadline=deadline, origin=sender)
-        self._running.add(entry)
-        lane = getattr(args, "session_id", "") or "start"
-        is_taken = self.runner.run(lane, lambda: self._run_command(entry, request, body.fresh.expires))
-        if not is_taken:
-            error = Unavailable(f"{self._ground.me} has too much to do; the command did not run")
-            self._running.discard(entry)
+        try:
+            check(args)
+        except InvalidField as error:
             self._finish(entry, sender, failed(envelope.id, error))
+            return
+        request = Request(id=envelope.id, computer=context.me, args=args, deadline=0.0, origin=sender)
+        lane = getattr(args, "session_id", "") or "start"
+        # A watch is renewed every few seconds, and twice does no harm: it is not worth a row in the journal each.
+        self._run(entry, request, lane, args, body.fresh.expires, journaled=not isinstance(args, Watch))
 
-    def _run_command(self, entry: bytes, request: Request, expires: float) -> None:
-        """Run one command, in a thread of the runner: journal, run, journal, answer."""
-        outcome = self._journaled(request, expires)
-        permissions.note(request.origin, request.id, request.args, outcome.code or outcome.status)
-        if outcome.status == "ok" and isinstance(request.args, Watch):
-            watch = request.args
-            self._later(lambda: self._watchers.watch(request.origin, watch.session_id, clock() + watch.seconds))
-        self._later(lambda: self._finish(entry, request.origin, outcome))
+    def _run(
+        self, entry: bytes, request: Request, lane: str, work: Args | Pull, expires: float, *, journaled: bool
+    ) -> None:
+        self._under_way[request.id] = UnderWay(entry, request.origin, work)
+        self._context.want(RunHere(request, lane, expires, journaled))
 
-    def _journaled(self, request: Request, expires: float) -> Outcome:
-        try:
-            known = self._journal.begin(request.id, request.origin, verb_of(request.args))
-            if known is not None:
-                return known
-            if clock() >= expires:
-                outcome = failed(request.id, Unavailable("its time was up before it could run; it did not run"))
-            else:
-                self._ground.numbers["commands_run"] += 1
-                outcome = self._run(request)
-            self._journal.finish(outcome)
-        except sqlite3.Error as error:
-            log.exception("the journal of commands cannot be written; nothing runs for other computers")
-            return failed(request.id, Unavailable(f"the journal of {self._ground.me} cannot be written: {error}"))
-        return outcome
+    def ran(self, outcome: Outcome, *, has_run: bool) -> None:
+        """Take the outcome of a request that was to run here."""
+        context, done = self._context, self._under_way.pop(outcome.id, None)
+        if done is None:
+            return
+        if isinstance(done.work, Pull):
+            self._answer_pull(done.sender, outcome.id, done.work)
+            self.acknowledge(done.entry)
+            return
+        context.numbers["commands_run"] += has_run
+        if not self._is_renewal(done, outcome):
+            permissions.note(done.sender, outcome.id, done.work, outcome.code or outcome.status)
+        if outcome.status == "ok" and isinstance(done.work, Watch):
+            self._watchers.watch(done.sender, done.work.session_id, context.now + done.work.seconds)
+        self._finish(done.entry, done.sender, outcome)
 
-    def _run(self, request: Request) -> Outcome:
-        try:
-            check(request.args)
-            return self._run_local(request)
-        except TeleclaudeError as error:
-            return failed(request.id, error)
-        except Exception:
-            log.exception("a command of another computer failed")
-            return failed(request.id, TeleclaudeError(f"the command failed on {self._ground.me}: see its log"))
+    def _is_renewal(self, done: UnderWay, outcome: Outcome) -> bool:
+        """Tell whether it only prolongs a watch, which was noted when it began."""
+        if not isinstance(done.work, Watch) or outcome.status != "ok" or done.work.seconds <= 0:
+            return False
+        return self._watchers.is_watched(done.sender, done.work.session_id, self._context.now)
 
     def _finish(self, entry: bytes, sender: str, outcome: Outcome) -> None:
-        self._running.discard(entry)
-        self._ground.answer(sender, outcome.id, CommandAnswer(outcome=outcome), clock())
+        self._context.answer(sender, outcome.id, CommandAnswer(outcome=outcome))
         self.acknowledge(entry)
-
-
-def _deadline(seconds: float) -> float:
-
-    return time.monotonic() + seconds

@@ -1,21 +1,19 @@
-"""Who looks at this computer, and what they are still to be told. Pure: times come as arguments.
+"""Who looks at this computer. Pure: times come as arguments.
 
 Rules of this module:
 - A computer is pushed to only while its lease runs: its pull or its heartbeat, not older than `LEASE`, lists this one.
 - A pull tells the interest at once; from the beat that it names on, the heartbeats tell it.
-- Changes that wait are merged by key, so a slow Redis costs at most one row of each record. Rows are whole, so the
-  merged change from `after` to `seq` says the same as each one in turn.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from teleclaude.core.records import Kind, Record, key_of
+from teleclaude.core.records import Kind, Record
+from teleclaude.replication.change import Change
 from teleclaude.sync.fleet.membership.peers import LEASE, Peer
 from teleclaude.sync.fleet.wire.messages import ChangeEvent, rows_of
-from teleclaude.sync.own_records import OwnChange
 
 
 @dataclass
@@ -88,44 +86,10 @@ class Subscribers:
         return bool(self._subscribers)
 
 
-@dataclass
-class _Merged:
-    after: int
-    seq: int
-    rows: dict[str, Record | None] = field(default_factory=dict)
-
-
-class Pending:
-    """Changes of this computer's records that were not pushed yet, merged."""
-
-    def __init__(self) -> None:
-        self._kinds: dict[Kind, _Merged] = {}
-
-    def add(self, change: OwnChange) -> None:
-        """Take the next change."""
-        merged = self._kinds.setdefault(change.kind, _Merged(change.seq - 1, change.seq))
-        merged.seq = change.seq
-        merged.rows.update(dict.fromkeys(change.removed))
-        merged.rows.update({key_of(record): record for record in change.puts})
-
-    def take(self) -> list[ChangeEvent]:
-        """Give what waits, one event a kind, and wait for more."""
-        kinds, self._kinds = self._kinds, {}
-        return [_event(kind, merged) for kind, merged in kinds.items()]
-
-    def clear(self) -> None:
-        """Drop what waits: nobody looks."""
-        self._kinds.clear()
-
-    def __bool__(self) -> bool:
-        """Tell whether anything waits."""
-        return bool(self._kinds)
-
-
-def _event(kind: Kind, merged: _Merged) -> ChangeEvent:
-    puts = [record for record in merged.rows.values() if record is not None]
-    removed = [key for key, record in merged.rows.items() if record is None]
-    return ChangeEvent(kind=kind, seq=merged.seq, after=merged.after, rows=rows_of(puts), removed=removed)
+def event_of(kind: Kind, change: Change[str, Record]) -> ChangeEvent:
+    """Make the event that tells a change."""
+    rows = rows_of(change.puts.values())
+    return ChangeEvent(kind=kind, seq=change.version.number, after=change.after, rows=rows, removed=change.removes)
 
 
 class Watchers:
@@ -137,6 +101,10 @@ class Watchers:
     def watch(self, name: str, session_id: str, until: float) -> None:
         """Take note that a computer watches a session; a time that is past ends it."""
         self._until[name, session_id] = until
+
+    def is_watched(self, name: str, session_id: str, now: float) -> bool:
+        """Tell whether a computer watches a session now."""
+        return self._until.get((name, session_id), now) > now
 
     def of(self, session_id: str, now: float) -> list[str]:
         """Names of those that watch a session now."""

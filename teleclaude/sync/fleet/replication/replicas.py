@@ -62,7 +62,7 @@ AWAITED_AFTER = 0.5  # seconds until a repeated pull is shown as awaited
 
 
 @dataclass
-class Shelf:
+class KindReplica:
     """One owner's records of one kind, as they are here."""
 
     phase: Phase = "unwanted"
@@ -90,7 +90,7 @@ class PullNeeded:
 
 @dataclass
 class _Owner:
-    shelves: dict[Kind, Shelf] = field(default_factory=dict)
+    kinds: dict[Kind, KindReplica] = field(default_factory=dict)
     request: str = ""  # the pull that is under way
     asked: float = 0.0
     timeout: float = ANSWER_TIMEOUT
@@ -123,13 +123,13 @@ class Replicas:
         """Say all that is looked at now of one owner."""
         owner, wanted = self._touch(name), set(kinds)
         for kind in wanted:
-            shelf = owner.shelves.setdefault(kind, Shelf())
-            if shelf.phase == "unwanted" and not owner.request:
+            kept = owner.kinds.setdefault(kind, KindReplica())
+            if kept.phase == "unwanted" and not owner.request:
                 owner.calm()
-            shelf.happens("want")
-        for kind, shelf in owner.shelves.items():
+            kept.happens("want")
+        for kind, kept in owner.kinds.items():
             if kind not in wanted:
-                shelf.happens("unwant")
+                kept.happens("unwant")
 
     def refresh(self, name: str, kinds: Iterable[Kind]) -> None:
         """Pull those kinds now, whatever is here, and have the owner look again."""
@@ -137,15 +137,15 @@ class Replicas:
         owner.calm()
         owner.look = True
         for kind in kinds:
-            owner.shelves.setdefault(kind, Shelf()).happens("lost")
+            owner.kinds.setdefault(kind, KindReplica()).happens("lost")
 
     def lost(self, name: str | None = None) -> None:
         """Take note that changes may be missing: of one owner (it is new), or of all."""
         for each in list(self._owners) if name is None else [name]:
             owner = self._touch(each)
             owner.calm()
-            for shelf in owner.shelves.values():
-                shelf.happens("lost")
+            for kept in owner.kinds.values():
+                kept.happens("lost")
 
     def forget(self, name: str) -> None:
         """Drop all of an owner."""
@@ -161,10 +161,10 @@ class Replicas:
         Raises ValueError when its rows are not the owner's, OverLimit when they are too many: then nothing changes.
         """
         found = read_rows(event.kind, owner, event.rows, wall)
-        shelf = self._shelf(owner, event.kind)
-        if shelf is None:
+        kept = self._kept(owner, event.kind)
+        if kept is None:
             return Verdict.REPEATED  # never asked for
-        replica, rows = shelf.replica, found.rows
+        replica, rows = kept.replica, found.rows
         puts = {key_of(row): row for row in rows}
         change = Change(Version(epoch, event.seq), event.after, dict.fromkeys(event.removed) | puts)
         if replica.version.judge(change.version, change.after) is Verdict.APPLIED:
@@ -173,9 +173,9 @@ class Replicas:
         if verdict is Verdict.APPLIED:
             self.ops += [wire.Remove(event.kind, owner, event.removed)] if event.removed else []
             self.ops += wire.put(rows)
-            shelf.trouble = found.trouble or shelf.trouble
+            kept.trouble = found.trouble or kept.trouble
         elif verdict is Verdict.NEED_SNAPSHOT:
-            self._behind(owner, shelf)
+            self._behind(owner, kept)
         return verdict
 
     def land(self, owner: str, epoch: str, request: str, parts: Iterable[PullPart], now: float, wall: float) -> bool:
@@ -198,32 +198,34 @@ class Replicas:
             raise
         self._touch(owner).calm()
         for part, found in rows:
-            shelf = asked.shelves.setdefault(part.kind, Shelf())
-            self._land(owner, epoch, part, found, shelf, now)
+            kept = asked.kinds.setdefault(part.kind, KindReplica())
+            self._land(owner, epoch, part, found, kept, now)
         return True
 
-    def _land(self, owner: str, epoch: str, part: PullPart, found: Received | None, shelf: Shelf, now: float) -> None:
-        replica = shelf.replica
+    def _land(
+        self, owner: str, epoch: str, part: PullPart, found: Received | None, kept: KindReplica, now: float
+    ) -> None:
+        replica = kept.replica
         if found is None:
             if replica.version.is_before(Version(epoch, part.seq)):
-                shelf.happens("lost")  # what it was asked about is not here any more
+                kept.happens("lost")  # what it was asked about is not here any more
                 return
             self.ops.append(wire.Touch(part.kind, owner))
         elif replica.replace(Version(epoch, part.seq), [(key_of(record), record) for record in found.rows]):
             self.ops.append(wire.replace(part.kind, owner, list(replica.rows.values())))
-            shelf.trouble = found.trouble
-        shelf.filled, shelf.suspect = now, None
-        shelf.happens("land")
+            kept.trouble = found.trouble
+        kept.filled, kept.suspect = now, None
+        kept.happens("land")
 
     def over_limit(self, owner: str, reason: str) -> None:
         """An owner sent more than it may: keep the reason until a snapshot of it lands."""
-        for shelf in self._touch(owner).shelves.values():
-            shelf.trouble = reason
+        for kept in self._touch(owner).kinds.values():
+            kept.trouble = reason
 
     def trouble(self, owner: str) -> str:
         """What of an owner's rows is not shown, and why; empty when all is."""
         found = self._owners.get(owner)
-        return next((shelf.trouble for shelf in found.shelves.values() if shelf.trouble), "") if found else ""
+        return next((kept.trouble for kept in found.kinds.values() if kept.trouble), "") if found else ""
 
     def refused(self, owner: str, request: str, now: float) -> bool:
         """Take a refusal: it is not asked again for a minute. False when nothing was asked."""
@@ -232,22 +234,22 @@ class Replicas:
             return False
         self._touch(owner)
         asked.request, asked.not_before = "", now + REFUSED_FOR
-        for shelf in asked.shelves.values():
-            if shelf.phase == "awaited":
-                shelf.happens("lost")
+        for kept in asked.kinds.values():
+            if kept.phase == "awaited":
+                kept.happens("lost")
         return True
 
     def heads(self, owner: str, epoch: str, heads: Mapping[Kind, int], now: float, *, ordered: bool) -> None:
         """Compare with what an owner says of itself; `ordered`: nothing older is on its way any more."""
         found = self._owners.get(owner)
-        for kind, shelf in found.shelves.items() if found else ():
+        for kind, kept in found.kinds.items() if found else ():
             head = heads.get(kind, 0)
-            if shelf.phase != "current" or not shelf.replica.is_behind(Version(epoch, head)):
+            if kept.phase != "current" or not kept.replica.is_behind(Version(epoch, head)):
                 continue
-            if ordered or shelf.replica.version.epoch != epoch:
-                self._behind(owner, shelf)
-            elif shelf.suspect is None:
-                shelf.suspect = (head, now)
+            if ordered or kept.replica.version.epoch != epoch:
+                self._behind(owner, kept)
+            elif kept.suspect is None:
+                kept.suspect = (head, now)
 
     # What to do.
 
@@ -259,7 +261,7 @@ class Replicas:
             if owner is None:
                 continue
             self._age(owner, now)
-            kinds: list[Kind] = sorted(kind for kind, shelf in owner.shelves.items() if shelf.phase == "wanted")
+            kinds: list[Kind] = sorted(kind for kind, kept in owner.kinds.items() if kept.phase == "wanted")
             if (kinds or owner.look) and now >= owner.not_before and not owner.request:
                 needed.append(self._ask(name, owner, kinds, now))
         return needed
@@ -271,63 +273,63 @@ class Replicas:
         look, owner.look = owner.look, False
         have: dict[Kind, tuple[str, int]] = {}
         for kind in kinds:
-            shelf = owner.shelves[kind]
-            shelf.happens("ask")
-            shelf.asked = now
-            if shelf.replica.version != NOTHING:
-                have[kind] = shelf.replica.version
+            kept = owner.kinds[kind]
+            kept.happens("ask")
+            kept.asked = now
+            if kept.replica.version != NOTHING:
+                have[kind] = kept.replica.version
         return PullNeeded(name, owner.request, kinds, have, look)
 
     def _age(self, owner: _Owner, now: float) -> None:
         if owner.request and now - owner.asked >= owner.timeout:
             owner.request = ""
             self.unanswered += 1
-            for shelf in owner.shelves.values():
-                if shelf.phase == "awaited":
-                    shelf.happens("lost")
-        for kind, shelf in owner.shelves.items():
-            if shelf.phase != "current":
+            for kept in owner.kinds.values():
+                if kept.phase == "awaited":
+                    kept.happens("lost")
+        for kind, kept in owner.kinds.items():
+            if kept.phase != "current":
                 continue
-            if now - shelf.filled >= TTLS.get(kind, float("inf")):
-                shelf.happens("behind")
-            elif shelf.suspect and now - shelf.suspect[1] >= HEAD_GRACE:
-                head, shelf.suspect = shelf.suspect[0], None
-                if shelf.replica.version.number < head:
-                    shelf.happens("behind")
+            if now - kept.filled >= TTLS.get(kind, float("inf")):
+                kept.happens("behind")
+            elif kept.suspect and now - kept.suspect[1] >= HEAD_GRACE:
+                head, kept.suspect = kept.suspect[0], None
+                if kept.replica.version.number < head:
+                    kept.happens("behind")
 
     # What is there.
 
     def awaited(self, name: str, now: float) -> tuple[Kind, ...]:
         """Kinds that were asked of an owner and have not come yet."""
         owner = self._owners.get(name)
-        shelves = sorted(owner.shelves.items()) if owner else []
-        return tuple(kind for kind, shelf in shelves if _is_awaited(shelf, now))
+        kinds = sorted(owner.kinds.items()) if owner else []
+        return tuple(kind for kind, kept in kinds if _is_awaited(kept, now))
 
     def phase(self, owner: str, kind: Kind) -> Phase:
         """Where the replica of a kind is."""
-        shelf = self._shelf(owner, kind)
-        return shelf.phase if shelf else "unwanted"
+        kept = self._kept(owner, kind)
+        return kept.phase if kept else "unwanted"
 
     def is_settled(self, name: str) -> bool:
         """Tell whether nothing that is looked at is missing or under way."""
         owner = self._owners.get(name)
         if owner is None:
             return True
-        is_whole = all(shelf.phase in {"current", "unwanted"} for shelf in owner.shelves.values())
+        is_whole = all(kept.phase in {"current", "unwanted"} for kept in owner.kinds.values())
         return is_whole and not owner.look and not owner.request
 
     def rows(self, owner: str, kind: Kind) -> Mapping[str, Record]:
         """What is here of an owner's kind, by key."""
-        shelf = self._shelf(owner, kind)
-        return shelf.replica.rows if shelf else {}
+        kept = self._kept(owner, kind)
+        return kept.replica.rows if kept else {}
 
     def everything(self) -> list[wire.Op]:
         """All of it, as writes for a new cache."""
         return [
-            wire.replace(kind, name, list(shelf.replica.rows.values()))
+            wire.replace(kind, name, list(kept.replica.rows.values()))
             for name, owner in self._owners.items()
-            for kind, shelf in owner.shelves.items()
-            if shelf.replica.version != NOTHING
+            for kind, kept in owner.kinds.items()
+            if kept.replica.version != NOTHING
         ]
 
     # Parts.
@@ -336,18 +338,18 @@ class Replicas:
         self.touched.add(name)
         return self._owners.setdefault(name, _Owner())
 
-    def _shelf(self, owner: str, kind: Kind) -> Shelf | None:
+    def _kept(self, owner: str, kind: Kind) -> KindReplica | None:
         found = self._owners.get(owner)
-        return found.shelves.get(kind) if found else None
+        return found.kinds.get(kind) if found else None
 
-    def _behind(self, name: str, shelf: Shelf) -> None:
+    def _behind(self, name: str, kept: KindReplica) -> None:
         owner = self._touch(name)
-        if shelf.phase == "current" and not owner.request:
+        if kept.phase == "current" and not owner.request:
             owner.not_before = 0.0
-        shelf.happens("behind")
+        kept.happens("behind")
 
 
-def _is_awaited(shelf: Shelf, now: float) -> bool:
-    if shelf.phase not in {"wanted", "awaited"}:
+def _is_awaited(kept: KindReplica, now: float) -> bool:
+    if kept.phase not in {"wanted", "awaited"}:
         return False
-    return shelf.replica.version == NOTHING or (shelf.phase == "awaited" and now - shelf.asked >= AWAITED_AFTER)
+    return kept.replica.version == NOTHING or (kept.phase == "awaited" and now - kept.asked >= AWAITED_AFTER)

@@ -66,7 +66,9 @@ class Hello(_MessageBody, frozen=True, kw_only=True, tag="hello"):
 
 
 class Goodbye(_MessageBody, frozen=True, kw_only=True, tag="goodbye"):
-    """A computer ends in order."""
+    """A computer ends in order. `left`: it is of this fleet no more."""
+
+    left: bool = False
 
 
 class Clash(_MessageBody, frozen=True, kw_only=True, tag="clash"):

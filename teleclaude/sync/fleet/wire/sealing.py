@@ -94,8 +94,8 @@ class Seal:
         self.me, self.epoch, self.generation = me, epoch, generation
         self._boxes = [SecretBox(key) for key in keys]
 
-    def seal(self, recipient: str, body: Body | msgspec.Raw, message_id: str = "") -> bytes:
-        """Seal a body for `recipient`, or EVERYBODY."""
+    def seal(self, recipient: str, body: Body | msgspec.Raw, message_id: str = "", *, at: float | None = None) -> bytes:
+        """Seal a body for `recipient`, or EVERYBODY. `at`: this computer's clock; now, when it is not said."""
         inside = body if isinstance(body, msgspec.Raw) else msgspec.Raw(encode(body))
         envelope = Envelope(
             VERSION,
@@ -104,13 +104,16 @@ class Seal:
             message_id or secrets.token_hex(16),
             self.epoch,
             self.generation,
-            now(),
+            now() if at is None else at,
             inside,
         )
         return _MAGIC + bytes(self._boxes[0].encrypt(encode(envelope)))
 
-    def open(self, data: bytes, *, sender: str | None = None) -> tuple[Envelope, Body]:
-        """Open a message, which has to be from `sender` when that is known. Raises Dropped."""
+    def open(self, data: bytes, *, sender: str | None = None, wall: float | None = None) -> tuple[Envelope, Body]:
+        """Open a message, which has to be from `sender` when that is known. Raises Dropped.
+
+        `wall`: seconds since 1970 here; now, when it is not said.
+        """
         if not data.startswith(_MAGIC) or not _OVERHEAD < len(data) <= SIZE_LIMIT:
             raise Dropped("unsealed", sender or "")
         plain = self._decrypted(data[len(_MAGIC) :])
@@ -123,7 +126,7 @@ class Seal:
             raise Dropped("malformed", sender or "") from error
         if envelope.version != VERSION:
             raise Dropped("malformed", envelope.sender)
-        body = _body_of(envelope)
+        body = _body_of(envelope, time.time() if wall is None else wall)
         if envelope.recipient not in {self.me, EVERYBODY}:
             raise Dropped("misaddressed", envelope.sender)
         if sender is not None and envelope.sender != sender:
@@ -139,9 +142,9 @@ class Seal:
         return None
 
 
-def _body_of(envelope: Envelope) -> Body:
+def _body_of(envelope: Envelope, wall: float) -> Body:
     try:
-        return bounded(read_body(envelope), time.time())
+        return bounded(read_body(envelope), wall)
     except OverLimit as error:
         raise Dropped("limits", envelope.sender, error.reason) from error
     except (msgspec.DecodeError, ValueError, RecursionError) as error:

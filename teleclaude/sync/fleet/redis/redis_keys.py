@@ -7,6 +7,8 @@ from dataclasses import dataclass
 HEARTBEAT_TTL = 60  # seconds
 OUTPUT_TTL = 60  # seconds
 INBOX_TTL = 300  # seconds without a push or a beat of its reader
+ROUND = 130.0  # seconds of this computer's clock: its messages' blocked read begins anew at the start of each at rest,
+# and its name is entered anew in the middle, so that the two are never in one minute
 INBOX_LENGTH = 1000
 MESSAGES_LENGTH = 10_000
 GROUP = "sync"  # consumer group and consumer of a computer's messages

@@ -29,12 +29,11 @@ def stop() -> None:
 @daemon.command()
 def restart() -> None:
     """End it and start it again."""
-    place = places()
-    say(lifecycle.stop(place))
-    say(lifecycle.start(place))
+    for done in lifecycle.restart(places()):
+        say(done)
 
 
 @daemon.command()
 def reload() -> None:
-    """Have it read the settings again, and try workers that were given up."""
+    """Have it read the settings again, and try workers that were given up. Wrong settings change nothing."""
     say(lifecycle.reload(places()))

@@ -16,7 +16,7 @@ from teleclaude.core.errors import Unavailable
 from teleclaude.core.paths import Places, places
 from teleclaude.core.records import utc_seconds
 from teleclaude.daemon.lifecycle import worker_states
-from teleclaude.daemon.lock import holder
+from teleclaude.daemon.main_socket import holder
 from teleclaude.tui.ages import age_text
 
 
@@ -28,7 +28,7 @@ def status(as_json: bool) -> None:
     Exit status: 0 when all is well, 1 when something is not.
     """
     place = places()
-    pid = holder(place.lock_file)
+    pid = holder(place)
     if pid is None:
         raise Unavailable("no teleclaude daemon runs: `teleclaude daemon start` starts it")
     api = Api(place.api_socket)

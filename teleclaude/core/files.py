@@ -87,6 +87,14 @@ def bind_socket(path: Path, backlog: int) -> socket.socket:
     return found
 
 
+def is_file_at(path: Path, found: os.stat_result) -> bool:
+    """Whether the file `found` (its stat) is still the one at `path`."""
+    try:
+        return os.path.samestat(path.lstat(), found)
+    except OSError:
+        return False
+
+
 def unlink_socket(path: Path) -> None:
     """Remove a socket left by an earlier run. Raises Refused when something else stands in its place."""
     try:

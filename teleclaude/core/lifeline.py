@@ -1,8 +1,8 @@
 """The line between the supervisor and a worker.
 
 The supervisor starts a worker with one end of a socket pair, its number in `TELECLAUDE_LIFELINE`. The worker writes
-lines: `ready`, `beat`, `status TEXT`. When the line ends, the supervisor is gone and the worker ends itself; on Linux
-the kernel sees to that even for a worker that is stopped.
+lines: `ready`, `beat`, `status TEXT`, and after SIGHUP `taken PROBLEM`. When the line ends, the supervisor is gone and
+the worker ends itself; on Linux the kernel sees to that even for a worker that is stopped.
 
 Who beats proves that it works: call `beat` from the loop that does the work, never from a side thread.
 """
@@ -64,6 +64,10 @@ class Lifeline:
     def beat(self) -> None:
         """Say that this worker is alive; at least every `BEAT_EVERY` seconds."""
         self._say("beat")
+
+    def settings_taken(self, problem: str = "") -> None:
+        """Say that the settings, read again, are in force here; `problem`: what of them could not be done."""
+        self._say("taken " + " ".join(problem.split()))
 
     def status(self, text: str) -> None:
         """Say in a few words what this worker is doing."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from teleclaude.core.errors import InvalidField
+from teleclaude.core.files import refuse_planted
 
 SOCKET_PATH_LIMIT = 100  # bytes; the kernel takes 107, and a temporary name needs a few
 DEFAULT_TMUX_SOCKET = "default"  # what tmux calls its own
@@ -43,6 +44,11 @@ class Places(NamedTuple):
         return self.runtime / "api.sock"
 
     @property
+    def main_socket(self) -> Path:
+        """The supervisor's (daemon/main_socket.py)."""
+        return self.runtime / "main.sock"
+
+    @property
     def cache_socket(self) -> Path:
         """The manager's door: writes and control."""
         return self.runtime / "cache.sock"
@@ -69,7 +75,7 @@ class Places(NamedTuple):
 
     @property
     def lock_file(self) -> Path:
-        """Held by the supervisor; contains its pid."""
+        """Held by the supervisor; contains its pid, for people."""
         return self.runtime / "lock"
 
     @property
@@ -86,7 +92,8 @@ class Places(NamedTuple):
 def places(environ: Mapping[str, str] | None = None) -> Places:
     """Find the folders, from the environment or else the platform's defaults. Makes nothing.
 
-    Raises InvalidField for a folder that is not absolute or too long to hold a unix socket.
+    Raises InvalidField for a folder that is not absolute or too long to hold a unix socket, and Refused for a runtime
+    folder that is not ours alone: where somebody else planted it, nothing in it is to be believed.
     """
     env = os.environ if environ is None else environ
     found = Places(
@@ -100,6 +107,7 @@ def places(environ: Mapping[str, str] | None = None) -> Places:
             "TELECLAUDE_RUNTIME_DIR",
             f"{found.runtime} is too long for a unix socket (at most {SOCKET_PATH_LIMIT - 10} bytes): take a shorter",
         )
+    refuse_planted(found.runtime)
     return found
 
 
@@ -140,4 +148,4 @@ def _default_runtime(env: Mapping[str, str]) -> Path:
     usual = Path(f"/run/user/{os.geteuid()}")
     if usual.is_dir() and usual.stat().st_uid == os.geteuid():
         return usual / "teleclaude"
-    return Path(f"/tmp/teleclaude-{os.geteuid()}")  # noqa: S108  (private_folder checks owner, mode and type)
+    return Path(f"/tmp/teleclaude-{os.geteuid()}")  # noqa: S108  (owner, mode and type are checked)

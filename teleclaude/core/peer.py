@@ -19,11 +19,19 @@ class HasPeer(Protocol):
 
 
 def peer_uid(connection: HasPeer) -> int:
-    """User id of the process that connected, by SO_PEERCRED (unix(7)). Raises OSError."""
-    _pid, uid, _gid = _CREDENTIALS.unpack(
-        connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    )
-    return int(uid)
+    """User id of the process that connected, or that listens, by SO_PEERCRED (unix(7)). Raises OSError."""
+    return _credentials(connection)[1]
+
+
+def peer_pid(connection: HasPeer) -> int:
+    """Process id of the same. Raises OSError."""
+    return _credentials(connection)[0]
+
+
+def _credentials(connection: HasPeer) -> tuple[int, int, int]:
+    found = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    pid, uid, gid = _CREDENTIALS.unpack(found)
+    return pid, uid, gid
 
 
 def is_same_user(connection: HasPeer) -> bool:

@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from teleclaude import __version__
 from teleclaude.core import log as logs
@@ -18,6 +19,12 @@ from teleclaude.core.paths import Places, places
 from teleclaude.core.text import visible
 from teleclaude.daemon import folders
 from teleclaude.daemon.lock import HELD, AlreadyRuns, Lock
+from teleclaude.daemon.main_socket import MainSocket
+
+if TYPE_CHECKING:
+    from teleclaude.daemon.relay import Relay
+    from teleclaude.daemon.settings_in_force import SettingsInForce
+    from teleclaude.daemon.supervisor import Ended
 
 USAGE = """usage: teleclaude-daemon [run | start | stop | reload | --version | --help]
 
@@ -72,22 +79,39 @@ def run(place: Places, *, background: bool = False, how: Mapping[str, Sequence[s
     Raises AlreadyRuns, Refused, SettingsError.
     """
     from teleclaude.daemon.relay import Relay  # noqa: PLC0415  (not for `start`)
-    from teleclaude.daemon.settings_in_force import Rules  # noqa: PLC0415
-    from teleclaude.daemon.supervisor import Supervisor  # noqa: PLC0415
+    from teleclaude.daemon.settings_in_force import SettingsInForce  # noqa: PLC0415
+    from teleclaude.daemon.supervisor import Ended  # noqa: PLC0415
 
     folders.prepare(place)
+    settings = SettingsInForce(place)
+    relay = Relay(file=place.log_file if background else None)
+    while _run_in(place, settings, relay, how) is Ended.LOST:
+        folders.prepare(place)
+    logging.getLogger("teleclaude").info("stopped")
+
+
+def _run_in(place: Places, settings: SettingsInForce, relay: Relay, how: Mapping[str, Sequence[str]] | None) -> Ended:
+    """Be the daemon in its folders, until told to stop, or until they are gone."""
+    from teleclaude.daemon.supervisor import Ended, Ground, Supervisor  # noqa: PLC0415  (not for `start`)
+
     lock = Lock.acquire(place.lock_file)
+    main: MainSocket | None = None
     try:
-        folders.clear(place)
-        rules = Rules(place)
-        relay = Relay(file=place.log_file if background else None)
-        logs.set_up("supervisor", rules.settings.log.level, relay)
-        write_atomic(place.key_file, os.urandom(_KEY_SIZE), durable=False)
-        logging.getLogger("teleclaude").info("teleclaude %s, pid %d", __version__, os.getpid())
-        Supervisor(place, rules, relay, how).run()
-        logging.getLogger("teleclaude").info("stopped")
+        ground = Ground(place, lock, main := MainSocket(place.main_socket))
+        ended = Ended.RENAMED
+        while ended is Ended.RENAMED:
+            folders.clear(place)
+            settings.give()
+            logs.set_up("supervisor", settings.settings.log.level, relay)
+            write_atomic(place.key_file, os.urandom(_KEY_SIZE), durable=False)
+            logging.getLogger("teleclaude").info("teleclaude %s, pid %d", __version__, os.getpid())
+            ended = Supervisor(settings, ground, relay, how).run()
+        return ended
     finally:
-        folders.clear(place)
+        if lock.is_in_place():  # else they are another daemon's by now
+            folders.clear(place)
+        if main is not None:
+            main.close()
         lock.release()
 
 

@@ -18,7 +18,7 @@ def prepare(place: Places) -> None:
     for folder in (place.runtime, place.state):
         _make(folder)
     _make(Path(os.path.realpath(place.config)))  # people link it from a repository of their own settings
-    for path in _sockets(place):
+    for path in (*_sockets(place), place.main_socket):
         _check(path, stat.S_ISSOCK, "socket")
     for path in (*_files(place), place.lock_file, place.log_file):
         _check(path, stat.S_ISREG, "file")
@@ -26,13 +26,22 @@ def prepare(place: Places) -> None:
 
 def clear(place: Places) -> None:
     """Remove what lives no longer than the daemon; call it with the lock held and no worker alive."""
-    for path in (*_sockets(place), *_files(place)):
+    known = (*_sockets(place), *_files(place))
+    for path in (*known, *_half_made(place.runtime, known)):
         with contextlib.suppress(FileNotFoundError):
             path.unlink()
 
 
+def _half_made(folder: Path, known: tuple[Path, ...]) -> list[Path]:
+    """What a writer that was killed left beside what it was to become."""
+    begins = tuple(f".{path.name}" for path in known)
+    with contextlib.suppress(FileNotFoundError):
+        return [path for path in folder.iterdir() if path.name.startswith(begins)]
+    return []
+
+
 def _sockets(place: Places) -> tuple[Path, ...]:
-    return (place.api_socket, place.cache_socket, place.feed_socket)
+    return (place.api_socket, place.cache_socket, place.feed_socket, place.requests_socket)
 
 
 def _files(place: Places) -> tuple[Path, ...]:

@@ -24,7 +24,7 @@ NEVER = float("inf")
 
 
 class State(Enum):
-    """Where a worker is. ENDING: it was told to end, or killed, and shall come back."""
+    """Where a worker is. ENDING: it was killed, and shall come back."""
 
     STOPPED = "stopped"
     STARTING = "starting"
@@ -98,7 +98,6 @@ class Life:
         self._ready = NEVER  # when it became ready; NEVER while it has not
         self._quick = 0  # quick deaths in a row
         self._good = True  # nothing went wrong since the last good running, so the next restart is at once
-        self._planned = False  # the end was asked for and is no fault
 
     @property
     def deadline(self) -> float:
@@ -136,14 +135,6 @@ class Life:
         elif self.state is State.STARTING:
             self._deadline = now + READY_WITHIN
 
-    def restart(self, now: float, patience: float) -> list[Action]:
-        """End a worker that shall come back at once; SIGKILL after `patience` seconds."""
-        if self.state not in {State.STARTING, State.RUNNING}:
-            return []
-        self._planned = True
-        self._enter(Event.END, now, now + patience)
-        return [Action.TERMINATE]
-
     def stop(self, now: float, patience: float) -> list[Action]:
         """End a worker for good; SIGKILL after `patience` seconds."""
         if self.state is State.STOPPING:
@@ -168,9 +159,7 @@ class Life:
             return
         by_others = killed and self.state is State.RUNNING
         self.reason = self.reason if self.state is State.ENDING else reason
-        planned, self._planned = self._planned, False
-        delay = 0.0 if planned else self._delay(now, by_others=by_others)
-        self._enter(Event.DIED, now, now + delay)
+        self._enter(Event.DIED, now, now + self._delay(now, by_others=by_others))
         if self._quick >= GIVE_UP_AFTER:
             self._enter(Event.GIVE_UP, now, NEVER)
 
@@ -187,7 +176,7 @@ class Life:
         return [Action.KILL]
 
     def _delay(self, now: float, *, by_others: bool) -> float:
-        """Seconds until the next start, after a death that was not planned."""
+        """Seconds until the next start, after a death."""
         if now - self._ready >= GOOD_AFTER:
             self._forget()
         if not by_others:

@@ -12,19 +12,21 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 
 from teleclaude.core.errors import Unavailable
 from teleclaude.core.lifeline import WorkerState
 from teleclaude.core.paths import Places
+from teleclaude.core.settings import load
 from teleclaude.daemon import folders
-from teleclaude.daemon.lock import HELD, holder
+from teleclaude.daemon.lock import HELD, is_held
+from teleclaude.daemon.main_socket import RunningDaemon, holder, running
 from teleclaude.daemon.relay import FILE_LIMIT, open_log
 
 START_WITHIN = 40.0  # seconds
 STOP_WITHIN = 10.0  # seconds
+LISTENS_WITHIN = 3.0  # seconds from taking the lock to listening
 _ASK = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
 
@@ -34,7 +36,7 @@ def start(place: Places) -> str:
     Raises Unavailable with the reason. A daemon that runs but is slow to answer is waited for, never replaced.
     """
     if _serves(place):
-        return f"teleclaude runs already (pid {holder(place.lock_file) or 'unknown'})"
+        return f"teleclaude runs already (pid {holder(place) or 'unknown'})"
     from teleclaude.daemon.systemd_unit import start_if_installed  # noqa: PLC0415  (it knows us too)
 
     folders.prepare(place)
@@ -42,12 +44,12 @@ def start(place: Places) -> str:
     deadline = time.monotonic() + START_WITHIN
     ours: subprocess.Popen[bytes] | None = None
     while time.monotonic() < deadline:
-        if ours is None and holder(place.lock_file) is None and not by_systemd:
+        if ours is None and holder(place) is None and not by_systemd:
             by_systemd = start_if_installed(os.environ)
             ours = None if by_systemd else _spawn(place)
         if _serves(place):
             how = "now" if ours is not None or by_systemd else "already"
-            return f"teleclaude runs {how} (pid {holder(place.lock_file) or 'unknown'})"
+            return f"teleclaude runs {how} (pid {holder(place) or 'unknown'})"
         if ours is not None and (code := ours.poll()) is not None:
             if code != HELD:
                 raise Unavailable(f"the daemon did not start: {_last_words(place.log_file) or f'status {code}'}")
@@ -59,7 +61,7 @@ def start(place: Places) -> str:
 
 def stop(place: Places) -> str:
     """End the daemon and wait until it is gone: one sentence. Raises Unavailable when it does not end."""
-    with _running(place) as found:
+    with _found(place) as found:
         if found is None or not _signal(found.fd, signal.SIGTERM):
             return "no teleclaude daemon runs"
         if not select.select([found.fd], [], [], STOP_WITHIN)[0]:  # a pidfd is readable once its process ended
@@ -69,12 +71,52 @@ def stop(place: Places) -> str:
         return f"teleclaude (pid {found.pid}) is stopped"
 
 
+def restart(place: Places) -> Iterator[str]:
+    """End the daemon and start it again: a sentence each.
+
+    Raises SettingsError before anything is ended when it could not start with the settings of now; else as `stop`
+    and `start` do.
+    """
+    load(place.settings_file)
+    yield stop(place)
+    yield start(place)
+
+
 def reload(place: Places) -> str:
-    """Have the daemon read its settings again: one sentence. Raises Unavailable when none runs."""
-    with _running(place) as found:
+    """Have the daemon read its settings again, and wait until it has: one sentence.
+
+    Raises SettingsError for wrong settings, which the daemon then never sees; Unavailable when none runs, when it does
+    not say how it went, or when something of the settings could not be done.
+    """
+    load(place.settings_file)
+    with _found(place) as found:
         if found is None or not _signal(found.fd, signal.SIGHUP):
             raise Unavailable("no teleclaude daemon runs")
-        return f"teleclaude (pid {found.pid}) reads its settings again"
+        who = f"teleclaude (pid {found.pid})"
+        try:
+            ok, text = found.outcome(START_WITHIN)
+        except OSError as error:
+            raise Unavailable(f"{who} did not say whether it took the settings: {error}") from error
+        if not ok:
+            raise Unavailable(f"{who}: {text}")
+        return f"{who} {text}"
+
+
+@contextlib.contextmanager
+def _found(place: Places) -> Iterator[RunningDaemon | None]:
+    """Get hold of the daemon, or of None when none runs. One that just starts is waited for."""
+    deadline = time.monotonic() + LISTENS_WITHIN
+    while True:
+        with running(place) as found:
+            if found is not None or not is_held(place.lock_file):
+                yield found
+                return
+        if time.monotonic() > deadline:
+            raise Unavailable(
+                f"{place.lock_file} is held by a daemon that does not listen at {place.main_socket}: "
+                "it is of another version, or its socket was removed; end it by hand"
+            )
+        time.sleep(0.03)
 
 
 def answers(place: Places, timeout: float = 5.0) -> bool:
@@ -114,31 +156,6 @@ def _spawn(place: Places) -> subprocess.Popen[bytes]:
         os.close(log)
 
 
-class _Running(NamedTuple):
-    """A daemon: its pid, and a pidfd of it, which means nobody else."""
-
-    pid: int
-    fd: int
-
-
-@contextlib.contextmanager
-def _running(place: Places) -> Iterator[_Running | None]:
-    """Get hold of the daemon, or of None when none runs."""
-    pid = holder(place.lock_file)
-    try:
-        fd = os.pidfd_open(pid) if pid else None
-    except ProcessLookupError:
-        fd = None
-    if not pid or fd is None:
-        yield None
-        return
-    try:
-        # Once more: the holder may have ended before we got hold of it, and the number be somebody else's.
-        yield _Running(pid, fd) if holder(place.lock_file) == pid else None
-    finally:
-        os.close(fd)
-
-
 def _signal(fd: int, number: int) -> bool:
     """Send a signal; False when the process is gone."""
     try:
@@ -156,7 +173,7 @@ def _serves(place: Places) -> bool:
 
 def _raise_if_hopeless(place: Places) -> None:
     web = worker_states(place).get("web")
-    if web is not None and web.state == "fatal" and holder(place.lock_file):
+    if web is not None and web.state == "fatal" and holder(place):
         raise Unavailable(f"the daemon runs, but its web process does not: {web.reason}")
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from teleclaude.core.errors import Conflict, Refused
 
 HELD = 75  # exit status of a daemon in the background that found another one running
-_TRY_FOR = 0.3  # seconds; `holder` holds the lock for a moment while it looks
+_TRY_FOR = 0.3  # seconds; `is_held` holds the lock for a moment while it looks
 
 
 class AlreadyRuns(Conflict):
@@ -47,21 +47,26 @@ class Lock:
         os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
         return cls(path, fd)
 
+    def is_in_place(self) -> bool:
+        """Whether the file that we hold is still the one at its path: else it locks nobody out."""
+        return _is_at(self._fd, self._path)
+
     def release(self) -> None:
         """Let go, and remove the file while we still hold it; who waits for it looks whether it is still there."""
-        with contextlib.suppress(FileNotFoundError):
-            self._path.unlink()
+        if self.is_in_place():
+            with contextlib.suppress(FileNotFoundError):
+                self._path.unlink()
         os.close(self._fd)
 
 
-def holder(path: Path) -> int | None:
-    """Pid of the daemon that holds the lock (0: not written yet), or None when nobody does."""
+def is_held(path: Path) -> bool:
+    """Whether somebody holds the lock."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError:
-        return None
+        return False
     try:
-        return None if _flock(fd, fcntl.LOCK_SH) else _pid_in(fd)
+        return not _flock(fd, fcntl.LOCK_SH)
     finally:
         os.close(fd)
 
@@ -90,7 +95,7 @@ def _is_at(fd: int, path: Path) -> bool:
     """Whether the locked file is the one that others find: the last holder may have removed it meanwhile."""
     try:
         there = path.lstat()
-    except FileNotFoundError:
+    except OSError:
         return False
     return os.path.samestat(os.fstat(fd), there)
 

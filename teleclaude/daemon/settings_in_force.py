@@ -10,30 +10,37 @@ from teleclaude.core.paths import Places
 from teleclaude.core.settings import Settings, parse
 
 
-class Rules:
+class SettingsInForce:
     """Settings, as last found right. Raises SettingsError where they are wrong at the start."""
 
     def __init__(self, place: Places) -> None:
         self._place = place
-        self.settings = self._take()
+        self._text, self.settings = self._read()
 
     def reload(self) -> bool:
-        """Read the settings again; True when the computer has another name now.
+        """Read the settings again, and give them to the workers; True when the computer has another name now.
 
         Raises SettingsError; the old settings then stay in force.
         """
-        before = self.settings
-        self.settings = self._take()
-        return self.settings.computer.name != before.computer.name
-
-    def _take(self) -> Settings:
-        text = _text(self._place.settings_file)
-        settings = _checked(text, self._place.settings_file)
+        before = self._text, self.settings
+        self._text, self.settings = self._read()
         try:
-            write_atomic(self._place.settings_in_force, text.encode(), durable=False)
+            self.give()
+        except SettingsError:
+            self._text, self.settings = before
+            raise
+        return self.settings.computer.name != before[1].computer.name
+
+    def give(self) -> None:
+        """Write the workers' copy. Raises SettingsError."""
+        try:
+            write_atomic(self._place.settings_in_force, self._text.encode(), durable=False)
         except OSError as error:
             raise SettingsError(f"{self._place.settings_in_force} cannot be written: {error.strerror}") from error
-        return settings
+
+    def _read(self) -> tuple[str, Settings]:
+        text = _text(self._place.settings_file)
+        return text, _checked(text, self._place.settings_file)
 
 
 def _text(path: Path) -> str:

@@ -15,29 +15,28 @@ import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
-
-import msgspec
+from enum import Enum, auto
+from typing import NamedTuple
 
 from teleclaude.core.errors import SettingsError
-from teleclaude.core.files import write_atomic
-from teleclaude.core.lifeline import WorkerState
 from teleclaude.core.paths import Places
-from teleclaude.core.records import utc_text
 from teleclaude.core.text import one_line
+from teleclaude.daemon.announcements import REASON_LIMIT, Announcements
 from teleclaude.daemon.crew import Crew, Order
 from teleclaude.daemon.life import Action, Life, State
+from teleclaude.daemon.lock import Lock
+from teleclaude.daemon.main_socket import MainSocket
 from teleclaude.daemon.notify import Notifier
 from teleclaude.daemon.relay import Relay
-from teleclaude.daemon.settings_in_force import Rules
+from teleclaude.daemon.reload import Reload
+from teleclaude.daemon.settings_in_force import SettingsInForce
 from teleclaude.daemon.worker import Worker, how_it_ended
 
 log = logging.getLogger(__name__)
 
 WORKERS = ("cache", "sync", "web")
 RELOADERS = ("sync", "web")  # take a SIGHUP as: read the settings again
-RESTART_PATIENCE = 2.0  # seconds
-_REASON_LIMIT = 300
-_SHOWN = {State.ENDING: "stopping"}
+_LISTEN_EVERY = 0.02  # seconds, while a reload is under way
 
 Commands = Mapping[str, Sequence[str]]
 
@@ -47,27 +46,47 @@ def commands() -> Commands:
     return {name: (sys.executable, "-P", "-m", f"teleclaude.{name}") for name in WORKERS}
 
 
+class Ended(Enum):
+    """Why `run` returned. After RENAMED and LOST all is to be begun anew."""
+
+    STOPPED = auto()
+    RENAMED = auto()
+    LOST = auto()
+
+
+class Ground(NamedTuple):
+    """What makes this process the daemon here: its places, the lock and the socket in them."""
+
+    place: Places
+    lock: Lock
+    main: MainSocket
+
+    def stands(self) -> bool:
+        """Whether it is all still there, so that nobody else can become the daemon here too."""
+        return self.lock.is_in_place() and self.main.is_in_place()
+
+
 class Supervisor:
     """All of the supervisor but the folders, the lock and the log. `run` returns after an orderly stop."""
 
-    def __init__(self, place: Places, rules: Rules, relay: Relay, how: Commands | None = None) -> None:
-        self._place, self._rules = place, rules
+    def __init__(self, settings: SettingsInForce, ground: Ground, relay: Relay, how: Commands | None = None) -> None:
+        self._settings, self._ground, self._main = settings, ground, ground.main
         self._crew = Crew({name: Life() for name in WORKERS})
         self._workers = {name: Worker(name, command, relay.line) for name, command in (how or commands()).items()}
         self._notifier = Notifier(os.environ)
         self._selector = selectors.DefaultSelector()
         self._signals: set[int] = set()
         self._owed: set[str] = set()  # who gets a SIGHUP once ready
-        self._announced = self._told_status = ""
-        self._was_ready = False
-        self._next_watchdog = 0.0
-        self._since: dict[str, str] = {}
+        self._announcements = Announcements(ground.place.workers_file, self._notifier)
+        self._reloading: Reload | None = None
+        self._ended = Ended.STOPPED
         self._terminal = _has_terminal()
 
-    def run(self) -> None:
-        """Start the workers and keep them until SIGTERM or SIGINT."""
+    def run(self) -> Ended:
+        """Start the workers and keep them until SIGTERM or SIGINT, or until all has to be begun anew; tells which."""
         with _wake_up_pipe(self._signals) as wake_up:
             self._selector.register(wake_up, selectors.EVENT_READ, None)
+            self._selector.register(self._main, selectors.EVENT_READ, self._main)
             now = time.monotonic()
             self._obey(self._crew.start(now), now)
             while not self._crew.over:
@@ -76,27 +95,43 @@ class Supervisor:
                 now = time.monotonic()
                 self.step(now)
         self._selector.close()
+        return self._ended
 
     def step(self, now: float) -> None:
         """Take in all that happened, then do what is due. What is in the pipes is read before anybody is judged."""
         self._take_signals(now)
+        if not self._crew.stopping and not self._ground.stands():
+            log.error("%s was removed: all is stopped, and begun anew", self._ground.place.runtime)
+            self._end(Ended.LOST, now)
         for name, worker in self._workers.items():
             life = self._crew.lives[name]
             if life.alive and worker.pid:
                 self._hear(worker, life, now)
         self._obey(self._crew.step(now), now)
+        self._look_at_reload(now)
+
+    def _tell(self, now: float) -> None:
+        was_ready = self._announcements.was_ready
+        if self._ended is not Ended.LOST:  # else the file is another daemon's by now
+            self._announcements.tell(self._crew, self._workers, now)
+        if self._announcements.was_ready and not was_ready:  # who waits now waited for a new beginning
+            self._main.answer(f"has begun anew: {self._crew.summary()}", ok=self._crew.working)
 
     def _wait(self, now: float) -> None:
         """Sleep until something happens or is due."""
         due = self._crew.deadline(now)
         if self._notifier.watchdog_every is not None:
-            due = min(due, self._next_watchdog)
+            due = min(due, self._announcements.next_watchdog)
+        if self._reloading is not None:
+            due = min(due, time.monotonic() + _LISTEN_EVERY)
         timeout = None if due == float("inf") else max(0.0, due - time.monotonic())
         for key, _ in self._selector.select(timeout):
             worker = key.data
             if worker is None:
                 with contextlib.suppress(BlockingIOError):
                     os.read(key.fd, 4096)
+            elif worker is self._main:
+                self._main.take_in()
             elif worker.pid and key.fd == worker.log_fd and not worker.relay_log():
                 self._selector.unregister(key.fd)
 
@@ -108,28 +143,34 @@ class Supervisor:
         if signals & {signal.SIGTERM, signal.SIGINT} and not self._crew.stopping:
             log.info("stopping")
             self._notifier.stopping()
-            self._obey(self._crew.stop(now), now)
+            self._end(Ended.STOPPED, now)
+        elif signals & {signal.SIGTERM, signal.SIGINT}:
+            self._ended = Ended.STOPPED  # not anew, then
         elif signal.SIGHUP in signals and not self._crew.stopping:
-            self._reload(now)
+            self._begin_reload(now)
 
     def _hear(self, worker: Worker, life: Life, now: float) -> None:
         """Take in what a worker says, and whether it ended."""
-        for word in worker.hear():
+        for word, text in worker.hear():
             if word == "ready":
                 self._no_longer_awaited(worker, life)
                 life.ready(now)
             elif word == "beat":
                 life.beat(now)
+            elif word == "taken" and self._reloading:
+                self._reloading.taken(worker.name, text)
         if worker.line_ended:
             self._unregister(worker.line_fd)  # or it would wake us for ever
         pid, code = worker.pid, self._reap(worker)
         if code is None:
             return
+        if self._reloading:
+            self._reloading.ended(worker.name)
         if life.state is State.STOPPING:
             log.info("%s ended", worker.name)
         else:
             log.warning("%s (pid %d) %s", worker.name, pid, how_it_ended(code, ""))
-        ended = one_line(how_it_ended(code, worker.last_line), _REASON_LIMIT)
+        ended = one_line(how_it_ended(code, worker.last_line), REASON_LIMIT)
         life.died(now, ended, killed=code == -signal.SIGKILL)
         if life.state is State.FATAL:
             log.error("%s is given up until SIGHUP or a restart: %s", worker.name, life.reason)
@@ -178,72 +219,47 @@ class Supervisor:
         self._selector.register(worker.line_fd, selectors.EVENT_READ, worker)
         self._selector.register(worker.log_fd, selectors.EVENT_READ, worker)
 
-    def _reload(self, now: float) -> None:
+    def _begin_reload(self, now: float) -> None:
         """Take new settings, if they are right, and give workers that were given up a new try."""
         self._notifier.reloading()
         try:
-            renamed = self._rules.reload()
+            is_renamed = self._settings.reload()
         except SettingsError as error:
             log.error("the settings are wrong, the old ones stay in force: %s", error)  # noqa: TRY400  (the user's)
+            self._finish_reload([f"the settings are wrong, the old ones stay in force: {error}"])
         else:
             log.info("the settings were read again")
-            if renamed:  # the cache knows whose records are its own from its start only
-                self._obey([("cache", act) for act in self._crew.lives["cache"].restart(now, RESTART_PATIENCE)], now)
-            for name in RELOADERS:
-                if self._crew.lives[name].state is State.RUNNING:
-                    self._workers[name].signal(signal.SIGHUP)
-                elif self._crew.lives[name].state is State.STARTING:
-                    self._owed.add(name)  # its handler may not stand yet
+            if is_renamed:
+                # Who this computer is stands in each process, and in each record: none may outlive the others.
+                self._end(Ended.RENAMED, now)
+                return
+            self._reloading = Reload(self._told_to_reload(), now)
         for life in self._crew.lives.values():
             life.revive(now)
+
+    def _told_to_reload(self) -> list[str]:
+        """Tell the workers that take settings while they run; gives who shall say so."""
+        states = {name: self._crew.lives[name].state for name in RELOADERS}
+        for name, state in states.items():
+            if state is State.RUNNING:
+                self._workers[name].signal(signal.SIGHUP)
+            elif state is State.STARTING:
+                self._owed.add(name)  # its handler may not stand yet
+        return [name for name, state in states.items() if state in {State.RUNNING, State.STARTING}]
+
+    def _look_at_reload(self, now: float) -> None:
+        problems = self._reloading.outcome(now) if self._reloading else None
+        if problems is not None:
+            self._reloading = None
+            self._finish_reload(problems)
+
+    def _finish_reload(self, problems: list[str]) -> None:
         self._notifier.ready(self._crew.summary())
+        self._main.answer("; ".join(problems) or "has taken its settings anew", ok=not problems)
 
-    def _tell(self, now: float) -> None:
-        """Tell everybody who wants to know how things are, when that changed."""
-        self._write_states()
-        summary = self._crew.summary()
-        if not self._was_ready and self._crew.settled:
-            # A worker that was given up counts as settled: the rest serves, and says what is missing. A manager
-            # that took us for not started would only repeat the same for ever.
-            self._was_ready = True
-            self._notifier.ready(summary)
-        elif summary != self._told_status:
-            self._notifier.status(summary)
-        self._told_status = summary
-        every = self._notifier.watchdog_every
-        if every is not None and now >= self._next_watchdog:
-            # The watchdog is about this loop and nothing else: workers are our own care, and a manager that
-            # restarted us for one that is given up would do so for ever.
-            self._notifier.watchdog()
-            self._next_watchdog = now + every
-
-    def _write_states(self) -> None:
-        text = msgspec.json.encode(self._states())
-        if text.decode() == self._announced:
-            return
-        try:
-            write_atomic(self._place.workers_file, text, durable=False)
-        except OSError as error:
-            log.error("cannot write %s: %s", self._place.workers_file, error)  # noqa: TRY400  (a full disk)
-            return
-        self._announced = text.decode()
-
-    def _states(self) -> dict[str, WorkerState]:
-        own = "stopping" if self._crew.stopping else "running" if self._was_ready else "starting"
-        states = {"supervisor": self._stated("supervisor", own, os.getpid(), 0, "")}
-        for name, life in self._crew.lives.items():
-            worker = self._workers[name]
-            shown = _SHOWN.get(life.state, life.state.value)
-            reason = life.reason or one_line(worker.status, _REASON_LIMIT)
-            states[name] = self._stated(name, shown, worker.pid, max(0, life.starts - 1), reason)
-        return states
-
-    def _stated(self, name: str, state: str, pid: int, restarts: int, reason: str) -> WorkerState:
-        key = f"{name} {state} {pid}"
-        if key not in self._since:
-            self._since = {k: v for k, v in self._since.items() if not k.startswith(f"{name} ")}
-            self._since[key] = utc_text(time.time())
-        return WorkerState(state=state, pid=pid, since=self._since[key], restarts=restarts, reason=reason)
+    def _end(self, why: Ended, now: float) -> None:
+        self._ended = why
+        self._obey(self._crew.stop(now), now)
 
 
 class _wake_up_pipe:  # noqa: N801  (a context manager)

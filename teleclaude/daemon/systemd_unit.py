@@ -12,8 +12,9 @@ from pathlib import Path
 from teleclaude.core.errors import Conflict, Unavailable
 from teleclaude.core.files import write_atomic
 from teleclaude.core.paths import Places
+from teleclaude.core.settings import load
 from teleclaude.daemon import lifecycle
-from teleclaude.daemon.lock import holder
+from teleclaude.daemon.main_socket import holder
 
 UNIT = "teleclaude.service"
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,8 +36,12 @@ class ServiceState:
 
 
 def install(place: Places, environ: Mapping[str, str]) -> list[str]:
-    """Write the unit, enable it and have it run: what was done, a sentence each. Raises Unavailable or Conflict."""
+    """Write the unit, enable it and have it run: what was done, a sentence each.
+
+    Raises Unavailable, Conflict, or SettingsError.
+    """
     _require_manager()
+    load(place.settings_file)  # a daemon that runs is not ended for one that cannot start
     done = []
     path, text = unit_path(environ), render(ROOT, environ)
     before = _ours(path)
@@ -47,7 +52,7 @@ def install(place: Places, environ: Mapping[str, str]) -> list[str]:
     else:
         done.append(f"{path} is as it should be")
     _systemctl("daemon-reload")
-    pid = holder(place.lock_file)
+    pid = holder(place)
     if pid is not None and pid != state(environ).pid:
         done.append(f"{lifecycle.stop(place)}, to run as the service from now on")
     _systemctl("enable", UNIT)

@@ -112,15 +112,15 @@ class Worker:
         assert self._process.stderr is not None
         return self._process.stderr.fileno()
 
-    def hear(self) -> list[str]:
-        """Give the words that came over the lifeline: `ready`, `beat`; keep a `status`."""
-        words = []
+    def hear(self) -> list[tuple[str, str]]:
+        """Give what came over the lifeline, as word and text: `ready`, `beat`, `taken`; keep a `status`."""
+        found = []
         for line in self._said.receive(self._heard()):
             word, _, text = line.decode(errors="replace").partition(" ")
             if word == "status":
                 self.status = text
-            words.append(word)
-        return words
+            found.append((word, text))
+        return found
 
     def _heard(self) -> bytes:
         try:

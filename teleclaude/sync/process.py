@@ -156,14 +156,14 @@ class SyncProcess:
             settings = load_in_force(self._place)
         except SettingsError as error:
             log.error("the settings stay as they were: %s", error.message)  # noqa: TRY400  (the message says it all)
+            self._lifeline.settings_taken(error.message)
             return
-        if settings.computer.name != self.own.computer:
-            log.warning("the computer's new name %r counts from the next start", settings.computer.name)
         logging.getLogger().setLevel(settings.log.level.upper())
         self._settings = self.commands.settings = settings
         self.local.reload(settings, self._tmux_socket())
         self._set_peers()
         log.info("took the settings anew")
+        self._lifeline.settings_taken()
 
 
 def main() -> None:

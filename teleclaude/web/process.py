@@ -18,6 +18,7 @@ from teleclaude.cache.cache_client import CacheClient
 from teleclaude.cache.snapshot import SnapshotReader
 from teleclaude.core import log as logs
 from teleclaude.core.errors import SettingsError, TeleclaudeError, Unavailable
+from teleclaude.core.files import is_file_at
 from teleclaude.core.lifeline import BEAT_EVERY, Lifeline
 from teleclaude.core.paths import Places, places
 from teleclaude.core.settings import ApiSettings, Settings, load_in_force
@@ -91,6 +92,7 @@ class WebProcess:
         self._app = make_app(self._parts)
         self._connections = allow_connections()
         self._tcp: HttpServer | None = None
+        self._tcp_problem = ""
         self._local = self._serve_local(settings.api)
 
     def _note_interest(self, client: Client) -> None:
@@ -108,24 +110,28 @@ class WebProcess:
     def _serve_local(self, api: ApiSettings) -> HttpServer:
         limit, _ = shares(self._connections, is_tcp_open=bool(api.tcp))
         listener = bind_unix(self._place.api_socket)
+        self._socket_file = self._place.api_socket.lstat()
         return HttpServer(listener, self._app, Gate(frozenset(api.origins)), self._reads, limit)
 
-    def _serve_tcp(self, api: ApiSettings) -> None:
-        """Open TCP where it is asked for. What is wrong there is logged; local use goes on without it."""
+    def _serve_tcp(self, api: ApiSettings) -> str:
+        """Open TCP where it is asked for; gives what is wrong there, or nothing. Local use goes on without it."""
         if self._tcp is not None:
             self._tcp.stop(0.1)
             self._tcp = None
         self._local.limit, limit = shares(self._connections, is_tcp_open=bool(api.tcp))
-        if not api.tcp:
-            return
-        try:
-            gate = gate_for_tcp(api, Tokens(tokens_file(self._place.state)))
-            certificate = Certificate(api.tls_cert, api.tls_key) if api.tls_cert else None
-            self._tcp = HttpServer(bind_tcp(*address_of(api)), self._app, gate, self._reads, limit, certificate)
-            self._tcp.start()
-        except (SettingsError, OSError, OverflowError) as error:
-            log.error("TCP stays closed: %s", error)  # noqa: TRY400  (what a person is to mend)
-            self._tcp = None
+        problem = ""
+        if api.tcp:
+            try:
+                gate = gate_for_tcp(api, Tokens(tokens_file(self._place.state)))
+                certificate = Certificate(api.tls_cert, api.tls_key) if api.tls_cert else None
+                self._tcp = HttpServer(bind_tcp(*address_of(api)), self._app, gate, self._reads, limit, certificate)
+                self._tcp.start()
+            except (SettingsError, OSError, OverflowError) as error:
+                problem = f"TCP stays closed: {error}"
+                log.error("%s", problem)  # noqa: TRY400  (what a person is to mend)
+                self._tcp = None
+        self._lifeline.status(problem)
+        return problem
 
     # Life.
 
@@ -139,12 +145,14 @@ class WebProcess:
             settings = load_in_force(self._place)
         except SettingsError as error:
             log.error("the settings stay as they were: %s", error)  # noqa: TRY400  (what a person is to mend)
+            self._lifeline.settings_taken(error.message)
             return
         is_other_api = settings.api != self._parts.settings.api
         self._parts.settings = settings
         self._local.gate = Gate(frozenset(settings.api.origins))
-        if is_other_api:
-            self._serve_tcp(settings.api)
+        if is_other_api or (settings.api.tcp and self._tcp is None):
+            self._tcp_problem = self._serve_tcp(settings.api)
+        self._lifeline.settings_taken(self._tcp_problem)
 
     def run(self) -> None:
         """Serve until stopped."""
@@ -154,7 +162,7 @@ class WebProcess:
             parts["lifeline"] = self._follow_supervisor
         greenlets = [gevent.spawn(_live, name, run) for name, run in parts.items()]
         self._local.start()
-        self._serve_tcp(self._parts.settings.api)
+        self._tcp_problem = self._serve_tcp(self._parts.settings.api)
         self._lifeline.ready()
         memory = Memory()
         while not self._stop.wait(BEAT_EVERY):
@@ -172,7 +180,8 @@ class WebProcess:
         self._local.stop(0)
         self._serve_tcp(ApiSettings())
         gevent.killall(greenlets, timeout=0.3)
-        self._place.api_socket.unlink(missing_ok=True)
+        if is_file_at(self._place.api_socket, self._socket_file):  # else it is another daemon's by now
+            self._place.api_socket.unlink()
 
     def _follow_supervisor(self) -> None:
         line = self._lifeline.fileno()

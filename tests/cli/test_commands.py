@@ -206,7 +206,7 @@ def test_daemon_commands(idle: Machine) -> None:
     pids = said(run(idle.environ, "daemon", "restart")).splitlines()
     assert pids[0].endswith("is stopped")
     assert pids[1] != first.strip()
-    assert said(run(idle.environ, "daemon", "reload")).endswith("reads its settings again\n")
+    assert said(run(idle.environ, "daemon", "reload")).endswith("has taken its settings anew\n")
     assert said(run(idle.environ, "daemon", "stop")).endswith("is stopped\n")
     assert said(run(idle.environ, "daemon", "stop")) == "no teleclaude daemon runs\n"
 

@@ -29,7 +29,10 @@ from teleclaude.core.lifeline import Lifeline
 life = Lifeline.from_environment()
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-signal.signal(signal.SIGHUP, lambda *_: print("reloaded", sys.argv[1], file=sys.stderr, flush=True))
+def reload(*_):
+    print("reloaded", sys.argv[1], file=sys.stderr, flush=True)
+    life.settings_taken()
+signal.signal(signal.SIGHUP, reload)
 life.ready()
 while True:
     life.beat()

@@ -172,24 +172,6 @@ def test_forgiven() -> None:
     assert life.step(100.0 + HUNG_AFTER) == [Action.KILL]
 
 
-def test_planned_restart_costs_nothing() -> None:
-    """A restart that was asked for is at once, and is no death that counts."""
-    life = running(a_life())
-    for number in range(GIVE_UP_AFTER * 2):
-        assert life.restart(float(number), 2.0) == [Action.TERMINATE]
-        life.died(number + 0.5, "ended with status 0")
-        assert (life.state, life.deadline, life.reason) == (State.BACKOFF, number + 0.5, "")
-        running(life, number + 0.5)
-
-
-def test_planned_restart_of_one_that_does_not_end() -> None:
-    """One that ignores the request to end is killed after the patience given."""
-    life = running(a_life())
-    life.restart(1.0, 2.0)
-    assert life.step(2.9) == []
-    assert life.step(3.0) == [Action.KILL]
-
-
 def test_stopped_worker_stays_stopped() -> None:
     """A stop ends a life in each state, and what dies then is not started again."""
     life = running(a_life())
@@ -274,10 +256,6 @@ class AnyLife(RuleBasedStateMachine):
     def die(self, killed: bool) -> None:
         self.process = False
         self.life.died(self.now, "ended", killed=killed)
-
-    @rule(patience=st.floats(0, 5))
-    def restart(self, patience: float) -> None:
-        self.obey(self.life.restart(self.now, patience))
 
     @rule()
     def revive(self) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from teleclaude.core.errors import Refused
-from teleclaude.daemon.lock import AlreadyRuns, Lock, holder
+from teleclaude.daemon.lock import AlreadyRuns, Lock, is_held
 from tests.wait import until
 
 HOLD = """
@@ -39,9 +39,9 @@ def hold(path: Path) -> subprocess.Popen[str]:
 def test_holder_is_named_while_there_is_one(tmp_path: Path) -> None:
     """Who holds the lock is known by its pid; when it is released, the file is gone and nobody holds it."""
     path = tmp_path / "lock"
-    assert holder(path) is None
+    assert not is_held(path)
     lock = Lock.acquire(path)
-    assert holder(path) == os.getpid()
+    assert is_held(path)
     with pytest.raises(AlreadyRuns, match=f"pid {os.getpid()}"):
         Lock.acquire(path)
     lock.release()
@@ -55,13 +55,13 @@ def test_killed_holder_holds_nothing(tmp_path: Path) -> None:
     with hold(path) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "mine\n"
-        assert holder(path) == process.pid
+        assert is_held(path)
         process.kill()
         process.wait()
     assert path.exists()
-    assert holder(path) is None
+    assert not is_held(path)
     lock = Lock.acquire(path)
-    assert holder(path) == os.getpid()
+    assert is_held(path)
     lock.release()
 
 
@@ -82,9 +82,12 @@ def test_removed_lock_file_is_not_trusted(tmp_path: Path) -> None:
     first = Lock.acquire(path)
     path.unlink()
     second = Lock.acquire(path)
-    assert holder(path) == os.getpid()
-    second.release()
+    assert is_held(path)
+    assert second.is_in_place()
+    assert not first.is_in_place()
     first.release()
+    assert is_held(path)  # and what the first one leaves behind is not the second one's file
+    second.release()
 
 
 def test_looking_disturbs_nobody(tmp_path: Path) -> None:
@@ -92,8 +95,8 @@ def test_looking_disturbs_nobody(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     path.touch(mode=0o600)
     look = (
-        "import sys\nfrom pathlib import Path\nfrom teleclaude.daemon.lock import holder\n"
-        "while True: holder(Path(sys.argv[1]))"
+        "import sys\nfrom pathlib import Path\nfrom teleclaude.daemon.lock import is_held\n"
+        "while True: is_held(Path(sys.argv[1]))"
     )
     lookers = [subprocess.Popen([sys.executable, "-c", look, str(path)]) for _ in range(2)]
     try:
@@ -132,4 +135,4 @@ def test_planted_file_is_refused(tmp_path: Path, plant: Callable[[Path], None]) 
     with pytest.raises(Refused, match=str(path)):
         Lock.acquire(path)
     assert path.with_name("other").read_text(encoding="utf-8") == "precious"
-    assert until(lambda: holder(path) is None)
+    assert until(lambda: not is_held(path))

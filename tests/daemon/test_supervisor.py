@@ -19,6 +19,7 @@ from tests.wait import until
 
 __all__ = ["daemon"]
 
+WORKERS = {"cache", "sync", "web"}
 Make = Callable[..., Daemon]
 
 
@@ -189,14 +190,16 @@ def test_settings_are_reloaded(daemon: Daemon) -> None:
     assert {state.restarts for state in daemon.states().values()} == {0}
 
 
-def test_other_name_of_the_computer_restarts_the_cache(daemon: Daemon) -> None:
-    """The cache knows its own name from its start: another one in the settings starts it again, at no charge."""
+def test_other_name_of_the_computer_restarts_all_workers_in_order(daemon: Daemon) -> None:
+    """Each of them knows the computer's name: none outlives the others with the old one."""
     before = daemon.start().wait_for(all="running")
     daemon.place.settings_file.write_text('[computer]\nname = "other"\n', encoding="utf-8")
     os.kill(daemon.pid, signal.SIGHUP)
-    after = daemon.wait_restarted("cache")
-    assert after["cache"].pid != before["cache"].pid
-    assert after["sync"].pid == before["sync"].pid
+    until(lambda: {name for name, state in daemon.states().items() if state.pid != before[name].pid} >= WORKERS)
+    daemon.wait_for(all="running")
+    ends = [line.split()[-2] for line in daemon.log().splitlines() if line.endswith(" ended")]
+    assert ends == ["web", "sync", "cache"]
+    assert {state.restarts for state in daemon.states().values()} == {0}
 
 
 def test_wrong_settings_at_the_start(daemon: Daemon) -> None:

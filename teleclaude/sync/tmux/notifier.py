@@ -4,8 +4,9 @@
 server alive, and is told of sessions and windows made, renamed and closed, of splits, and of clients that leave. It is
 made in tmux' own protocol; a `tmux -C` of our own could end the server (imsg.py tells how). `SocketWatch`: inotify on
 the folder of the server's socket, which appears with the server and whose mode tmux changes when the first client
-attaches and the last one leaves. `ClientWatch`: nothing tells of a further client that attaches, but each is one more
-open file of the server.
+attaches and the last one leaves. `ClientWatch`: nothing tells of a further client that attaches (tmux is handed its
+terminal and opens nothing; a control client without a session is not told), but each is one more open file of the
+server, so the kernel is asked for their number once a second. This is the one thing here that goes by the clock.
 """
 
 from __future__ import annotations
@@ -122,7 +123,7 @@ class SocketWatch:
         self._inotify.close()
 
 
-CLIENTS_EVERY = 0.200  # seconds
+CLIENTS_EVERY = 1.0  # seconds
 
 
 class ClientWatch:

@@ -14,7 +14,7 @@ import pytest
 from teleclaude.core.errors import Unavailable
 from teleclaude.sync.tmux.client import NotTaking, Tmux
 from teleclaude.sync.tmux.imsg import control_opening, says_end
-from teleclaude.sync.tmux.notifier import Notifier
+from teleclaude.sync.tmux.notifier import ClientWatch, Notifier
 from tests.sync.conftest import TmuxServer
 from tests.sync.tmux.test_imsg import message, parts
 from tests.wait import until
@@ -144,3 +144,23 @@ def test_unknown_version(tmux: TmuxServer) -> None:
 def test_what_the_server_says(data: bytes, ended: bool) -> None:
     """A farewell among messages is heard; junk is one."""
     assert says_end(data) is ended
+
+
+def test_clients_are_counted_once_a_second_and_only_while_somebody_is_attached() -> None:
+    """Nothing is due without a client; with one, the server is looked at at the pace that README tells."""
+    watch = ClientWatch()
+    watch.note(os.getpid(), is_attached=False, now=10.0)
+    assert watch.next_due() is None
+    watch.note(os.getpid(), is_attached=True, now=10.0)
+    watch.have_changed(10.0)
+    assert watch.next_due() == 11.0
+    watch.note(os.getpid(), is_attached=True, now=10.5)
+    assert not watch.is_due(10.9)
+    assert watch.is_due(11.0)
+    pipe = os.pipe()
+    changed = watch.have_changed(11.0)
+    for fd in pipe:
+        os.close(fd)
+    assert changed
+    watch.note(os.getpid(), is_attached=False, now=12.5)
+    assert watch.next_due() is None

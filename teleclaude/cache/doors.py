@@ -31,7 +31,7 @@ EXPOSED = ("write", "hold", "stats")
 class Door:
     """What other processes may ask. Arguments and answers are bytes and plain values."""
 
-    def __init__(self, core: CacheCore, publish: Callable[[], None]) -> None:
+    def __init__(self, core: CacheCore, publish: Callable[[], object]) -> None:
         self._core = core
         self._publish = publish
         self._ended = threading.Event()  # never set: this process ends first

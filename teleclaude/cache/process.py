@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from teleclaude.cache.core import CacheCore
@@ -26,24 +28,34 @@ log = logging.getLogger(__name__)
 PUBLISH_EVERY = 0.010  # seconds, at most
 PUBLISH_SHARE = 0.05  # of the time goes into publishing, at most: a huge cache is published less often
 PUBLISH_AT_LEAST = 0.1  # seconds
+AGAIN_AFTER = 0.5  # seconds, where it could not be published
 
 
 class Publisher:
     """Publishes the snapshot: soon after each change, and at once when asked."""
 
-    def __init__(self, core: CacheCore, writer: SnapshotWriter) -> None:
+    def __init__(self, core: CacheCore, writer: SnapshotWriter, tell: Callable[[str], None]) -> None:
         self._core = core
         self._writer = writer
+        self._tell = tell
+        self._problem = ""
         self._lock = threading.Lock()  # one payload at a time, so that versions never go backwards
         self._published = NOTHING
 
-    def publish(self) -> None:
-        """Show what is cached now, unless it is shown already."""
+    def publish(self) -> bool:
+        """Show what is cached now, unless it is shown already. False when it cannot be: `tell` is told why, once."""
         with self._lock:
             found = self._core.snapshot()
-            if found and found[0] != self._published:
+            if not found or found[0] == self._published:
+                return True
+            try:
                 self._writer.publish(found[1])
-                self._published = found[0]
+            except OSError as error:
+                self._note(_full(error))
+                return False
+            self._published = found[0]
+            self._note("")
+            return True
 
     def run(self, stop: threading.Event) -> None:
         """Publish for ever, at most every `PUBLISH_EVERY` seconds."""
@@ -51,13 +63,25 @@ class Publisher:
         while not stop.wait(pause):
             self._core.wait_for_change(self._published, None)
             begin = time.thread_time()
-            try:
-                self.publish()
-            except OSError:
-                log.exception("cannot publish the snapshot; readers keep the last one")
-                stop.wait(1.0)
+            if not self.publish():
+                stop.wait(AGAIN_AFTER)
             took = time.thread_time() - begin
             pause = min(PUBLISH_AT_LEAST, max(PUBLISH_EVERY, took / PUBLISH_SHARE))
+
+    def _note(self, problem: str) -> None:
+        if problem != self._problem:
+            self._problem = problem
+            self._tell(problem)
+            if problem:
+                log.error("%s; readers keep the last snapshot", problem)
+            else:
+                log.info("the snapshot is published again")
+
+
+def _full(error: OSError) -> str:
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return "the runtime folder is full"
+    return f"the snapshot cannot be written: {error.strerror or error}"
 
 
 class CacheProcess:
@@ -68,7 +92,7 @@ class CacheProcess:
         self._stop = threading.Event()
         self._threads = ThreadGroup()
         self.core = CacheCore(DaemonCache(local))
-        self._publisher = Publisher(self.core, SnapshotWriter(place.snapshot_file))
+        self._publisher = Publisher(self.core, SnapshotWriter(place.snapshot_file), lifeline.status)
         self._serve = serve(Door(self.core, self._publisher.publish), place.cache_socket, place.key_file.read_bytes())
         self._feed = FeedServer(self.core, place.feed_socket)
 

@@ -138,9 +138,11 @@ class SnapshotWriter:
         self._generation = 0
         self._capacity = 0
         self._map: mmap.mmap | None = None
+        for left in path.parent.glob(f"{_half_made(path)}*"):  # by a writer that was killed
+            left.unlink(missing_ok=True)
 
     def publish(self, pieces: Sequence[bytes]) -> None:
-        """Show a payload to all readers. Raises OSError when the file cannot be made."""
+        """Show a payload to all readers. Raises OSError when the file cannot be made; readers keep the last one."""
         length = sum(map(len, pieces))
         if self._map is None or length > self._capacity:
             self._replace_file(pieces, length)
@@ -165,25 +167,30 @@ class SnapshotWriter:
         self._generation = generation
 
     def _replace_file(self, pieces: Sequence[bytes], length: int) -> None:
-        old, self._map = self._map, None
-        self._capacity = max(_FIRST_CAPACITY, 2 * length)
-        self._capacity += -self._capacity % mmap.PAGESIZE
-        fd, name = tempfile.mkstemp(prefix=".snapshot.", dir=self._path.parent)
+        capacity = max(_FIRST_CAPACITY, length + length // 2)
+        capacity += -capacity % mmap.PAGESIZE
+        fd, name = tempfile.mkstemp(prefix=_half_made(self._path), dir=self._path.parent)
         try:
-            os.ftruncate(fd, _HEADER + 2 * self._capacity)
+            # All of it now: a page that is missing when it is written to ends the process (SIGBUS).
+            os.posix_fallocate(fd, 0, _HEADER + 2 * capacity)
             target = mmap.mmap(fd, 0)
         except BaseException:
             os.unlink(name)
             raise
         finally:
             os.close(fd)
+        old, self._map, self._capacity = self._map, target, capacity
         target[: len(_MAGIC)] = _MAGIC
         self._store(target, pieces, length)
         os.replace(name, self._path)
-        self._map = target
         if old is not None:
             _GENERATION.pack_into(old, _RETIRED_AT, 1)
             old.close()
+
+
+def _half_made(path: Path) -> str:
+    """How the name of a file begins that is to become the one at `path`."""
+    return f".{path.name}."
 
 
 class SnapshotReader:

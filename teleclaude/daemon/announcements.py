@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import time
@@ -59,12 +60,24 @@ class Announcements:
         if text.decode() == self._announced:
             return
         try:
-            write_atomic(self._file, text, durable=False)
+            self._replace(text)
         except OSError as error:
             self._note(f"cannot write {self._file}: {error.strerror}")
             return
         self._note("")
         self._announced = text.decode()
+
+    def _replace(self, text: bytes) -> None:
+        """Write the file; in place where there is no room for a second one. Readers try again what makes no sense."""
+        try:
+            write_atomic(self._file, text, durable=False)
+        except OSError as error:
+            if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+                raise
+            fd = os.open(self._file, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            with os.fdopen(fd, "wb", buffering=0) as file:
+                file.write(text)
+                file.truncate()
 
     def _note(self, problem: str) -> None:
         """Log a problem once, not at each try."""

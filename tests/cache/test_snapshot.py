@@ -14,6 +14,7 @@ import pytest
 from teleclaude.cache import snapshot
 from teleclaude.cache.snapshot import Snapshot, SnapshotReader, SnapshotWriter, payload_of, shelf_of
 from teleclaude.replication.version import Version
+from tests.small_disk import needs_root, small_disk
 from tests.wait import until
 
 
@@ -154,3 +155,30 @@ def test_bytes_that_are_not_meant_are_not_given(tmp_path: Path, monkeypatch: pyt
 def _version(reader: SnapshotReader) -> int:
     found = reader.read()
     return 0 if found is None else found.version
+
+
+@needs_root
+def test_a_full_file_system_costs_no_snapshot(tmp_path: Path) -> None:
+    """What does not fit is an error, and readers keep the last one; with space the next one is shown."""
+    with small_disk(tmp_path / "small", "600k") as folder:
+        writer, reader = SnapshotWriter(folder / "snapshot"), SnapshotReader(folder / "snapshot")
+        writer.publish(payload(1))
+        assert _version(reader) == 1
+        with pytest.raises(OSError, match="space"):
+            writer.publish(payload(2, size=50_000))
+        assert _version(reader) == 1
+        assert [path.name for path in folder.iterdir()] == ["snapshot"]
+        writer.publish(payload(3))
+        assert _version(reader) == 3
+        subprocess.run(["mount", "-o", "remount,size=4m", str(folder)], check=True)  # noqa: S603, S607
+        writer.publish(payload(4, size=50_000))
+        assert _version(reader) == 4
+        reader.close()
+        writer.close()
+
+
+def test_what_a_killed_writer_left_is_removed(tmp_path: Path) -> None:
+    """A file that was being made when its writer was killed does not stay."""
+    (tmp_path / ".snapshot.abc").write_bytes(b"half")
+    SnapshotWriter(tmp_path / "snapshot")
+    assert not list(tmp_path.iterdir())

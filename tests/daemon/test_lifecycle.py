@@ -18,6 +18,7 @@ from teleclaude.client.api import Api
 from teleclaude.daemon.lifecycle import answers
 from teleclaude.daemon.main_socket import holder
 from tests.daemon.places import Daemon, alive
+from tests.small_disk import fill, needs_root, small_disk
 from tests.wait import until
 
 
@@ -291,3 +292,28 @@ def test_places_that_cannot_be(daemon: Daemon) -> None:
         done = daemon.command("start")
         assert done.returncode == 1
         assert len(done.stderr.splitlines()) == 1, done.stderr
+
+
+@needs_root
+def test_a_full_runtime_folder_is_told_and_healed(daemon: Daemon) -> None:
+    """Nobody dies of it; the last snapshot is served as stale; reason and true pids are told; then all is well."""
+    with small_disk(daemon.place.runtime):
+        daemon.command("start")
+        api = Api(daemon.place.api_socket)
+        until(lambda: api.health().status == "ok")
+        filler = fill(daemon.place.runtime)
+        os.kill(daemon.states()["cache"].pid, signal.SIGKILL)  # the next one needs a file of its own
+        told = until(lambda: [daemon.states()] if "folder is full" in daemon.states()["cache"].reason else [])[0]
+        assert alive(told["cache"].pid)
+        assert (told["cache"].state, told["cache"].restarts) == ("running", 1)
+        assert until(lambda: "the runtime folder is full" in api.health().reason)
+        assert [each.name for each in api.computers()]
+        filler.unlink()
+        until(lambda: api.health().status == "ok")
+        states = daemon.states()
+        assert {name: state.restarts for name, state in states.items() if state.restarts} == {"cache": 1}
+        assert states["cache"].reason == ""
+        log = daemon.place.log_file.read_text(encoding="utf-8")
+        assert log.count("folder is full") == 1
+        assert not list(daemon.place.runtime.glob(".snapshot*"))
+        daemon.command("stop")

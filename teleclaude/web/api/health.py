@@ -48,9 +48,9 @@ def stale_reason(states: dict[str, WorkerState], *, is_fed: bool) -> str:
     """Why what is shown may be old, in ASCII on one line; empty when it is not."""
     for name in NEEDED:
         state = states.get(name)
-        if state is not None and state.state != "running":
-            because = f": {state.reason}" if state.reason else ""
-            text = one_line(f"{name} is {state.state}{because}", 200)
+        if state is not None and (state.state != "running" or state.reason):
+            how = f"{name} is {state.state}" if state.state != "running" else name
+            text = one_line(f"{how}: {state.reason}" if state.reason else how, 200)
             return text.encode("ascii", "replace").decode()
     return "" if is_fed else "cache does not answer"
 

@@ -100,6 +100,7 @@ def status() -> None:
         say(f"{service.name}: {service.state}{f', {service.reason}' if service.reason else ''}")
     rows = [(c.name, *_status_and_age(c), c.host, c.version, _wrong(c)) for c in computers]
     print_table(("COMPUTER", "STATUS", "LAST SEEN", "HOST", "VERSION", ""), rows)
+    _say_who_is_refused(place)
 
 
 @fleet.command()
@@ -112,6 +113,7 @@ def leave() -> None:
     )
     config_file.change(place.settings_file, changes)
     keyring.forget_ring(place)
+    keyring.forget_members(place)
     _tell_daemon(place)
     if not settings.fleet.embedded:
         _clean(settings)
@@ -136,6 +138,19 @@ def rotate(grace: float) -> None:
         url = _reached_by_others(settings, urlsplit(url).password or "")
     authority = Path(settings.redis.ca_file).read_text(encoding="ascii") if settings.redis.ca_file else ""
     _print_join_string(Invitation(url, settings.redis.prefix, settings.redis.cluster, key, authority))
+
+
+@fleet.command()
+@click.argument("name")
+def accept(name: str) -> None:
+    """Believe the computer NAME by its new key, as after it was set up anew; `fleet status` shows what was refused."""
+    from teleclaude.sync.fleet import members_file  # noqa: PLC0415  (NaCl costs time to import)
+    from teleclaude.sync.fleet.wire.identity import fingerprint  # noqa: PLC0415
+
+    place = places()
+    _member(place)
+    key = members_file.accept(place, name)
+    say(f"{name} is known by the key {fingerprint(key)} from now on.")
 
 
 # Parts.
@@ -274,6 +289,17 @@ def _print_join_string(invitation: Invitation) -> None:
 
 def _status_and_age(computer: Computer) -> tuple[str, str]:
     return ("here", "-") if computer.is_local else (computer.status, _age(computer.last_seen))
+
+
+def _say_who_is_refused(place: Places) -> None:
+    from teleclaude.sync.fleet.members_file import read_members  # noqa: PLC0415
+    from teleclaude.sync.fleet.wire.identity import fingerprint  # noqa: PLC0415
+
+    for name, key in sorted(read_members(keyring.members_file(place)).refused.items()):
+        say(
+            f"{name} also came with another key ({fingerprint(key)}), and was refused. "
+            f"If it was set up anew: teleclaude fleet accept {name}"
+        )
 
 
 def _wrong(computer: Computer) -> str:

@@ -20,7 +20,7 @@ from teleclaude.core.paths import Places
 
 KEY_SIZE = 32
 JOIN_PREFIX = "tc1-"
-GRACE = 24 * 3600.0  # seconds that a key opens messages after it was replaced
+GRACE = 0.0  # seconds that a key opens messages after it was replaced: a key is changed because somebody has it
 
 
 class _Old(msgspec.Struct):
@@ -39,7 +39,12 @@ class KeyRing(msgspec.Struct):
         return [self.key, *(old.key for old in self.old if old.until > wall)]
 
     def replaced(self, key: bytes, wall: float, grace: float = GRACE) -> KeyRing:
-        """Make the ring in which `key` seals, and the present one still opens for `grace` seconds."""
+        """Make the ring in which `key` seals, and the present one still opens for `grace` seconds.
+
+        Without grace no older key opens anything.
+        """
+        if grace <= 0:
+            return KeyRing(key)
         kept = [old for old in self.old if old.until > wall and old.key != key]
         return KeyRing(key, [_Old(self.key, wall + grace), *kept] if self.key != key else kept)
 
@@ -57,6 +62,16 @@ class Invitation(msgspec.Struct, array_like=True):
 def key_file(place: Places) -> Path:
     """Where the key is."""
     return place.state / "fleet.key"
+
+
+def members_file(place: Places) -> Path:
+    """Where the keys are by which the others are known; see members_file.py."""
+    return place.state / "fleet-members.json"
+
+
+def forget_members(place: Places) -> None:
+    """Forget the keys of the others, as on leaving a fleet."""
+    members_file(place).unlink(missing_ok=True)
 
 
 def new_key() -> bytes:

@@ -136,20 +136,20 @@ class FleetService:
             elif not keys:
                 self._board.show("redis", "down", "no key for the fleet: `teleclaude fleet join` brings one")
             else:
-                self._begin_loop(keys, known or [])
+                self._begin_loop(known or [])
         except (TeleclaudeError, sqlite3.Error, OSError) as error:
             log.exception("the fleet cannot be joined")
             self._board.show("redis", "down", f"the fleet cannot be joined: {error}")
 
-    def _begin_loop(self, keys: list[bytes], known: list[Peer]) -> None:
+    def _begin_loop(self, known: list[Peer]) -> None:
         # Redis and NaCl only with a fleet.
         from teleclaude.sync.fleet.loop import Loop, connecting
+        from teleclaude.sync.fleet.members_file import make_seal
         from teleclaude.sync.fleet.node import Node
         from teleclaude.sync.fleet.own_view import OwnView
         from teleclaude.sync.fleet.owner.journal import Journal
         from teleclaude.sync.fleet.redis.embedded_server import EmbeddedServer
         from teleclaude.sync.fleet.redis.redis_keys import KeyNames
-        from teleclaude.sync.fleet.wire.sealing import Seal
 
         assert self._outcomes is not None  # noqa: S101  (start made it)
         own, settings = self._own, self._settings
@@ -162,7 +162,7 @@ class FleetService:
         node = Node(
             OwnView(own.computer, own.epoch, own.described),
             KeyNames(settings.redis.prefix),
-            Seal(own.computer, own.epoch, journal.next_generation(), keys),
+            make_seal(self._place, own.computer, own.epoch, journal.next_generation()),
             settings,
             home_of(self._place.state),
             known=known,

@@ -11,7 +11,7 @@ import redis
 from teleclaude.sync.fleet.wire.messages import Body, Command
 from teleclaude.sync.fleet.wire.sealing import EVERYBODY, Dropped, Seal
 from tests.redis_process import RedisProcess
-from tests.sync.fleet.node import KEY
+from tests.sync.fleet.node import KEY, identity_of
 
 PREFIX = "teleclaude:"
 
@@ -80,4 +80,4 @@ def sealed(
     body: Body, *, sender: str, recipient: str = EVERYBODY, epoch: str = "e", generation: int = 1, key: bytes = KEY
 ) -> bytes:
     """Seal a message as anybody would who has the key."""
-    return Seal(sender, epoch, generation, [key]).seal(recipient, body)
+    return Seal(sender, epoch, generation, [key], identity_of(sender)).seal(recipient, body)

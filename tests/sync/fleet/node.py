@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import tempfile
 import threading
@@ -16,6 +17,7 @@ import msgspec
 from teleclaude.cache import wire
 from teleclaude.cache.core import CacheCore, FeedSubscriber
 from teleclaude.cache.daemon_cache import DaemonCache
+from teleclaude.core.files import write_atomic
 from teleclaude.core.paths import Places
 from teleclaude.core.records import Computer, Kind, Record, Session
 from teleclaude.core.requests import Outcome, Output, Rename, Request, Start
@@ -23,12 +25,24 @@ from teleclaude.core.settings import FleetSettings, RedisSettings, Settings, par
 from teleclaude.sync.cache_writer import CacheWriter
 from teleclaude.sync.fleet.keyring import KeyRing, save_ring
 from teleclaude.sync.fleet.loop import Loop
+from teleclaude.sync.fleet.members_file import identity_file
 from teleclaude.sync.fleet.service import FleetService
+from teleclaude.sync.fleet.wire.identity import Identity
 from teleclaude.sync.own_records import OwnRecords
 from tests import make
 from tests.wait import until
 
 KEY = b"k" * 32
+
+
+def seed_of(name: str) -> bytes:
+    """The seed of the signing key that the computer of a name has in these tests."""
+    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()
+
+
+def identity_of(name: str) -> Identity:
+    """That signing key."""
+    return Identity(seed_of(name))
 
 
 class _Door:
@@ -59,10 +73,20 @@ class _Lane:
 
 
 class Node:
-    """A computer called `name`. `folder`: that of an earlier run, to start again in it."""
+    """A computer called `name`. `folder`: that of an earlier run, to start again in it.
+
+    `identity`: whose signing key it has; that of its name when it is not said, and one of its own when it is empty.
+    """
 
     def __init__(
-        self, name: str, url: str, *, key: bytes = KEY, folder: Path | None = None, cluster: bool = False
+        self,
+        name: str,
+        url: str,
+        *,
+        key: bytes = KEY,
+        folder: Path | None = None,
+        cluster: bool = False,
+        identity: str | None = None,
     ) -> None:
         self.name = name
         self.folder = folder or Path(tempfile.mkdtemp(prefix="tcn", dir="/tmp"))
@@ -71,6 +95,9 @@ class Node:
             path.mkdir(mode=0o700, exist_ok=True)
         if key:
             save_ring(self.place, KeyRing(key))
+        identity = name if identity is None else identity
+        if identity and not identity_file(self.place).exists():
+            write_atomic(identity_file(self.place), seed_of(identity).hex().encode())
         self.settings = _settings(name, url, cluster=cluster)
         self.core = CacheCore(DaemonCache(name))
         self.door = _Door(self.core)

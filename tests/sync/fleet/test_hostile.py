@@ -25,6 +25,7 @@ from teleclaude.sync.fleet.wire.messages import (
     PullPart,
     WatchedScreen,
     read_envelope,
+    read_signed,
     rows_of,
 )
 from teleclaude.sync.fleet.wire.sealing import EVERYBODY, Seal
@@ -32,7 +33,7 @@ from tests import make
 from tests.redis_process import RedisProcess
 from tests.sync.fleet.conftest import MakeNode
 from tests.sync.fleet.keyhole import entries, put_inbox, put_message, raw, sealed
-from tests.sync.fleet.node import KEY, Node
+from tests.sync.fleet.node import KEY, Node, identity_of
 from tests.wait import until
 
 
@@ -145,7 +146,7 @@ def test_a_bad_message_in_the_inbox_only_raises_a_counter(node: MakeNode, server
     near, far = node("near"), node("far")
     near.half.interest({"far": ["sessions", "todos"], "*": ["sessions"]})
     until(lambda: near.titles("far") == ["one"])
-    blob = Seal("far", far.own.epoch, far.loop.node.context.seal.generation, [KEY])
+    blob = Seal("far", far.own.epoch, far.loop.node.context.seal.generation, [KEY], identity_of("far"))
     envelope_right = made() if reason in {"unsealed", "altered", "misaddressed"} else None
     put_inbox(server, "near", envelope_right or _as_far(blob, made()))
     until(lambda: near.half.counters[f"dropped_{reason}"] == 1)
@@ -158,8 +159,8 @@ def test_a_bad_message_in_the_inbox_only_raises_a_counter(node: MakeNode, server
 
 def _as_far(seal: Seal, blob: bytes) -> bytes:
     """The same body, sealed by the running far itself: a member who lies."""
-    plain = SecretBox(KEY).decrypt(blob[3:])
-    return seal.seal("near", read_envelope(plain).body)
+    signed = read_signed(SecretBox(KEY).decrypt(blob[3:]))
+    return seal.seal("near", read_envelope(signed.message).body)
 
 
 @pytest.mark.parametrize(("epoch", "age", "reason"), [("", 0.0, ""), ("", 61.0, "expired"), ("before", 0.0, "epoch")])
@@ -170,7 +171,7 @@ def test_only_a_screen_of_now_is_shown(
     near, far = node("near"), node("far")
     near.look("far")
     until(lambda: near.titles("far") == ["one"])
-    kept = Seal("far", epoch or far.own.epoch, far.loop.node.context.seal.generation, [KEY])
+    kept = Seal("far", epoch or far.own.epoch, far.loop.node.context.seal.generation, [KEY], identity_of("far"))
     with monkeypatch.context() as then:
         then.setattr("teleclaude.sync.fleet.wire.sealing.now", lambda: now() - age)
         blob = kept.seal("near", WatchedScreen(session_id=make.session_id("one"), text="as it was"))

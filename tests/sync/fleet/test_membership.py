@@ -75,7 +75,14 @@ def test_a_replaced_key_opens_for_its_grace() -> None:
     assert ring.opening(1060.0) == [third, second, first]
     assert ring.opening(1100.0) == [third, second]
     assert ring.opening(1150.0) == [third]
-    assert ring.replaced(second, 1060.0).opening(1060.0) == [second, third, first]
+    assert ring.replaced(second, 1060.0, 50.0).opening(1060.0) == [second, third, first]
+
+
+def test_without_grace_no_older_key_opens_anything() -> None:
+    """After a theft all keys that were are gone, also those that had some grace left."""
+    first, second, third = new_key(), new_key(), new_key()
+    ring = KeyRing(first).replaced(second, 1000.0, 100.0).replaced(third, 1050.0)
+    assert ring.opening(1050.0) == [third]
 
 
 CONFIG = """# my settings, by hand

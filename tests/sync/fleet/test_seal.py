@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from nacl.secret import SecretBox
 
 from teleclaude.core.records import Computer
-from teleclaude.sync.fleet.wire.messages import Goodbye, Heads, Heartbeat
-from teleclaude.sync.fleet.wire.sealing import EVERYBODY, REASONS, Dropped, Drops, Seal
+from teleclaude.core.requests import End
+from teleclaude.sync.fleet.keyring import KeyRing
+from teleclaude.sync.fleet.wire.identity import fingerprint
+from teleclaude.sync.fleet.wire.messages import (
+    Body,
+    Clash,
+    Command,
+    Fresh,
+    Goodbye,
+    Heads,
+    Heartbeat,
+    InterestChange,
+    Pull,
+    encode,
+    read_signed,
+)
+from teleclaude.sync.fleet.wire.sealing import EVERYBODY, HOLDS_AFTER, MAGIC, REASONS, Dropped, Drops, Seal
+from tests.sync.fleet.node import identity_of
 
 KEY, OTHER = b"k" * 32, b"o" * 32
 
 
 def seal(me: str = "here", *keys: bytes) -> Seal:
-    """A computer's seal."""
-    return Seal(me, f"epoch-{me}", 1, keys or (KEY,))
+    """A computer's seal; its signing key is always the same."""
+    return Seal(me, f"epoch-{me}", 1, keys or (KEY,), identity_of(me))
 
 
 def why(opener: Seal, blob: bytes, sender: str | None = None) -> str:
@@ -55,15 +73,15 @@ def test_no_changed_byte_passes(data: st.DataObject) -> None:
     blob = bytearray(seal("far").seal("near", Heads(heads={"todos": 1})))
     place = data.draw(st.integers(0, len(blob) - 1))
     blob[place] ^= data.draw(st.integers(1, 255))
-    assert why(seal("near"), bytes(blob)) in {"altered", "unsealed"}
+    assert why(seal("near"), bytes(blob)) in {"altered", "unsealed", "version"}
 
 
 @given(st.binary(max_size=300))
 def test_no_junk_raises_anything_else(junk: bytes) -> None:
     """Whatever lies in Redis, sealed by a member even, is dropped for a reason."""
     assert why(seal("near"), junk) in REASONS
-    boxed = seal("far")._boxes[0].encrypt(junk)
-    assert why(seal("near"), b"tc1" + bytes(boxed)) == ("malformed" if junk else "unsealed")
+    boxed = SecretBox(KEY).encrypt(junk)
+    assert why(seal("near"), MAGIC + bytes(boxed)) == ("malformed" if junk else "unsealed")
 
 
 def test_an_older_key_opens_and_does_not_seal() -> None:
@@ -71,6 +89,89 @@ def test_an_older_key_opens_and_does_not_seal() -> None:
     changed = seal("near", OTHER, KEY)
     changed.open(seal("far", KEY).seal("near", Goodbye()))
     assert why(seal("far", KEY), changed.seal("far", Goodbye())) == "altered"
+
+
+def test_the_grace_of_an_old_key_is_judged_at_each_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A computer that runs on does not open with a key whose time is up (cases/s11)."""
+    wall = 1000.0
+    monkeypatch.setattr("teleclaude.sync.fleet.wire.sealing.time.time", lambda: wall)
+    near = Seal("near", "e", 1, KeyRing(OTHER).replaced(KEY, wall, 5.0))
+    blob = seal("far", OTHER).seal("near", Heads(heads={}))
+    near.open(blob)
+    wall = 1005.0
+    assert why(near, seal("far", OTHER).seal("near", Heads(heads={}))) == "altered"
+
+
+FRESH = Fresh("epoch-near", 0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        Command(fresh=FRESH, args=End(session_id="x")),
+        Pull(fresh=FRESH, kinds=["sessions"]),
+        InterestChange(fresh=FRESH, kinds=["sessions"], beat=1),
+    ],
+)
+def test_an_old_key_opens_no_request(body: Body) -> None:
+    """While a key has grace, what it seals is shown; nothing is done or told for it."""
+    near = seal("near", OTHER, KEY)
+    assert why(near, seal("far", KEY).seal("near", body)) == "old key"
+    near.open(seal("far", OTHER).seal("near", body))
+
+
+def test_a_member_cannot_speak_as_another() -> None:
+    """The fleet's key seals in any name; only the key of that computer is believed."""
+    near, far, thief = seal("near"), Seal("far", "e", 1, [KEY]), Seal("far", "e", 2**39, [KEY])
+    near.open(far.seal("near", Heads(heads={})))
+    with pytest.raises(Dropped, match="forged") as caught:
+        near.open(thief.seal("near", Command(fresh=FRESH, args=End(session_id="x"))))
+    assert "teleclaude fleet accept far" in caught.value.detail
+    assert fingerprint(thief.identity.public) in caught.value.detail
+    near.open(far.seal("near", Heads(heads={})))
+
+
+def test_a_signature_is_of_that_very_message() -> None:
+    """One message's signature does not do for another, nor another key's for this one."""
+    near, far = seal("near"), Seal("far", "e", 1, [KEY])
+    near.open(far.seal("near", Heads(heads={})))
+    signed = read_signed(SecretBox(KEY).decrypt(far.seal("near", Heads(heads={}))[3:]))
+    other = read_signed(SecretBox(KEY).decrypt(far.seal("near", Heads(heads={"todos": 9}))[3:]))
+    changed = [
+        msgspec.structs.replace(signed, message=other.message),
+        msgspec.structs.replace(signed, signature=b""),
+        msgspec.structs.replace(signed, key=b""),
+        msgspec.structs.replace(signed, key=Seal("x", "e", 1, [KEY]).identity.public),
+    ]
+    for wrong in changed:
+        assert why(near, MAGIC + bytes(SecretBox(KEY).encrypt(encode(wrong)))) == "forged"
+
+
+def test_another_version_is_told_as_that() -> None:
+    """What an older or a newer teleclaude says is not understood, and people are told which one to upgrade."""
+    near = seal("near")
+    for blob, words in ((b"tc1" + bytes(SecretBox(KEY).encrypt(b"x")), "older"), (b"tc3" + b"x" * 99, "newer")):
+        with pytest.raises(Dropped, match="version") as caught:
+            near.open(blob, sender="far")
+        assert (caught.value.sender, f"{words} version" in caught.value.detail) == ("far", True)
+    assert why(near, b"tc1" + bytes(SecretBox(OTHER).encrypt(b"x"))) == "altered"
+
+
+def test_a_name_that_was_held_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once a computer has beaten for a while, another one's beat under its name is no namesake's but a forgery."""
+    at = 1000.0
+    monkeypatch.setattr("teleclaude.sync.fleet.wire.sealing.now", lambda: at)
+    beat = Heartbeat(beat=1, home="h", heads={}, info=Computer(name="near"))
+    near, other = seal("near"), Seal("near", "other", 1, [KEY])
+    near.seal(EVERYBODY, beat)
+    at += HOLDS_AFTER - 1
+    near.seal(EVERYBODY, beat)
+    near.open(other.seal(EVERYBODY, beat))  # two that are new may have one name by mistake, and see it
+    at += 1
+    near.seal(EVERYBODY, beat)
+    assert why(near, other.seal(EVERYBODY, beat)) == "forged"
+    near.open(near.seal(EVERYBODY, beat))
+    near.open(other.seal("near", Clash(fresh=FRESH, host="h")))  # who is silent may say so
 
 
 def test_drops_are_counted_by_reason() -> None:

@@ -25,7 +25,7 @@ from teleclaude.core.requests import (
 )
 from teleclaude.sync.fleet.wire.limits import Received, bounded, check_size
 
-VERSION = 1
+VERSION = 2  # 1 was not signed
 REQUEST_LIFE = 60.0  # seconds, at most
 
 # Another version may know more kinds: they are read as any text, and receipt.py leaves out those that are unknown here.
@@ -183,9 +183,19 @@ class Envelope(msgspec.Struct, frozen=True, array_like=True):
     body: msgspec.Raw
 
 
+class Signed(msgspec.Struct, frozen=True, array_like=True):
+    """Around each envelope: who signed its bytes, by the public key. See identity.py."""
+
+    version: int
+    key: bytes
+    signature: bytes
+    message: bytes
+
+
 _encoder = msgspec.msgpack.Encoder()
 _body: msgspec.msgpack.Decoder[Body] = msgspec.msgpack.Decoder(Body)
 _envelope = msgspec.msgpack.Decoder(Envelope)
+_signed = msgspec.msgpack.Decoder(Signed)
 _ROWS: dict[Kind, msgspec.msgpack.Decoder[Any]] = {
     "projects": msgspec.msgpack.Decoder(list[Project]),
     "sessions": msgspec.msgpack.Decoder(list[Session]),
@@ -193,14 +203,19 @@ _ROWS: dict[Kind, msgspec.msgpack.Decoder[Any]] = {
 }
 
 
-def encode(value: Body | Envelope) -> bytes:
-    """Encode a body or an envelope."""
+def encode(value: Body | Envelope | Signed) -> bytes:
+    """Encode a body, an envelope or what is around it."""
     return _encoder.encode(value)
 
 
 def raw(value: Body) -> msgspec.Raw:
     """Encode a body for any number of envelopes."""
     return msgspec.Raw(_encoder.encode(value))
+
+
+def read_signed(data: bytes) -> Signed:
+    """Read what is around an envelope. Raises msgspec.DecodeError."""
+    return _signed.decode(data)
 
 
 def read_envelope(data: bytes) -> Envelope:

@@ -8,11 +8,13 @@ replication/replica.py (events).
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
+from typing import Protocol
 
 import msgspec
 from nacl.exceptions import CryptoError
@@ -20,8 +22,22 @@ from nacl.secret import SecretBox
 
 from teleclaude.core.text import one_line
 from teleclaude.sync.fleet.wire.clock import now
+from teleclaude.sync.fleet.wire.identity import SEED_SIZE, Identity, KnownComputers, Standing, fingerprint, is_signed
 from teleclaude.sync.fleet.wire.limits import OverLimit
-from teleclaude.sync.fleet.wire.messages import VERSION, Body, Envelope, encode, read_body, read_envelope
+from teleclaude.sync.fleet.wire.messages import (
+    VERSION,
+    Body,
+    Clash,
+    Command,
+    Envelope,
+    InterestChange,
+    Pull,
+    Signed,
+    encode,
+    read_body,
+    read_envelope,
+    read_signed,
+)
 from teleclaude.sync.fleet.wire.receipt import bounded, check_envelope
 
 log = logging.getLogger(__name__)
@@ -29,8 +45,22 @@ log = logging.getLogger(__name__)
 KEY_SIZE = SecretBox.KEY_SIZE
 SIZE_LIMIT = 40 * 1024 * 1024  # bytes
 EVERYBODY = "*"
-_MAGIC = b"tc1"
-_OVERHEAD = len(_MAGIC) + SecretBox.NONCE_SIZE + SecretBox.MACBYTES
+HOLDS_AFTER = 60.0  # seconds of beats after which a computer has held its name
+MAGIC = b"tc%d" % VERSION
+_OLDER, _NEWER = b"tc1", re.compile(rb"tc[3-9]")
+_OVERHEAD = len(MAGIC) + SecretBox.NONCE_SIZE + SecretBox.MACBYTES
+REQUESTS = (Command, Pull, InterestChange)
+
+OLDER = "it runs an older version of teleclaude, with which this one cannot talk: upgrade it"
+NEWER = "it runs a newer version of teleclaude, with which this one cannot talk: upgrade this computer"
+OTHER_KEY = (
+    "it uses another key of the fleet than this computer: where the key was changed (`teleclaude fleet rotate`), "
+    "`teleclaude fleet invite` prints the string by which the other joins again"
+)
+CHANGED_KEY = (
+    "somebody with another key ({key}) says to be it, and is refused; "
+    "if it was set up anew: `teleclaude fleet accept {name}`"
+)
 
 REASONS = (
     "unsealed",  # not one of ours at all
@@ -45,6 +75,8 @@ REASONS = (
     "unasked",  # an answer to nothing
     "refused",  # its sender may not do that here
     "limits",  # more than a computer may send
+    "old key",  # a request, sealed with a key that was replaced
+    "version",  # of another version of teleclaude
 )
 
 
@@ -87,16 +119,41 @@ class Drops:
             return {reason: self._counts[reason] for reason in REASONS}
 
 
-class Seal:
-    """Seals what `me` says, in its epoch, and opens what is said to it. The first key seals, all of them open."""
+class Ring(Protocol):
+    """The fleet's keys."""
 
-    def __init__(self, me: str, epoch: str, generation: int, keys: Sequence[bytes]) -> None:
+    def opening(self, wall: float) -> list[bytes]:
+        """All keys that open messages at `wall`, the one that seals first."""
+        ...
+
+
+class Seal:
+    """Signs and seals what `me` says, in its epoch, and opens what is said to it.
+
+    The first of the fleet's keys seals. Older ones open what people see, while their time runs; they open no request.
+    `identity` and `known` are this computer's own key and those of the others; without them they are new, as in tests.
+    """
+
+    def __init__(
+        self,
+        me: str,
+        epoch: str,
+        generation: int,
+        keys: Sequence[bytes] | Ring,
+        identity: Identity | None = None,
+        known: KnownComputers | None = None,
+    ) -> None:
         self.me, self.epoch, self.generation = me, epoch, generation
-        self._boxes = [SecretBox(key) for key in keys]
+        self._keys = keys
+        self._boxes: dict[bytes, SecretBox] = {}
+        self.identity = identity or Identity(secrets.token_bytes(SEED_SIZE))
+        self.known = known or KnownComputers()
+        self._beats_since: float | None = None
 
     def seal(self, recipient: str, body: Body | msgspec.Raw, message_id: str = "", *, at: float | None = None) -> bytes:
-        """Seal a body for `recipient`, or EVERYBODY. `at`: this computer's clock; now, when it is not said."""
+        """Sign and seal a body for `recipient`, or EVERYBODY. `at`: this computer's clock; now, when it is not said."""
         inside = body if isinstance(body, msgspec.Raw) else msgspec.Raw(encode(body))
+        at = now() if at is None else at
         envelope = Envelope(
             VERSION,
             self.me,
@@ -104,42 +161,91 @@ class Seal:
             message_id or secrets.token_hex(16),
             self.epoch,
             self.generation,
-            now() if at is None else at,
+            at,
             inside,
         )
-        return _MAGIC + bytes(self._boxes[0].encrypt(encode(envelope)))
+        if recipient == EVERYBODY:
+            self._beat(at)
+        message = encode(envelope)
+        signed = encode(Signed(VERSION, self.identity.public, self.identity.sign(message), message))
+        key = self._open_with(time.time())[0]
+        return MAGIC + bytes(self._box(key).encrypt(signed))
+
+    def _beat(self, at: float) -> None:
+        """Who beats has the name; who has had it for a while is not taken for another when that one beats as well."""
+        if self._beats_since is None:
+            self._beats_since = at
+        elif at - self._beats_since >= HOLDS_AFTER:
+            self.known.pin(self.me, self.identity.public)
 
     def open(self, data: bytes, *, sender: str | None = None, wall: float | None = None) -> tuple[Envelope, Body]:
         """Open a message, which has to be from `sender` when that is known. Raises Dropped.
 
         `wall`: seconds since 1970 here; now, when it is not said.
         """
-        if not data.startswith(_MAGIC) or not _OVERHEAD < len(data) <= SIZE_LIMIT:
-            raise Dropped("unsealed", sender or "")
-        plain = self._decrypted(data[len(_MAGIC) :])
+        wall = time.time() if wall is None else wall
+        if not data.startswith(MAGIC) or not _OVERHEAD < len(data) <= SIZE_LIMIT:
+            raise self._foreign(data, sender or "", wall)
+        plain, number = self._decrypted(data[len(MAGIC) :], wall)
         if plain is None:
-            raise Dropped("altered", sender or "")
+            raise Dropped("altered", sender or "", OTHER_KEY if sender else "")
         try:
-            envelope = read_envelope(plain)
+            signed = read_signed(plain)
+            envelope = read_envelope(signed.message)
             check_envelope(envelope)
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
             raise Dropped("malformed", sender or "") from error
-        if envelope.version != VERSION:
-            raise Dropped("malformed", envelope.sender)
-        body = _body_of(envelope, time.time() if wall is None else wall)
+        if not is_signed(signed.message, signed.signature, signed.key):
+            raise Dropped("forged", sender or "")
         if envelope.recipient not in {self.me, EVERYBODY}:
             raise Dropped("misaddressed", envelope.sender)
         if sender is not None and envelope.sender != sender:
             raise Dropped("forged", envelope.sender)
+        body = _body_of(envelope, wall)
+        self._check_signer(envelope.sender, signed.key, body)
+        if number and isinstance(body, REQUESTS):
+            raise Dropped("old key", envelope.sender, OTHER_KEY)
         return envelope, body
 
-    def _decrypted(self, data: bytes) -> bytes | None:
-        for box in self._boxes:
+    def _check_signer(self, sender: str, key: bytes, body: Body) -> None:
+        """Raise for a key that is not the sender's. In this computer's own name a namesake may tell that it is one."""
+        if sender == self.me:
+            is_held = self.known.key_of(self.me) == self.identity.public
+            if key != self.identity.public and is_held and not isinstance(body, Clash):
+                raise Dropped("forged", sender)
+            return
+        standing = self.known.judge(sender, key)
+        if standing is Standing.CHANGED:
+            raise Dropped("forged", sender, CHANGED_KEY.format(name=sender, key=fingerprint(key)))
+        if standing is Standing.TOO_MANY:
+            raise Dropped("limits", sender)
+
+    def _foreign(self, data: bytes, sender: str, wall: float) -> Dropped:
+        """Tell what is no message of this version from what is none at all."""
+        if data.startswith(_OLDER) and len(data) <= SIZE_LIMIT:
+            plain, _ = self._decrypted(data[len(_OLDER) :], wall)
+            return Dropped("version", sender, OLDER) if plain is not None else Dropped("altered", sender)
+        if _NEWER.match(data):
+            return Dropped("version", sender, NEWER)
+        return Dropped("unsealed", sender)
+
+    def _open_with(self, wall: float) -> list[bytes]:
+        return list(self._keys) if isinstance(self._keys, Sequence) else self._keys.opening(wall)
+
+    def _decrypted(self, data: bytes, wall: float) -> tuple[bytes | None, int]:
+        """Give what is inside, and the number of the key that opened it: 0 is the present one."""
+        for number, key in enumerate(self._open_with(wall)):
             try:
-                return bytes(box.decrypt(data))
+                return bytes(self._box(key).decrypt(data)), number
             except CryptoError:
                 continue
-        return None
+        return None, 0
+
+    def _box(self, key: bytes) -> SecretBox:
+        box = self._boxes.get(key)
+        if box is None:
+            box = self._boxes[key] = SecretBox(key)
+        return box
 
 
 def _body_of(envelope: Envelope, wall: float) -> Body:

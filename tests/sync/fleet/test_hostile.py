@@ -214,7 +214,6 @@ def test_a_replayed_heartbeat_is_no_life(node: MakeNode, server: RedisProcess) -
 
 def test_names_and_heartbeats_by_strangers_are_not_shown(node: MakeNode, server: RedisProcess) -> None:
     """The list of names is not sealed: what stands in it counts only with a heartbeat of that very computer."""
-    near = node("near")
     beat = Heartbeat(beat=1, home="h", heads={}, info=Computer(name="far"))
     cases = {
         "stranger": b"junk",
@@ -230,6 +229,7 @@ def test_names_and_heartbeats_by_strangers_are_not_shown(node: MakeNode, server:
         raw(server, "SET", f"teleclaude:computer:{{{name}}}:heartbeat", blob)
     raw(server, "RPUSH", "teleclaude:computer:{list}:heartbeat", "x")
     raw(server, "ZADD", "teleclaude:computers", int(time.time()), "list")
+    near = node("near")
     node("real")
     near.look("*")
     until(lambda: near.titles("real") == ["one"])

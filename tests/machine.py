@@ -42,6 +42,9 @@ def request(path: Path, method: str, target: str, body: object = None, *, timeou
     return int(header.split(None, 2)[1]), content
 
 
+ALLOW = '[fleet.allow]\n"*" = ["view", "message", "start", "end", "shell"]\n'  # tests start shells, and no agents
+
+
 class Machine:
     """One simulated computer. `start` brings the daemon up; `close` ends all that it made.
 
@@ -78,7 +81,7 @@ class Machine:
 
     def write_settings(self, more: str = "") -> None:
         """Write the settings file: name, one project root, and `more`."""
-        text = f'[computer]\nname = "{self.name}"\n[projects]\nroots = ["{self.code}"]\n{more}'
+        text = f'[computer]\nname = "{self.name}"\n[projects]\nroots = ["{self.code}"]\n{ALLOW}{more}'
         self.place.settings_file.write_text(text, encoding="utf-8")
         self.place.settings_file.chmod(0o600)
 

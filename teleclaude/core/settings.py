@@ -75,13 +75,14 @@ class RedisSettings(_Table, frozen=True, kw_only=True):
     ca_file: str = ""
 
 
-Verb = Literal["view", "message", "start", "end"]
+Verb = Literal["view", "message", "start", "end", "shell"]
 
 
 class FleetSettings(_Table, frozen=True, kw_only=True):
     """`[fleet]`: `allow` maps a sender's name, or "*", to what it may do here.
 
-    `forget_after`: hours after which a computer that is gone leaves the view. `embedded`: the address
+    "shell", which nobody has unless it is written there, is what `start` needs besides for a profile that is the login
+    shell. `forget_after`: hours after which a computer that is gone leaves the view. `embedded`: the address
     ("127.0.0.1:6399") on which this daemon runs the fleet's own server; empty for none.
     """
 

@@ -87,7 +87,10 @@ def test_every_key_is_read() -> None:
         ("[api]\ntcp = 'everywhere'", r"line 2: `api.tcp` must be \"address:port\""),
         ("[redis]\nprefix = 'a{b}'", r"redis.prefix` must be short"),
         ("[fleet]\nforget_after = -1", r"fleet.forget_after` must be a number of hours above 0"),
-        ("[fleet.allow]\nraspi = ['dance']", r"fleet.allow.* must be one of view, message, start, end, not 'dance'"),
+        (
+            "[fleet.allow]\nraspi = ['dance']",
+            r"fleet.allow.* must be one of view, message, start, end, shell, not 'dance'",
+        ),
         ("name = ", r"not valid TOML: Invalid value"),
         ("[computer]\nname = 'a'\n[computer]\nname = 'b'", r"not valid TOML"),
     ],

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 from typing import Literal, TypeAlias
 
-from teleclaude.core.requests import Args, verb_of
+from teleclaude.core.requests import Args, Start, verb_of
 from teleclaude.core.requests import Verb as CommandVerb
-from teleclaude.core.settings import FleetSettings
+from teleclaude.core.settings import FleetSettings, Settings
 from teleclaude.core.text import one_line
 
 audit = logging.getLogger("teleclaude.audit")
 
-Right: TypeAlias = Literal["view", "message", "start", "end"]
+Right: TypeAlias = Literal["view", "message", "start", "end", "shell"]
 
 RIGHTS: dict[CommandVerb, Right] = {
     "output": "view",
@@ -26,14 +26,34 @@ RIGHTS: dict[CommandVerb, Right] = {
 }
 
 
-def right_for(args: Args) -> Right:
-    """Name the right that a command needs."""
-    return RIGHTS[verb_of(args)]
+def rights_for(settings: Settings, args: Args) -> tuple[Right, ...]:
+    """Name all rights that a command needs.
+
+    To start something and tell it something is to message; and a login shell, that is what its profile's command is,
+    does whatever it is told.
+    """
+    rights: tuple[Right, ...] = (RIGHTS[verb_of(args)],)
+    if isinstance(args, Start):
+        profile = settings.agents.get(args.agent)
+        rights += ("message",) if args.message else ()
+        rights += ("shell",) if profile is not None and not profile.command.strip() else ()
+    return rights
+
+
+def lacking(settings: Settings, sender: str, args: Args) -> Right | None:
+    """Name the first right that a command needs and its sender does not have here; None when it may run."""
+    return next((right for right in rights_for(settings, args) if not may(settings.fleet, sender, right)), None)
 
 
 def may(fleet: FleetSettings, sender: str, right: Right) -> bool:
     """Tell whether `sender` has a right here. An entry of its own replaces that of everybody."""
     return right in fleet.allow.get(sender, fleet.allow.get("*", ()))
+
+
+def refusal(me: str, sender: str, right: Right) -> str:
+    """Say that `sender` lacks a right here, and where it is given."""
+    what = "start a login shell" if right == "shell" else right
+    return f'{me} does not allow {sender} to {what}: "{right}" is not in its setting fleet.allow for {sender}'
 
 
 def note(sender: str, request_id: str, args: Args, what: str) -> None:

@@ -207,11 +207,11 @@ class RequestServer:
     def command(self, entry: bytes, envelope: Envelope, body: Command) -> None:
         """Take a command: run it, if its sender may do that here. It is acknowledged when its outcome is journaled."""
         context, sender, args = self._context, envelope.sender, body.args
-        right = permissions.right_for(args)
-        if not permissions.may(context.settings.fleet, sender, right):
+        right = permissions.lacking(context.settings, sender, args)
+        if right is not None:
             permissions.note(sender, envelope.id, args, "refused")
             context.numbers["commands_refused"] += 1
-            refused = Refused(f"{context.me} does not allow {sender} to {right} (its setting fleet.allow)")
+            refused = Refused(permissions.refusal(context.me, sender, right))
             self._finish(entry, sender, failed(envelope.id, refused))
             return
         try:

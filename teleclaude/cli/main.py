@@ -9,6 +9,7 @@ import click
 
 from teleclaude import __version__
 from teleclaude.core.errors import TeleclaudeError
+from teleclaude.core.lean import import_msgspec
 from teleclaude.core.text import visible
 
 # Command, where it is, and the line that `--help` shows.
@@ -37,6 +38,7 @@ class Commands(click.Group):
         """Load one command, or None when there is none of that name."""
         if cmd_name not in COMMANDS:
             return None
+        import_msgspec()
         module, _, name = COMMANDS[cmd_name][0].partition(":")
         command = getattr(importlib.import_module(module), name)
         assert isinstance(command, click.Command)

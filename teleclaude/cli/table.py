@@ -8,17 +8,17 @@ from typing import Any
 
 import click
 import msgspec
-from wcwidth import wcswidth
 
 from teleclaude.core.text import visible
+from teleclaude.tui.cells import width
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print columns, aligned by display width. Cells come from anywhere and are made safe here."""
     lines = [list(head), *([visible(" ".join(cell.split())) for cell in row] for row in rows)]
-    widths = [max(_width(line[column]) for line in lines) for column in range(len(head))]
+    widths = [max(width(line[column]) for line in lines) for column in range(len(head))]
     for line in lines:
-        padded = [cell + " " * (width - _width(cell)) for cell, width in zip(line, widths, strict=True)]
+        padded = [cell + " " * (cells - width(cell)) for cell, cells in zip(line, widths, strict=True)]
         click.echo("  ".join(padded).rstrip())
 
 
@@ -30,7 +30,3 @@ def print_json(value: Any) -> None:
 def say(text: str) -> None:
     """Print one line that may hold anything."""
     click.echo(visible(text))
-
-
-def _width(cell: str) -> int:
-    return max(0, wcswidth(cell))

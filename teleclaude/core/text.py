@@ -14,9 +14,7 @@ MARK = "\N{REPLACEMENT CHARACTER}"
 # C0 and C1 controls, DEL, lone surrogates, line and paragraph separators; format characters (bidi overrides and
 # isolates, zero-width characters, tags) are found by category, except the joiner that emoji need between two
 # visible characters.
-_SUSPECT = re.compile(
-    r"[^\x20-\x7e\xa1-\xac\xae-\u02ff\u0370-\u0482\u048a-\u058f\u3041-\u3096\u30a1-\u30fa\u4e00-\u9fff]"
-)
+_SUSPECT = r"[^\x20-\x7e\xa1-\xac\xae-\u02ff\u0370-\u0482\u048a-\u058f\u3041-\u3096\u30a1-\u30fa\u4e00-\u9fff]"
 _COMBINING_RUN = 4
 _JOINER = "\N{ZERO WIDTH JOINER}"
 _SELECTOR = "\N{VARIATION SELECTOR-16}"
@@ -28,7 +26,10 @@ def visible(text: str) -> str:
     The result has no control, format, surrogate, private-use or unassigned character, no line break, and at
     most four combining marks in a row. It is idempotent.
     """
-    if not _SUSPECT.search(text):
+    if text.isascii():
+        if text.isprintable():
+            return text
+    elif not re.search(_SUSPECT, text):  # kept by re: compiling it takes 2 ms, and most text is ASCII
         return text
     out: list[str] = []
     combining = 0

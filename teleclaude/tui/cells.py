@@ -24,7 +24,7 @@ _BLANKS = re.compile(r"\s+")
 
 def width(text: str) -> int:
     """Cells that safe text takes."""
-    return len(text) if _NARROW.fullmatch(text) else _measured(text)
+    return len(text) if text.isascii() or _NARROW.fullmatch(text) else _measured(text)
 
 
 def safe(text: str) -> str:

@@ -73,8 +73,11 @@ def line_of(row: Row, state: State) -> Line:
 
 def age_of(session: Session) -> float | None:
     """Time since which a session is as it is."""
-    since = session.status_since or session.last_activity or session.created_at
-    return utc_seconds(since)
+    return _seconds(session.status_since or session.last_activity or session.created_at)
+
+
+# A key paints each row and asks when its age changes: of one time, the text is read once.
+_seconds = lru_cache(maxsize=1024)(utc_seconds)
 
 
 def problem_of(computer: Computer) -> str:

@@ -16,7 +16,8 @@ import selectors
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from functools import partial
 
 import msgspec
 
@@ -29,12 +30,18 @@ from teleclaude.core.settings import Settings
 from teleclaude.sync.own_records import OwnRecords
 from teleclaude.sync.projects.catalogue import Plans
 from teleclaude.sync.sessions.identities import Identities, write_commands
+from teleclaude.sync.sessions.processes import glance
 from teleclaude.sync.sessions.session_records import SessionBook
-from teleclaude.sync.tmux.client import Query, Tmux
-from teleclaude.sync.tmux.panes import Look
+from teleclaude.sync.tmux.asking import Question
+from teleclaude.sync.tmux.boot_clock import since_boot, wall_offset
+from teleclaude.sync.tmux.client import Tmux
+from teleclaude.sync.tmux.imsg import Answer
+from teleclaude.sync.tmux.panes import Look, Peek
 from teleclaude.sync.tmux.watch import TmuxWatch
 
 log = logging.getLogger(__name__)
+
+JUDGE_EVERY = 0.5  # seconds, at least, between records that change by time or output alone
 
 
 class LocalHalf:
@@ -56,7 +63,7 @@ class LocalHalf:
         self._self = own.described = self._describe(tmux_socket)
         self._server = 0
         self._panes: dict[str, str] = {}  # by terminal
-        self._writes: list[Query] = []
+        self._writes: list[Question] = []
         self._write_error = ""
         self._judge_at: float | None = None
         self._publish_due = False
@@ -104,12 +111,12 @@ class LocalHalf:
 
     def note_input(self, pane: str) -> None:
         """Note that a command wrote to a pane now."""
-        when = time.time()
+        when = since_boot()
         self.call(lambda: self._book.note_input(pane, when))
 
     def watch_output(self, panes: frozenset[str]) -> None:
         """Tell of output in these panes more promptly than of that in others."""
-        self._watch.ttys.watched = frozenset(tty for tty, pane in self._panes.items() if pane in panes)
+        self._watch.listening.watched = frozenset(tty for tty, pane in self._panes.items() if pane in panes)
 
     def has_pane(self, pane: str) -> bool:
         """Tell whether the last look showed this pane."""
@@ -173,8 +180,8 @@ class LocalHalf:
                 pass
 
     def _close(self) -> None:
-        for query in self._writes:
-            query.close()
+        for write in self._writes:
+            write.close()
         self._watch.close()
         self._plans.close()
         self._selector.close()
@@ -187,7 +194,8 @@ class LocalHalf:
 
     # What was seen.
 
-    def _on_look(self, look: Look | None) -> None:
+    def looked(self, look: Look | None) -> None:
+        """Take a look at all panes; None: no server runs."""
         self._was_answered = True
         server = look.server.pid if look else 0
         if server != self._server:
@@ -196,14 +204,30 @@ class LocalHalf:
         self._panes = {pane.tty: pane.id for pane in look.panes} if look else {}
         if look:
             self.identities.meet(server)
-            if not self._book.take(look, self._watch.ttys.wrote_at, time.monotonic()):
+            if not self._book.take(look, self._watch.listening.wrote_at, since_boot(), wall_offset()):
                 self._watch.look_soon()
             self._write_identities()
         else:
             self._book.forget()
         self._publish()
 
-    def _on_state(self) -> None:
+    def peeked(self, peeks: list[Peek]) -> Collection[str]:
+        """Take a peek at some panes; give the ids of those of which a row shows something new."""
+        new = self._book.peek(peeks, since_boot(), wall_offset())
+        self._write_identities()
+        self._publish()
+        return new
+
+    def wrote(self, ttys: list[str]) -> None:
+        """Hear that terminals wrote or read."""
+        panes = [self._panes[tty] for tty in ttys if tty in self._panes]
+        if self._book.heard(panes, since_boot()):
+            soon = time.monotonic() + JUDGE_EVERY
+            self._judge_at = soon if self._judge_at is None else min(self._judge_at, soon)
+        self.on_output(panes)
+
+    def tmux_state_changed(self) -> None:
+        """Hear that tmux is in another state."""
         self._tmux_since = utc_text(time.time())
         self._publish_due = True
 
@@ -214,11 +238,13 @@ class LocalHalf:
         """Bring the own records up to date with what is known now."""
         self._publish_due = False
         now = time.monotonic()
-        if self._plans.look(now, self._book.folders()):
+        is_all_new = self._plans.look(now, self._book.folders())
+        if is_all_new:
             self._own.update("projects", self._plans.projects)
             self._own.update("todos", self._plans.todos)
-        sessions, expires = self._book.records(self._plans.project_of, time.time())
-        self._judge_at = None if expires is None else now + max(expires, 0.01)
+        boot = since_boot()
+        sessions, expires = self._book.records(self._plans.project_of, boot, is_all_new=is_all_new)
+        self._judge_at = None if expires is None else now + max(expires - boot, JUDGE_EVERY)
         if self._was_answered:
             self._own.update("sessions", sessions)
         self._update_computer(sessions)
@@ -253,32 +279,26 @@ class LocalHalf:
     # Identities: written into tmux many at a time.
 
     def _write_identities(self) -> None:
+        self._writes = [write for write in self._writes if write.is_open]
         if self._writes:
             return
-        for command in write_commands(self.identities.unwritten()):
+        for command, batch in write_commands(self.identities.unwritten()):
             try:
                 query = self.tmux.ask(*command, server=self._server)
             except (TeleclaudeError, OSError) as error:
                 log.debug("identities are not written: %s", error)
                 return
-            self._writes.append(query)
-            self._selector.register(query.fileno(), query.mask(), lambda query=query: self._on_written(query))
+            self._writes.append(Question(self._selector, query, partial(self._on_written, batch)))
 
-    def _on_written(self, query: Query) -> None:
-        try:
-            answer = query.advance()
-        except (PeerError, OSError) as error:
-            log.debug("identities are not written: %s", error)
-        else:
-            if answer is None:
-                return
-            # Nothing is asked for because of an error: the next look, whenever it comes, writes again.
-            if not answer.ok and answer.error != self._write_error:
-                log.warning("tmux does not keep the ids of its panes: %s", answer.error)
-            self._write_error = answer.error
-        self._selector.unregister(query.fileno())
-        query.close()
-        self._writes.remove(query)
+    def _on_written(self, batch: list[tuple[str, str]], answer: Answer | PeerError | OSError) -> None:
+        """Take what became of it. What goes on failing asks for nothing: the next look, when it comes, writes again."""
+        error = answer.error if isinstance(answer, Answer) else str(answer)
+        if isinstance(answer, Answer) and answer.ok:
+            self.identities.written(batch)
+        elif error != self._write_error:
+            log.warning("tmux does not keep the ids of its sessions: %s", error)
+            self._watch.look_soon()
+        self._write_error = error
 
     # Settings.
 
@@ -296,13 +316,7 @@ class LocalHalf:
         self._watch.look_now()
 
     def _new_watch(self) -> TmuxWatch:
-        watch = TmuxWatch(self.tmux, self._selector, self._on_look)
-        watch.on_state = self._on_state
-        watch.on_output = self._wrote
-        return watch
-
-    def _wrote(self, ttys: list[str]) -> None:
-        self.on_output([self._panes[tty] for tty in ttys if tty in self._panes])
+        return TmuxWatch(self.tmux, self._selector, self, glance)
 
     def _renew_plans(self) -> None:
         self._plans.reload(self._settings.projects)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from tests.bench import served
 from tests.bench.report import Figure, at_most, milliseconds, percentile
 from tests.bench.ws_load import upgraded
+from tests.machine import Machine
 
 QUIET = 20  # sessions that are there besides
 _TITLE = r"printf '\033]2;title-%d\007'"  # as agents set it
@@ -24,10 +25,11 @@ def run(*, quick: bool) -> Iterator[Figure]:
         for number in range(QUIET):
             here.machine.tmux("new-session", "-d", "-s", f"quiet{number}")
         with contextlib.closing(upgraded(here.path)) as client:
-            yield from _changes(here, client, times)
+            yield from changes(here.machine, client, times)
 
 
-def _changes(here: served.Served, client: socket.socket, times: int) -> Iterator[Figure]:
+def changes(machine: Machine, client: socket.socket, times: int, where: str = "") -> Iterator[Figure]:
+    """Change things in tmux, one at a time, and see when each is at the client. `where`: added to the names."""
     found: dict[str, list[float]] = {"new": [], "rename": [], "title": [], "command": [], "kill": []}
     own: list[float] = []
     for number in range(times):
@@ -42,16 +44,20 @@ def _changes(here: served.Served, client: socket.socket, times: int) -> Iterator
         for step, (command, mark) in steps.items():
             _drain(client)
             begin = time.monotonic()
-            here.machine.tmux(*command)
+            machine.tmux(*command)
             own.append(time.monotonic() - begin)
             found[step].append(_until(client, mark.encode()) - begin)
             time.sleep(SETTLE)
     together = [seconds for values in found.values() for seconds in values]
     for step, values in found.items():
-        yield Figure(f"tmux change to client event: {step}", milliseconds(values))
+        yield Figure(f"tmux change to client event: {step}{where}", milliseconds(values))
     beside = f"{milliseconds(together)}; of which the tmux command {percentile(own, 0.5) * 1e3:.1f} ms"
-    yield at_most("tmux change to client event: all, p50", percentile(together, 0.5) * 1e3, 50, " ms", beside, digits=1)
-    yield at_most("tmux change to client event: all, p99", percentile(together, 0.99) * 1e3, 200, " ms", digits=1)
+    yield at_most(
+        f"tmux change to client event: all, p50{where}", percentile(together, 0.5) * 1e3, 50, " ms", beside, digits=1
+    )
+    yield at_most(
+        f"tmux change to client event: all, p99{where}", percentile(together, 0.99) * 1e3, 200, " ms", digits=1
+    )
 
 
 def _drain(client: socket.socket) -> None:

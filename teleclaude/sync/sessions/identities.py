@@ -89,6 +89,8 @@ class Identities:
         self._rows: dict[str, str] = {}  # by id: the holder that the last look showed under it
         self._server = 0
         self._held = 0
+        self._seen: tuple[list[Holder], list[str], bool] | None = None  # from which `_given` follows
+        self._given: dict[str, Identity] = {}
 
     def meet(self, server: int) -> None:
         """Say of which server the next holders are, by its process; nothing is kept of another one."""
@@ -98,6 +100,7 @@ class Identities:
     def _meet(self, server: int) -> None:
         if server != self._server:
             self._server = server
+            self._seen = None
             for kept in (self._known, self._unwritten, self._unseen, self._rows):
                 kept.clear()
 
@@ -121,10 +124,13 @@ class Identities:
         Gives the identity of each, but for those held back.
         """
         with self._lock:
-            given = _Giving(self._known, self._unwritten, self._rows).give(list(holders), is_held=self._held > 0)
-            self._known.update(given)
-            self._rows = {given[key].id: key for key in shown if key in given}
-            return given
+            seen = (list(holders), list(shown), self._held > 0)
+            if seen != self._seen:
+                self._given = _Giving(self._known, self._unwritten, self._rows).give(seen[0], is_held=seen[2])
+                self._known.update(self._given)
+                self._rows = {self._given[key].id: key for key in seen[1] if key in self._given}
+                self._seen = seen
+            return self._given
 
     def change(
         self,
@@ -167,6 +173,7 @@ class Identities:
             return self._known.get(row)
 
     def _put(self, key: str, identity: Identity) -> None:
+        self._seen = None
         self._known[key] = identity
         self._unwritten.add(key)
         self._unseen[key] = 0
@@ -191,6 +198,13 @@ class Identities:
         """Give (holder, option value) for all that tmux does not show yet."""
         with self._lock:
             return [(key, self._known[key].text()) for key in sorted(self._unwritten)]
+
+    def written(self, batch: Iterable[tuple[str, str]]) -> None:
+        """Note that tmux took option values. The next look shows whether it has them."""
+        with self._lock:
+            for key, text in batch:
+                if key in self._known and self._known[key].text() == text:
+                    self._unwritten.discard(key)
 
     def keep(self, texts: Mapping[str, str]) -> None:
         """Take the options of all sessions and panes of a look, by holder: forget the others, and what is written.
@@ -270,21 +284,25 @@ def _place(key: str) -> tuple[bool, int]:
     return key.startswith("%"), int(key[1:]) if key[1:].isdigit() else 0
 
 
-def write_commands(unwritten: list[tuple[str, str]], limit: int = 12_000) -> list[list[str]]:
-    """Give tmux commands that write options, as few as stay under `limit` bytes each.
+Batch = list[tuple[str, str]]  # (holder, option value)
+
+
+def write_commands(unwritten: Batch, limit: int = 12_000) -> list[tuple[list[str], Batch]]:
+    """Give tmux commands that write options, as few as stay under `limit` bytes each, and what each of them writes.
 
     tmux drops the rest of a list after its first error, and a holder may be gone by now: `-q` makes that none.
     """
-    commands: list[list[str]] = []
+    commands: list[tuple[list[str], Batch]] = []
     size = limit
     for key, text in unwritten:
         where = ["-p", "-t", key, PANE_OPTION] if key.startswith("%") else ["-t", key, SESSION_OPTION]
         command = ["set-option", "-q", *where, text]
         length = sum(len(word) + 1 for word in command) + 2
         if size + length > limit:
-            commands.append(command)
+            commands.append((command, [(key, text)]))
             size = length
         else:
-            commands[-1] += [";", *command]
+            commands[-1][0].extend([";", *command])
+            commands[-1][1].append((key, text))
             size += length
     return commands

@@ -1,19 +1,17 @@
 """What runs in a pane, from /proc: is the shell at its prompt, and does an agent run in the foreground.
 
 tmux tells the first word of the foreground process. That is enough for `claude`, and not for an agent that is run by
-`node`, `python` or a shell script: then the processes of the foreground group are looked at, once, and what was found
-holds for as long as that group leads. What was not found is looked for again after a while, because a script may
-start its agent late.
+`node`, `python` or a shell script: then the processes of the foreground group are looked at, and what was found holds
+for as long as that group leads, or nearly (`_HOLDS`). What was not found is looked for again after a while, because a
+script may start its agent late.
 """
 
 from __future__ import annotations
 
 import os
 import shlex
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 
 from teleclaude.core.settings import AgentProfile
 
@@ -23,7 +21,7 @@ SHELLS = frozenset(
 _RUNNERS = SHELLS | {"node", "nodejs", "bun", "deno", "npx", "uv", "uvx", "env", "ruby", "perl", "sudo", "python"}
 _ENDINGS = (".js", ".mjs", ".cjs", ".ts", ".py", ".sh", ".rb", ".pl")
 _TAKE_A_WORD = frozenset({"--rcfile", "--init-file", "-o", "+o", "-O", "+O"})
-_LOOK_AGAIN = 2.0  # seconds
+_LOOK_AGAIN, _HOLDS = 2.0, 30.0  # seconds until what was not found, and what was, is looked for again
 _DEPTH, _MOST = 4, 32
 _READ_SIZE = 8192
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -34,6 +32,7 @@ class Process:
     """One process: parts of /proc/PID/stat. `started`: clock ticks after the computer's start."""
 
     pid: int
+    name: bytes
     group: int
     foreground: int  # process group in the foreground of its terminal
     started: int
@@ -46,7 +45,7 @@ class Foreground:
     at_prompt: bool = False
     has_shell: bool = False
     profile: str = ""
-    created: float = 0.0  # seconds since 1970, of the pane's own process; 0 when unknown
+    created: float = 0.0  # of the pane's own process, seconds since the computer's start; 0 when unknown
 
 
 NOTHING_KNOWN = Foreground()
@@ -109,29 +108,27 @@ class Foregrounds:
     def __init__(self, agents: Mapping[str, AgentProfile]) -> None:
         self._profiles = profiles_by_signature(agents)
         self._signatures = {name: signature(shlex.split(profile.command)) for name, profile in agents.items()}
-        self._found: dict[int, tuple[str, float, Foreground]] = {}  # by pane process: command, until when, what
+        self._found: dict[int, tuple[tuple[int, str], float, Foreground]] = {}  # by pane process: of what, until when
 
-    def look(self, pane_pid: int, command: str, now: float, *, fresh: bool) -> Foreground:
-        """Tell what runs in the pane of `pane_pid`. `fresh`: it wrote since the last look, so look again.
-
-        `now`: monotonic seconds.
-        """
-        known = self._found.get(pane_pid)
-        if known and known[0] == command and now < known[1] and not fresh:
-            return known[2]
+    def look(self, pane_pid: int, command: str, now: float) -> Foreground:
+        """Tell what runs in the pane of `pane_pid`. `now`: seconds since the computer's start."""
         pane = read_process(pane_pid)
         if pane is None:
             return NOTHING_KNOWN
+        known = self._found.get(pane_pid)
+        if known and known[0] == (pane.foreground, command) and now < known[1]:
+            return known[2]
         at_prompt = _base(command) in SHELLS and is_interactive(command_line(pane.foreground))
         found = Foreground(
             at_prompt=at_prompt,
             has_shell=at_prompt if pane.pid == pane.foreground else is_interactive(command_line(pane.pid)),
             profile="" if at_prompt else self._profile(pane.foreground, command),
-            created=boot_time() + pane.started / _TICKS,
+            created=pane.started / _TICKS,
         )
         # What has just been started may be about to start something else.
-        age = time.time() - found.created
-        self._found[pane_pid] = (command, now + min(_LOOK_AGAIN, max(0.0, age) / 2), found)
+        age = max(0.0, now - found.created)
+        until = now + min(_HOLDS if at_prompt or found.profile else _LOOK_AGAIN, age / 2)
+        self._found[pane_pid] = ((pane.foreground, command), until, found)
         return found
 
     def are_same(self, one: str, other: str) -> bool:
@@ -171,10 +168,27 @@ def read_process(pid: int) -> Process | None:
     """Read /proc/PID/stat; None for a process that is gone, or where there is no /proc."""
     try:
         text = _read(f"/proc/{pid}/stat")
-        fields = text[text.rindex(b")") + 2 :].split()
-        return Process(pid, int(fields[2]), int(fields[5]), int(fields[19]))
+        end = text.rindex(b")")
+        fields = text[end + 2 :].split(None, 20)
+        return Process(pid, text[text.index(b"(") + 1 : end], int(fields[2]), int(fields[5]), int(fields[19]))
     except (OSError, ValueError, IndexError):
         return None
+
+
+def glance(pid: int) -> tuple[int, bytes, str]:
+    """Give what a pane's process has in the foreground of its terminal, to be compared: who, its name, its folder.
+
+    The folder is read as a link of /proc, which follows none: one on a dead mount costs no wait.
+    """
+    pane = read_process(pid)
+    if pane is None:
+        return 0, b"", ""
+    leader = pane if pane.foreground == pid else read_process(pane.foreground)
+    try:
+        folder = os.readlink(f"/proc/{pane.foreground}/cwd")
+    except OSError:
+        folder = ""
+    return pane.foreground, leader.name if leader else b"", folder
 
 
 def children(pid: int) -> list[int]:
@@ -199,14 +213,3 @@ def _read(path: str) -> bytes:
         return os.read(fd, _READ_SIZE)
     finally:
         os.close(fd)
-
-
-@lru_cache(maxsize=1)
-def boot_time() -> float:
-    """Seconds since 1970 at which this computer started; 0 where /proc does not say."""
-    try:
-        with open("/proc/stat", "rb") as file:
-            line = next(line for line in file if line.startswith(b"btime"))
-        return float(line.split()[1])
-    except (OSError, StopIteration, ValueError):
-        return 0.0

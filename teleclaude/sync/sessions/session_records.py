@@ -1,152 +1,174 @@
-"""Session records from a look at tmux. It reads /proc for what runs in a pane; everything else comes as arguments.
+"""Session records from looks and peeks at tmux.
 
 Rules: one record per row (rows.py says which panes are), under the id of what the row is: an agent's pane, or a
-session. Times of activity are coarse (`COARSE` seconds), so that a pane that writes all the time changes its record
-once in that time and not with every line.
+session. Only rows of which something may have changed are judged anew. Times of activity are coarse (`COARSE` seconds),
+so that a pane that writes all the time changes its record once in that time and not with every line.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from teleclaude.core.records import Session, SessionStatus, Tmux, utc_text
 from teleclaude.core.settings import AgentProfile
 from teleclaude.sync.sessions.identities import Holder, Identities, Identity
-from teleclaude.sync.sessions.processes import NOTHING_KNOWN, Foreground, Foregrounds
+from teleclaude.sync.sessions.known_panes import NO_AGENTS, KnownPane, KnownPanes
 from teleclaude.sync.sessions.rows import Row, at_home, rows_of
 from teleclaude.sync.sessions.session_status import Evidence, State, judge, unmarked
-from teleclaude.sync.tmux.panes import Look, Pane
+from teleclaude.sync.tmux.panes import Look, Pane, Peek
 
 COARSE = 5.0  # seconds
-FORMING_FOR = 3.0  # seconds that a pane's process may take to become what it is to be
-NO_AGENTS = frozenset({"shell", "other"})
-_DELETED = " (deleted)"
-
-
-@dataclass(slots=True)
-class _PaneMemory:
-    """What is known of a pane beyond tmux' words, from look to look. Times are seconds since 1970."""
-
-    runs: Foreground = NOTHING_KNOWN
-    agent: str = ""
-    cwd: str = ""
-    output: float = 0.0
-    input: float = 0.0
-    is_whole: bool = False
+_STEPPED = 0.5  # seconds by which the wall clock was set, rather than slewed
+_NEVER = float("inf")
 
 
 @dataclass(slots=True)
 class _RowMemory:
-    """What is remembered of a row from look to look."""
+    """What is remembered of a row. Times are seconds since the computer's start. `until`: it is as it is till then."""
 
     status: SessionStatus = "unknown"
+    reason: str = ""
     since: float = 0.0
-    basis: tuple[object, ...] = ()
+    until: float = 0.0
+    last_output: float = 0.0  # coarse, as in the record
+    basis: tuple[object, ...] = ()  # what it was judged from
     record: Session | None = None
 
 
 class SessionBook:
-    """The sessions of `computer`, look after look."""
+    """The sessions of `computer`. `now`: seconds since boot; `offset`: what makes wall-clock seconds of it."""
 
     def __init__(self, computer: str, agents: Mapping[str, AgentProfile], identities: Identities) -> None:
         self._computer = computer
         self._identities = identities
-        self._foregrounds = Foregrounds(agents)
-        self._host = ""
-        self._panes: dict[str, _PaneMemory] = {}
-        self._memory: dict[str, _RowMemory] = {}  # by what the row is
-        self._inputs: dict[str, float] = {}  # by pane: when a command last wrote to it
+        self._known = KnownPanes(agents, identities)
+        self._panes: list[Pane] = []  # as tmux lists them: a pane is there for each session that shows it
         self._rows: list[Row] = []
         self._of: dict[str, Identity] = {}
+        self._memory: dict[str, _RowMemory] = {}  # by what the row is
+        self._rows_by_pane: dict[str, list[str]] = {}
+        self._agents: frozenset[str] = frozenset()
+        self._forming: frozenset[str] = frozenset()
+        self._host = ""
+        self._offset = 0.0
 
     def use_agents(self, agents: Mapping[str, AgentProfile]) -> None:
-        """Take other profiles."""
-        self._foregrounds = Foregrounds(agents)
+        """Take other profiles, with the next look."""
+        self._known.use_agents(agents)
 
-    def note_input(self, pane: str, when: float) -> None:
-        """Note that a command wrote to a pane at `when` (seconds since 1970)."""
-        self._inputs[pane] = when
+    def note_input(self, pane: str, now: float) -> None:
+        """Note that a command wrote to a pane."""
+        self._known.note_input(pane, now)
 
     def forget(self) -> None:
         """Forget all of it: no server runs, or another."""
-        self._panes, self._memory, self._inputs, self._rows, self._of = {}, {}, {}, [], {}
+        self._known.forget()
+        self._panes, self._rows, self._of, self._memory, self._rows_by_pane = [], [], {}, {}, {}
 
-    def take(self, look: Look, wrote_at: Callable[[str], float], now: float) -> bool:
-        """Take a look. `wrote_at` gives the time of a terminal's last output seen; `now`: monotonic.
+    def take(self, look: Look, wrote_at: Callable[[str], float], now: float, offset: float) -> bool:
+        """Take a look. `wrote_at` gives when a terminal was last heard to write.
 
         False when a pane is left out that tmux is still making: look again soon.
         """
         self._host = look.server.host
-        home = at_home(look.panes)
-        alone = _alone_in_window(home.values())
-        self._panes = {pane: self._panes.get(pane) or _PaneMemory() for pane in home}
-        self._inputs = {pane: when for pane, when in self._inputs.items() if pane in home}
-        for pane in home.values():
-            self._look_at(pane, wrote_at(pane.tty), pane.window in alone, now)
-        forming = {pane.id for pane in home.values() if self._is_forming(pane)}
-        agents = {pane for pane, known in self._panes.items() if known.agent not in NO_AGENTS} - forming
-        rows = rows_of(look.panes, home, agents, forming, {row.key: row.pane.id for row in self._rows})
-        self._of = self._identities.see(_holders(look.panes, home, agents), [row.key for row in rows])
+        if abs(offset - self._offset) > _STEPPED:
+            self._offset = offset
+        self._panes = look.panes
+        self._known.take(at_home(look.panes), wrote_at, now, offset)
+        self._choose()
         self._identities.keep(_options(look.panes))
+        for row in self._rows:
+            memory = self._memory[row.key]
+            if self._basis(row) != memory.basis:
+                memory.until = 0.0
+        return not self._forming
+
+    def peek(self, peeks: list[Peek], now: float, offset: float) -> set[str]:
+        """Take peeks; give the panes of which a row shows something new."""
+        by_id = {peek.id: peek for peek in peeks}
+        self._panes = [by_id[pane.id].applied_to(pane) if pane.id in by_id else pane for pane in self._panes]
+        home = at_home(pane for pane in self._panes if pane.id in by_id)
+        new = {pane.id: pane for pane in home.values() if self._known.is_new(pane, now)}
+        before = {pane: self._shown(known) for pane in new if (known := self._known[pane].pane)}
+        for pane in new.values():
+            self._known.look_at(pane, now, offset)
+        if (self._known.with_agent, self._known.forming) != (self._agents, self._forming):
+            self._choose()
+        elif new:
+            self._rows = [_with_pane(row, new[row.pane.id]) if row.pane.id in new else row for row in self._rows]
+        for key in [key for pane in new for key in self._rows_by_pane.get(pane, ())]:
+            self._memory[key].until = 0.0
+        return {pane for pane in new if self._shown(new[pane]) != before.get(pane)}
+
+    def _shown(self, pane: Pane) -> tuple[object, ...]:
+        known = self._known[pane.id]
+        state = judge(self._evidence(pane, known, 0.0))
+        return self._title(pane, known.agent), state.status, pane.command, known.cwd, known.agent, pane.exit_status
+
+    def heard(self, panes: Iterable[str], now: float) -> bool:
+        """Note that panes wrote; whether that changes a record."""
+        is_new = False
+        for key in [key for pane in panes for key in self._rows_by_pane.get(pane, ())]:
+            memory = self._memory[key]
+            if memory.status in {"idle", "unknown"} or self._coarse(now) != memory.last_output:
+                memory.until = 0.0
+                is_new = True
+        for pane in panes:
+            if pane in self._rows_by_pane:
+                self._known[pane].output = max(now, self._known[pane].output)
+        return is_new
+
+    def _choose(self) -> None:
+        """Choose the rows, and give what is new its identity."""
+        self._agents, self._forming = self._known.with_agent, self._known.forming
+        home = at_home(self._panes)
+        before = {row.key: row.pane.id for row in self._rows}
+        rows = rows_of(self._panes, home, self._agents, self._forming, before)
+        self._of = self._identities.see(_holders(self._panes, home, self._agents), [row.key for row in rows])
         self._rows = [row for row in rows if row.key in self._of]
         self._memory = {row.key: self._memory.get(row.key) or _RowMemory() for row in self._rows}
-        self._foregrounds.forget_others(pane.pid for pane in home.values())
-        return not forming
-
-    def _is_forming(self, pane: Pane) -> bool:
-        """Tell whether a pane's process is so new that it has not become its program, nor entered its folder."""
-        known = self._panes[pane.id]
-        if not (pane.is_dead or known.is_whole) and (pane.command in {"", "tmux"} or not pane.path):
-            age = time.time() - known.runs.created if known.runs.created else FORMING_FOR
-            if age < FORMING_FOR:
-                return True
-        known.is_whole = True
-        return False
-
-    def _look_at(self, pane: Pane, wrote: float, is_alone: bool, now: float) -> None:
-        known = self._panes[pane.id]
-        output = max(wrote, known.output, pane.window_activity if is_alone or not known.output else 0.0)
-        is_fresh = output > known.output
-        known.output = output
-        if pane.path:
-            known.cwd = pane.path.removesuffix(_DELETED)
-        runs = NOTHING_KNOWN if pane.is_dead else self._foregrounds.look(pane.pid, pane.command, now, fresh=is_fresh)
-        used = float(pane.session_activity) if pane.is_active and pane.is_current else 0.0
-        typed = used if used > pane.created else 0.0
-        known.runs = runs
-        known.input = max(typed, self._inputs.get(pane.id, 0.0))
-        known.agent = self._agent(pane, runs, known.agent)
-
-    def _agent(self, pane: Pane, runs: Foreground, before: str) -> str:
-        """Name what runs there: by process, by what it was started as, and for the dead by what it was."""
-        started_as = self._identities.started_as(pane.id, pane.mark)
-        if pane.is_dead:
-            return before or started_as or "other"
-        if runs.profile:
-            return started_as if self._foregrounds.are_same(started_as, runs.profile) else runs.profile
-        if runs.has_shell:
-            return "shell"
-        return started_as or "other"  # the pane's own process is no shell: it is what it was started as, or unknown
+        self._rows_by_pane = {}
+        for row in self._rows:
+            self._rows_by_pane.setdefault(row.pane.id, []).append(row.key)
 
     def folders(self) -> set[str]:
         """Folders in which the sessions are."""
-        return {cwd for row in self._rows if (cwd := self._panes[row.pane.id].cwd)}
+        return {cwd for row in self._rows if (cwd := self._known[row.pane.id].cwd)}
 
-    def records(self, project_of: Callable[[str], str], when: float) -> tuple[list[Session], float | None]:
-        """Give the records as of `when` (seconds since 1970), and seconds until they change by themselves."""
+    def records(
+        self, project_of: Callable[[str], str], now: float, *, is_all_new: bool
+    ) -> tuple[list[Session], float | None]:
+        """Give the records now, and when they change by themselves. `is_all_new`: `project_of` may say otherwise."""
         records: list[Session] = []
-        expires: list[float] = []
+        expires = _NEVER
         for row in self._rows:
-            state = judge(self._evidence(row.pane, when))
-            records.append(self._record(row, state, project_of, when))
-            if state.expires is not None:
-                expires.append(state.expires)
-        return records, min(expires, default=None)
+            memory = self._memory[row.key]
+            if memory.record is None or memory.until <= now or is_all_new:
+                memory.record = self._judged(row, memory, project_of, now)
+            records.append(memory.record)
+            expires = min(expires, memory.until)
+        return records, None if expires == _NEVER else expires
 
-    def _evidence(self, pane: Pane, when: float) -> Evidence:
-        known = self._panes[pane.id]
+    def _judged(self, row: Row, memory: _RowMemory, project_of: Callable[[str], str], now: float) -> Session:
+        known = self._known[row.pane.id]
+        state = judge(self._evidence(row.pane, known, now))
+        if state.status != memory.status or not memory.since:
+            is_old = not memory.since and state.status in {"idle", "ended"} and known.output
+            memory.status, memory.since = state.status, known.output if is_old else now
+        memory.until = _NEVER if state.expires is None else now + state.expires
+        memory.last_output = self._coarse(known.output)
+        memory.basis = self._basis(row)
+        record = self._build(row, known, state, project_of(known.cwd) if known.cwd else "")
+        return memory.record if memory.record == record else record
+
+    def _basis(self, row: Row) -> tuple[object, ...]:
+        known = self._known[row.pane.id]
+        times = (self._coarse(known.output), self._coarse(known.input))
+        return row, known.runs, known.agent, known.cwd, self._of[row.key], times, self._offset
+
+    def _evidence(self, pane: Pane, known: KnownPane, now: float) -> Evidence:
         return Evidence(
             agent=known.agent,
             title=pane.title,
@@ -155,27 +177,13 @@ class SessionBook:
             exit_status=pane.exit_status,
             signal=pane.signal,
             at_prompt=known.runs.at_prompt,
-            age=when - known.runs.created if known.runs.created else None,
-            output_age=when - known.output if known.output else None,
+            age=now - known.runs.created if known.runs.created else None,
+            output_age=now - known.output if known.output else None,
         )
 
-    def _record(self, row: Row, state: State, project_of: Callable[[str], str], when: float) -> Session:
-        """Build a record, or give the last one where nothing that goes into it has changed."""
-        known, memory, identity = self._panes[row.pane.id], self._memory[row.key], self._of[row.key]
-        if state.status != memory.status or not memory.since:
-            is_old = not memory.since and state.status in {"idle", "ended"} and known.output
-            memory.status, memory.since = state.status, known.output if is_old else when
-        times = (_coarse(known.output), _coarse(known.input))
-        project = project_of(known.cwd) if known.cwd else ""
-        basis = (row, known.runs, known.agent, known.cwd, identity, state.status, state.reason, memory.since, project)
-        if memory.record is None or (basis, times) != memory.basis:
-            memory.basis = (basis, times)
-            memory.record = self._build(row, state, project, times)
-        return memory.record
-
-    def _build(self, row: Row, state: State, project: str, times: tuple[float, float]) -> Session:
-        pane, known, identity = row.pane, self._panes[row.pane.id], self._of[row.key]
-        last_output, last_input = times
+    def _build(self, row: Row, known: KnownPane, state: State, project: str) -> Session:
+        pane, identity = row.pane, self._of[row.key]
+        last_output, last_input = self._coarse(known.output), self._coarse(known.input)
         return Session(
             session_id=identity.id,
             computer=self._computer,
@@ -186,10 +194,10 @@ class SessionBook:
             thinking_mode=identity.mode,
             status=state.status,
             status_reason=state.reason,
-            status_since=_text(self._memory[row.key].since),
+            status_since=_text(self._memory[row.key].since + self._offset),
             command=pane.command,
-            created_at=_text(_created(row, known)),
-            last_activity=_text(max(*times, _coarse(pane.created))),
+            created_at=_text(self._created(row, known)),
+            last_activity=_text(max(last_output, last_input, pane.created - pane.created % COARSE)),
             last_input=_text(last_input),
             last_output=_text(last_output),
             attached=pane.attached,
@@ -205,12 +213,21 @@ class SessionBook:
             title = unmarked(title)
         return title.strip() or pane.session_name
 
+    def _created(self, row: Row, known: KnownPane) -> float:
+        """When a row came to be. tmux tells whole seconds of a session; its number orders those of one second."""
+        if row.key == row.pane.id and known.runs.created:
+            return known.runs.created + self._offset
+        return row.pane.created + int(row.pane.session[1:] or 0) % 1000 / 1000
 
-def _created(row: Row, known: _PaneMemory) -> float:
-    """When a row came to be. tmux tells whole seconds of a session; its number orders those of one second."""
-    if row.key == row.pane.id and known.runs.created:
-        return known.runs.created
-    return row.pane.created + int(row.pane.session[1:] or 0) % 1000 / 1000
+    def _coarse(self, at: float) -> float:
+        """Wall-clock seconds of a time, coarse; 0 for never."""
+        return (at + self._offset) // COARSE * COARSE if at else 0.0
+
+
+def _with_pane(row: Row, home: Pane) -> Row:
+    """A row whose pane is another by now; where it is shown, and by how many, stays as it is."""
+    told = {name: getattr(home, name) for name in ("is_dead", "exit_status", "signal", "title", "command", "path")}
+    return replace(row, pane=replace(row.pane, **told))
 
 
 def _holders(panes: Iterable[Pane], home: Mapping[str, Pane], agents: Iterable[str]) -> list[Holder]:
@@ -231,17 +248,6 @@ def _options(panes: Iterable[Pane]) -> dict[str, str]:
     return found
 
 
-def _alone_in_window(panes: Iterable[Pane]) -> set[str]:
-    once: set[str] = set()
-    more: set[str] = set()
-    for pane in panes:
-        (more if pane.window in once else once).add(pane.window)
-    return once - more
-
-
-def _coarse(seconds: float) -> float:
-    return seconds - seconds % COARSE
-
-
+@lru_cache(maxsize=1024)
 def _text(seconds: float) -> str:
     return utc_text(seconds) if seconds else ""

@@ -1,4 +1,4 @@
-"""What tmux says of all its panes, as one look. Pure: format out, bytes in, panes out.
+"""What tmux says of all its panes, as one look, or of some, as a peek. Pure: format out, bytes in, panes out.
 
 A title, a path or a session's name may hold tabs, newlines, escapes and bytes that are no UTF-8. So fields are
 parted by marks that are drawn at random for each process. The first line names the server, so an empty answer, or
@@ -8,7 +8,8 @@ one cut short, is never "no panes"; a server that has no sessions says so in wor
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from teleclaude.core.errors import PeerError
 from teleclaude.sync.tmux.imsg import Answer
@@ -38,6 +39,9 @@ _TEXTS = (
     "@teleclaude",
     "@teleclaude_session",
 )
+# What a peek asks for: what of a pane changes while nobody makes, moves or renames it.
+_PEEK = ("pane_id", "session_id", "pane_dead", "pane_dead_status", "pane_dead_signal", "session_activity", "pane_title")
+_PEEK_ALL = ("pane_current_command", "pane_current_path")
 _NO_SESSIONS = "no current target"  # how list-panes -a complains in a server without sessions
 _COUNT = len(_NUMBERS) + len(_IDS) + len(_TEXTS)
 
@@ -87,6 +91,41 @@ class Look:
     spoilt: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Peek:
+    """What one pane is now. `command` and `path` are None where they were not asked for."""
+
+    id: str
+    session: str
+    is_dead: bool
+    exit_status: int | None
+    signal: int
+    session_activity: int
+    title: str
+    command: str | None = None
+    path: str | None = None
+
+    def applied_to(self, pane: Pane) -> Pane:
+        """Give a pane as it is now; the same object when nothing of it changed."""
+        used = self.session_activity if pane.session == self.session else pane.session_activity
+        command = pane.command if self.command is None else self.command
+        path = pane.path if self.path is None else self.path
+        now = (self.is_dead, self.exit_status, self.signal, used, self.title, command, path)
+        was = (pane.is_dead, pane.exit_status, pane.signal, pane.session_activity, pane.title, pane.command, pane.path)
+        if now == was:
+            return pane
+        return replace(
+            pane,
+            is_dead=self.is_dead,
+            exit_status=self.exit_status,
+            signal=self.signal,
+            session_activity=used,
+            title=self.title,
+            command=command,
+            path=path,
+        )
+
+
 class PaneReader:
     """Asks for panes and reads the answer; an unchanged row is read once."""
 
@@ -121,6 +160,38 @@ class PaneReader:
         panes = [pane for row in rows if (pane := known[row]) is not None]
         return Look(server, panes, len(rows) - len(panes))
 
+    def peek_command(self, panes: Iterable[tuple[str, bool]]) -> list[str]:
+        """Arguments of the tmux command whose answer `read_peek` takes: of panes by id, and whether to ask for all."""
+        words: list[str] = []
+        for pane, is_all in panes:
+            names = (*_PEEK, *_PEEK_ALL) if is_all else _PEEK
+            row = self._field.join(f"#{{{name}}}" for name in names) + self._end
+            words += [";", "display-message", "-p", "-t", pane, row]
+        return words[1:]
+
+    def read_peek(self, answer: Answer) -> list[Peek] | None:
+        """Read an answer; None for one that is not whole, or in which a pane is missing: it is gone."""
+        *rows, rest = answer.output.split(self._end.encode() + b"\n")
+        peeks = [self._peek(row.split(self._field.encode())) for row in rows]
+        whole = [peek for peek in peeks if peek is not None]
+        return whole if answer.ok and not rest and len(whole) == len(peeks) else None
+
+    def _peek(self, fields: list[bytes]) -> Peek | None:
+        if len(fields) not in {len(_PEEK), len(_PEEK) + len(_PEEK_ALL)} or not fields[0].startswith(b"%"):
+            return None
+        pane, session, dead, status, signal, used, title, *more = fields
+        return Peek(
+            id=_text(pane),
+            session=_text(session),
+            is_dead=bool(_number(dead)),
+            exit_status=_status(status),
+            signal=_number(signal),
+            session_activity=_number(used),
+            title=_text(title),
+            command=_text(more[0]) if more else None,
+            path=_text(more[1], PATH_LIMIT) if more else None,
+        )
+
     def _pane(self, row: bytes) -> Pane | None:
         fields = row.split(self._field.encode())
         if len(fields) != _COUNT or not fields[2].startswith(b"%"):
@@ -134,7 +205,7 @@ class PaneReader:
             id=pane,
             pid=pid,
             is_dead=bool(dead),
-            exit_status=int(fields[5]) if fields[5].isdigit() else None,
+            exit_status=_status(fields[5]),
             signal=signal,
             is_active=bool(active),
             is_current=bool(current),
@@ -154,6 +225,10 @@ class PaneReader:
 
 def _number(field: bytes) -> int:
     return int(field) if field.isdigit() else 0
+
+
+def _status(field: bytes) -> int | None:
+    return int(field) if field.isdigit() else None
 
 
 def _text(field: bytes, limit: int = TEXT_LIMIT) -> str:

@@ -179,6 +179,7 @@ def test_write_commands_are_few_and_small() -> None:
     unwritten = [(f"${n}", Identity(id="0123456789abcdef", title="t" * 20).text()) for n in range(300)]
     commands = write_commands(unwritten)
     assert len(commands) <= 4
-    assert all(sum(len(word) + 1 for word in command) <= 12_000 for command in commands)
-    assert sum(command.count("set-option") for command in commands) == 300
+    assert all(sum(len(word) + 1 for word in command) <= 12_000 for command, _ in commands)
+    assert sum(command.count("set-option") for command, _ in commands) == 300
+    assert [pair for _, batch in commands for pair in batch] == unwritten
     assert write_commands([]) == []

@@ -83,7 +83,7 @@ def test_processes_that_are_gone() -> None:
     assert processes.read_process(child.pid) is None
     assert processes.children(child.pid) == []
     assert processes.command_line(child.pid) == []
-    assert Foregrounds({}).look(child.pid, "x", 0.0, fresh=True) == processes.Foreground()
+    assert Foregrounds({}).look(child.pid, "x", 0.0) == processes.Foreground()
 
 
 def test_own_process() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from teleclaude.core.errors import PeerError
 from teleclaude.sync.tmux.imsg import Answer
-from teleclaude.sync.tmux.panes import PaneReader
+from teleclaude.sync.tmux.panes import PaneReader, Peek
 
 HEAD = b"<n!>77<n!>1700000000<n!>3.3a<n!>vm<n!>\n"
 NUMBERS = [b"4242", b"0", b"", b"", b"1", b"1", b"2", b"1700000001", b"1700000002", b"1700000003"]
@@ -81,3 +81,35 @@ def test_unchanged_rows_are_read_once() -> None:
     second = reader.read(Answer(True, HEAD + row() + row(b"%2", (b"", b"b", b"", b"", b"", b"", b"")))).panes
     assert second[0] is first[0]
     assert second[1] != first[1]
+
+
+PEEK = b"<n>".join([b"%1", b"$1", b"0", b"", b"", b"1700000009", b"new title"]) + b"<n/>\n"
+PEEK_ALL = b"<n>".join([b"%2", b"$1", b"1", b"3", b"", b"5", b"t", b"vim", b"/a\n"]) + b"<n/>\n"
+
+
+def peek(output: bytes, *, ok: bool = True) -> list[Peek] | None:
+    """What is read of an answer about some panes."""
+    return PaneReader("n").read_peek(Answer(ok, output))
+
+
+def test_peek() -> None:
+    """Of some panes what changes is asked and read; what was not asked for stays as it was."""
+    words = PaneReader("n").peek_command([("%1", False), ("%2", True)])
+    assert [words[2:4], words[8:10]] == [["-t", "%1"], ["-t", "%2"]]
+    assert (words[4].count("<n>"), words[10].count("<n>")) == (PEEK.count(b"<n>"), PEEK_ALL.count(b"<n>"))
+    found = peek(PEEK + PEEK_ALL)
+    assert found is not None
+    pane = PaneReader("n").read(Answer(True, HEAD + row())).panes[0]
+    now = found[0].applied_to(pane)
+    assert (now.title, now.command, now.path, now.session_activity) == ("new title", "sh", "/", 1700000009)
+    assert found[0].applied_to(now) is now
+    ended = found[1].applied_to(pane)
+    assert (ended.command, ended.path, ended.is_dead, ended.exit_status) == ("vim", "/a\n", True, 3)
+
+
+def test_peek_that_is_not_whole_is_none() -> None:
+    """An answer that is cut short, an error, and a pane that is gone, are no peek: nobody guesses."""
+    for end in range(1, len(PEEK)):
+        assert peek(PEEK_ALL + PEEK[:end]) is None
+    assert peek(PEEK, ok=False) is None
+    assert peek(PEEK + b"<n>" * 6 + b"<n/>\n") is None

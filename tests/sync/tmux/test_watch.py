@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from teleclaude.sync.sessions.session_records import COARSE
+from teleclaude.sync.tmux.schedule import SAFETY
 from tests.sync.conftest import Local, TmuxServer
 from tests.wait import until
 
@@ -32,6 +33,12 @@ def attached(tmux: TmuxServer, session: str) -> Iterator[int]:
         os.kill(pid, signal.SIGKILL)
         os.close(fd)
         os.waitpid(pid, 0)
+
+
+def is_quiet(here: Local) -> bool:
+    """Whether nothing is to be done for what happened so far."""
+    watch = here.half._watch
+    return not watch.listening.next_due() and not watch.listening.next_peek() and watch._schedule._asked is None
 
 
 def test_new_session_is_seen(tmux: TmuxServer, local: Start) -> None:
@@ -97,8 +104,7 @@ def test_command_is_seen(tmux: TmuxServer, local: Start) -> None:
     here = local()
     tmux.new("a")
     here.wait(lambda s: s.status == "idle")
-    until(lambda: here.half._watch.ttys.next_due() is None)
-    until(lambda: here.half._watch._schedule._asked is None)
+    until(lambda: is_quiet(here))
     tmux("send-keys", "-t", "=a:", "sleep 100", "Enter")
     session = here.wait(lambda s: s.command == "sleep", 3)  # the terminal echoes for this shell: nothing writes
     assert (session.status, session.status_reason) == ("working", "sleep")
@@ -131,7 +137,7 @@ def test_change_while_a_terminal_rests_is_seen(tmux: TmuxServer, local: Start) -
     tmux.new("a", "sh", "-c", say)
     here.wait(lambda s: s.tmux.name == "a")
     for number in range(4):
-        until(lambda: here.half._watch.ttys.next_due() is None)
+        until(lambda: is_quiet(here))
         tmux("send-keys", "-t", "=a:", str(number), "Enter")
         here.wait(lambda s, number=number: s.title == f"two {number}", 3)  # type: ignore[misc]  # safety looks: 5 s
 
@@ -154,7 +160,7 @@ def test_activity_is_seen_and_does_not_storm(tmux: TmuxServer, local: Start) -> 
     here = local()
     tmux.new("a", "sh", "-c", "while :; do echo x; sleep 0.01; done")
     tty = tmux("display-message", "-p", "-t", "=a:", "#{pane_tty}")
-    wrote_at = here.half._watch.ttys.wrote_at
+    wrote_at = here.half._watch.listening.wrote_at
     until(lambda: wrote_at(tty))
     changes = here.own.heads()["sessions"]
     began = time.time()
@@ -163,6 +169,25 @@ def test_activity_is_seen_and_does_not_storm(tmux: TmuxServer, local: Start) -> 
         until(lambda last=last: wrote_at(tty) > last)  # type: ignore[misc]
         assert here.half.look_now(10)
     assert here.own.heads()["sessions"] - changes <= 2 + (time.time() - began) / COARSE
+
+
+def test_output_and_titles_look_at_no_other_pane(tmux: TmuxServer, local: Start) -> None:
+    """Output that goes on, and a title that changes, lead to no look at all panes; only the safety look does."""
+    here = local()
+    tmux.new("a", "sh", "-c", "while :; do printf '\\r\\033[2K%s' $((n += 1)); sleep 0.05; done")
+    tmux.new("b", "sh", "-c", r"while read x; do printf '\033]2;title %s\033\\' $x; done")
+    tty = tmux("display-message", "-p", "-t", "=a:", "#{pane_tty}")
+    watch = here.half._watch
+    here.wait(lambda s: s.tmux.name == "b")
+    until(lambda: watch.listening.wrote_at(tty))
+    until(lambda: watch._schedule._asked is None and not here.half.identities.unwritten())
+    begun, since = watch.begun, time.monotonic()
+    for number in range(5):
+        last = watch.listening.wrote_at(tty)
+        until(lambda last=last: watch.listening.wrote_at(tty) > last)  # type: ignore[misc]
+        tmux("send-keys", "-t", "=b:", str(number), "Enter")
+        here.wait(lambda s, number=number: s.title == f"title {number}")  # type: ignore[misc]
+    assert watch.begun - begun <= 1 + (time.monotonic() - since) / SAFETY
 
 
 def test_a_sessions_row_stays_whatever_pane_is_active(tmux: TmuxServer, local: Start) -> None:

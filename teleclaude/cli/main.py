@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 
 import click
 
 from teleclaude import __version__
-from teleclaude.core.errors import TeleclaudeError
+from teleclaude.core.errors import TeleclaudeError, explained
 from teleclaude.core.lean import import_msgspec
 from teleclaude.core.text import visible
 
@@ -55,6 +56,10 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except TeleclaudeError as error:
             raise click.ClickException(visible(str(error))) from error
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # who read our output has gone, which click knows
+                raise
+            raise click.ClickException(visible(explained(error))) from error
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -124,6 +124,12 @@ class PeerError(TeleclaudeError):
     status = 502
 
 
+def explained(error: OSError) -> str:
+    """One sentence for a person: what could not be had, and why (a disk that is full, or may only be read)."""
+    reason = error.strerror or str(error) or type(error).__name__
+    return f"{error.filename}: {reason}" if error.filename else reason
+
+
 def _tree(root: type[TeleclaudeError]) -> list[type[TeleclaudeError]]:
     found = [root]
     for child in root.__subclasses__():

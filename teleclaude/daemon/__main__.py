@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from teleclaude import __version__
 from teleclaude.core import log as logs
-from teleclaude.core.errors import TeleclaudeError
+from teleclaude.core.errors import TeleclaudeError, explained
 from teleclaude.core.files import write_atomic
 from teleclaude.core.paths import Places, places
 from teleclaude.core.text import visible
@@ -67,6 +67,9 @@ def _do(word: str) -> int:
         return HELD if word == "background" else 1
     except TeleclaudeError as error:
         _say(str(error))
+        return 1
+    except OSError as error:
+        _say(explained(error))
         return 1
     except KeyboardInterrupt:
         return 130

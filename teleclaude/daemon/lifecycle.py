@@ -139,10 +139,7 @@ def worker_states(place: Places) -> dict[str, WorkerState]:
 
 def _spawn(place: Places) -> subprocess.Popen[bytes]:
     """Start a daemon in a session of its own, so that neither Ctrl-C nor the terminal's end reaches it."""
-    with contextlib.suppress(OSError):
-        if place.log_file.stat().st_size > FILE_LIMIT:
-            os.replace(place.log_file, place.log_file.with_name(place.log_file.name + ".1"))
-    log = open_log(place.log_file)
+    log = _open_log(place.log_file)
     try:
         return subprocess.Popen(
             [sys.executable, "-P", "-m", "teleclaude.daemon", "background"],
@@ -154,6 +151,16 @@ def _spawn(place: Places) -> subprocess.Popen[bytes]:
         )
     finally:
         os.close(log)
+
+
+def _open_log(path: Path) -> int:
+    """Open the log for a daemon that is about to start; nowhere, where it cannot be had: it works without."""
+    try:
+        if path.exists() and path.stat().st_size > FILE_LIMIT:
+            os.replace(path, path.with_name(path.name + ".1"))
+        return open_log(path)
+    except OSError:
+        return os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
 
 
 def _signal(fd: int, number: int) -> bool:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.fleet import join_all
+from tests.fleet import cli, join_all
 from tests.machine import Machine, request
 from tests.redis_process import RedisProcess
 from tests.terminal import Terminal
@@ -184,3 +184,24 @@ def test_a_redis_that_hangs_keeps_nobody_from_starting(two: Two) -> None:
     two.redis.go_on()
     two.laptop.start()
     until(lambda: two.raspi_status() == "online", 30)
+
+
+def test_a_computer_with_another_name_is_there_once(two: Two) -> None:
+    """After `reload` it is in each tree under its new name alone, with what it has; the old one is gone at once."""
+    laptop, raspi = two.start().machines
+    with client(laptop) as terminal:
+        terminal.send("Gl")
+        terminal.wait_for("faraway", 20)
+        text = raspi.place.settings_file.read_text(encoding="utf-8")
+        raspi.place.settings_file.write_text(text.replace('"raspi"', '"berry"'), encoding="utf-8")
+        assert "has begun anew" in cli(raspi, "daemon", "reload")
+        for machine in two.machines:
+            until(lambda here=machine: _names(here) == {"laptop": "online", "berry": "online"}, 20)  # type: ignore[misc]  # a default argument binds it
+        assert {session.computer for session in raspi.sessions()} == {"berry"}
+        assert raspi.call("POST", "/refresh")[0] == 200
+        assert laptop.sessions("raspi") == []
+        terminal.wait_for("berry", 20)
+
+
+def _names(machine: Machine) -> dict[str, str]:
+    return {each["name"]: each["status"] for each in machine.get("/computers")}

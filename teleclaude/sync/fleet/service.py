@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from teleclaude.cache import wire
-from teleclaude.core.errors import NotFound, TeleclaudeError, Unavailable
+from teleclaude.core.errors import NotFound, SettingsError, TeleclaudeError, Unavailable
 from teleclaude.core.files import private_folder
 from teleclaude.core.paths import Places
 from teleclaude.core.records import Kind, Service
 from teleclaude.core.requests import Outcome, Refresh, Request, failed
-from teleclaude.core.settings import Settings
+from teleclaude.core.settings import Settings, load_in_force
+from teleclaude.core.thread_group import fatal
 from teleclaude.sync.fleet.board import Board
 from teleclaude.sync.fleet.keyring import keys_now
 from teleclaude.sync.fleet.outcome_sender import OutcomeSender, OutcomeTaker
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 STOP_WITHIN = 0.8  # seconds
+AGAIN_AFTER = 3.0  # seconds, where the fleet cannot be joined
 
 
 class ProvidedWriter(Protocol):
@@ -76,6 +78,8 @@ class FleetService:
         self._embedded: EmbeddedServer | None = None
         self._interest: dict[str, list[Kind]] = {}
         self._running_with: object = None
+        self._again: threading.Timer | None = None
+        self._reason = ""  # why it could not begin
         writer.add_provider(self._everything)
         own.listen(self._own_changed)
 
@@ -90,10 +94,17 @@ class FleetService:
     def stop(self) -> None:
         """End within a second, whatever Redis does. A computer that comes back under another name left the fleet."""
         with self._lock:
-            self._finish(left=self._settings.computer.name != self._own.computer)
+            self._finish(left=self._name_in_force() != self._own.computer)
             if self._outcomes:
                 self._outcomes.stop(0.2)
                 self._outcomes = None
+
+    def _name_in_force(self) -> str:
+        """This computer's name by now: another one is given to no process that runs, all are begun anew for it."""
+        try:
+            return load_in_force(self._place).computer.name
+        except SettingsError:
+            return self._own.computer
 
     def reload(self, settings: Settings) -> None:
         """Take other settings, or another key, in place."""
@@ -138,8 +149,23 @@ class FleetService:
             else:
                 self._begin_loop(known or [])
         except (TeleclaudeError, sqlite3.Error, OSError) as error:
-            log.exception("the fleet cannot be joined")
-            self._board.show("redis", "down", f"the fleet cannot be joined: {error}")
+            self._finish(left=False)
+            self._cannot_begin(str(error), known)
+
+    def _cannot_begin(self, reason: str, known: list[Peer] | None) -> None:
+        """Tell why, once; and try again, for it may be a full disk, which needs no restart once it has space."""
+        if reason != self._reason:
+            log.error("the fleet cannot be joined: %s", reason)
+        self._reason = reason
+        self._board.show("redis", "down", f"the fleet cannot be joined: {reason}")
+        self._again = threading.Timer(AGAIN_AFTER, self._begin_late, (known,))
+        self._again.daemon = True
+        self._again.start()
+
+    def _begin_late(self, known: list[Peer] | None) -> None:
+        with fatal("joining the fleet"), self._lock:
+            if self._outcomes and not self._loop:
+                self._begin(known)
 
     def _begin_loop(self, known: list[Peer]) -> None:
         # Redis and NaCl only with a fleet.
@@ -168,12 +194,15 @@ class FleetService:
             known=known,
             trouble=connecting(settings.redis),
         )
+        self._reason = ""
         self._loop = Loop(node, own, journal, self._run_local, self._writer, self._outcomes, self._board)
         self._loop.interest_changed(self._interest)
         self._loop.start()
 
     def _finish(self, *, left: bool) -> list[Peer]:
         """End what runs; give the computers that it knew."""
+        if self._again:
+            self._again.cancel()
         loop, self._loop = self._loop, None
         others = loop.others() if loop else []
         if loop:

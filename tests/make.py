@@ -6,7 +6,8 @@ import hashlib
 import time
 
 from teleclaude.core.records import Computer, Project, Session, Tmux, Todo
-from teleclaude.core.requests import Message, Output, Request, Start, new_id
+from teleclaude.core.requests import Request, new_id
+from teleclaude.core.verbs import Message, Output, Start
 
 
 def session_id(word: str) -> str:

@@ -13,14 +13,10 @@ from teleclaude.core.errors import TeleclaudeError, explained
 from teleclaude.core.lean import import_msgspec
 from teleclaude.core.text import visible
 
-# Command, where it is, and the line that `--help` shows.
+# Command, where it is, and the line that `--help` shows. Verbs (core/verbs.py) stand behind `sessions`.
 COMMANDS = {
     "status": ("teleclaude.cli.status_command:status", "How the daemon is, and what it depends on."),
     "sessions": ("teleclaude.cli.session_commands:sessions", "List sessions."),
-    "start": ("teleclaude.cli.session_commands:start", "Start an agent in a project."),
-    "message": ("teleclaude.cli.session_commands:message", "Give text to a session."),
-    "output": ("teleclaude.cli.session_commands:output", "Show the last lines of a session."),
-    "end": ("teleclaude.cli.session_commands:end", "End a session."),
     "fleet": ("teleclaude.cli.fleet_commands:fleet", "One view of several computers."),
     "daemon": ("teleclaude.cli.daemon_commands:daemon", "Start, stop, restart or reload the daemon."),
     "service": ("teleclaude.cli.service_commands:service", "Run the daemon as a service of your systemd."),
@@ -28,17 +24,17 @@ COMMANDS = {
 }
 
 
-class Commands(click.Group):
+class CommandGroup(click.Group):
     """Loads a command when it is asked for, and tells an expected error as one sentence."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  (click calls it so)
         """Names of all commands, as `--help` shows them."""
-        return list(COMMANDS)
+        return list(_summaries())
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  (click)
         """Load one command, or None when there is none of that name."""
         if cmd_name not in COMMANDS:
-            return None
+            return _verb_command(cmd_name)
         import_msgspec()
         module, _, name = COMMANDS[cmd_name][0].partition(":")
         command = getattr(importlib.import_module(module), name)
@@ -48,7 +44,7 @@ class Commands(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  (click)
         """Write the list of commands without loading any."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+            formatter.write_dl(list(_summaries().items()))
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the command; an expected error becomes one sentence and exit status 1."""
@@ -62,7 +58,28 @@ class Commands(click.Group):
             raise click.ClickException(visible(explained(error))) from error
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+def _summaries() -> dict[str, str]:
+    """Give each command's line: verbs stand between the sessions and the rest."""
+    import_msgspec()
+    from teleclaude.core import verbs  # 20 ms, and only the help needs it
+
+    found = {name: text for name, (_, text) in COMMANDS.items()}
+    first = {name: found.pop(name) for name in ("status", "sessions")}
+    return first | {verb.name: f"{verb.summary}." for verb in verbs.VERBS.values() if verb.route} | found
+
+
+def _verb_command(name: str) -> click.Command | None:
+    import_msgspec()
+    from teleclaude.cli import session_commands, verb_commands
+    from teleclaude.core import verbs
+
+    verb = verbs.VERBS.get(name)
+    if verb is None or not verb.route:
+        return None
+    return verb_commands.command_of(verb, session_commands.MANNERS.get(name, verb_commands.Manners()))
+
+
+@click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, message="%(prog)s %(version)s", prog_name="teleclaude")
 def teleclaude() -> None:
     """One live view of every terminal and agent session on all of your computers.

@@ -1,4 +1,4 @@
-"""`teleclaude sessions`, and what is done to one: `start`, `message`, `output`, `end`."""
+"""`teleclaude sessions`, and what verbs need at a terminal besides what their table says."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ import click
 
 from teleclaude.cli.shown import offline, status_and_reason
 from teleclaude.cli.table import print_json, print_table, say
+from teleclaude.cli.verb_commands import Fields, Manners
 from teleclaude.client.api import Api
 from teleclaude.core.errors import InvalidField, Unavailable
 from teleclaude.core.paths import places
-from teleclaude.core.records import Session, utc_seconds
+from teleclaude.core.records import Session, StartedSession, utc_seconds
 from teleclaude.core.text import visible
+from teleclaude.core.verbs import SessionOutput
 from teleclaude.tui.ages import age_text
 
 
@@ -38,22 +40,18 @@ def sessions(as_json: bool, computer: str, project: str, status: str) -> None:
         say("no sessions")
 
 
-@click.command()
-@click.argument("project", type=click.Path(file_okay=False))
-@click.option("--agent", default="claude", show_default=True, help="The agent's profile.")
-@click.option("--computer", default="", help="Where; this computer if not said.")
-@click.option("--title", default="", help="The session's title.")
-@click.option("--message", "text", default="", help="The first message to the agent.")
-@click.option("--thinking-mode", default="", help="One of the profile's thinking modes.")
-def start(project: str, agent: str, computer: str, title: str, text: str, thinking_mode: str) -> None:
-    """Start an agent in PROJECT, a folder, and print the new session's id.
+# The manners of verbs at a terminal.
 
-    Exit status 1 with an id: the session is there, and its first message was not sent.
-    """
-    api = _api()
+
+def _start_fields(api: Api, typed: Fields) -> Fields:
+    """The folder of this computer is meant as the shell means it."""
     local = api.health().computer
-    path = project if computer not in {"", local} else os.path.realpath(os.path.expanduser(project))
-    session = api.start(computer or local, path, agent, title=title, message=text, thinking_mode=thinking_mode)
+    if typed["computer"] in {"", local}:
+        typed["project"] = os.path.realpath(os.path.expanduser(typed["project"]))
+    return typed | {"computer": typed["computer"] or local}
+
+
+def _print_started(session: StartedSession) -> None:
     say(session.session_id)
     if session.message_sent is False:
         raise Unavailable(
@@ -62,39 +60,51 @@ def start(project: str, agent: str, computer: str, title: str, text: str, thinki
         )
 
 
-@click.command()
-@click.argument("session_id")
-@click.argument("text", required=False)
-def message(session_id: str, text: str | None) -> None:
-    """Give TEXT to a session as one paste, then Enter. Without TEXT, or with `-`: standard input.
-
-    SESSION_ID may be any unique beginning of an id.
-    """
-    given = _standard_input() if text is None or text == "-" else text
-    if not given:
+def _message_fields(_: Api, typed: Fields) -> Fields:
+    if typed["text"] in {None, "-"}:
+        typed["text"] = _standard_input()
+    if not typed["text"]:
         raise InvalidField("text", "is empty")
-    _api().message(session_id, given)
+    return typed
 
 
-@click.command()
-@click.argument("session_id")
-@click.option("--lines", default=200, show_default=True, type=click.IntRange(1), help="How many.")
-def output(session_id: str, lines: int) -> None:
-    """Show the last lines of a session, as plain text."""
-    for line in _api().output(session_id, lines=lines).splitlines():
-        click.echo(visible(_plain(line)))
-
-
-@click.command()
-@click.argument("session_id")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-def end(session_id: str, yes: bool) -> None:
-    """End a session: its pane, and what runs in it."""
-    api = _api()
-    session = api.session(session_id)
-    if not yes:
+def _end_fields(api: Api, typed: Fields) -> Fields:
+    session = api.session(typed["session_id"], computer=typed["computer"])
+    if not typed.pop("yes"):
         click.confirm(visible(f"End {session.title or session.session_id} on {session.computer}?"), abort=True)
-    api.end(session.session_id)
+    return typed | {"session_id": session.session_id, "computer": session.computer}
+
+
+def _print_output(output: SessionOutput) -> None:
+    for line in output.text.splitlines():
+        click.echo(visible(click.unstyle(line)))
+
+
+MANNERS = {
+    "start": Manners(
+        parameters=(
+            click.Argument(["project"], type=click.Path(file_okay=False)),
+            click.Option(["--agent"], default="claude", show_default=True, help="The agent's profile."),
+        ),
+        before=_start_fields,
+        after=_print_started,
+        help="Start an agent in PROJECT, a folder, and print the new session's id.\n\n"
+        "Exit status 1 with an id: the session is there, and its first message was not sent.",
+    ),
+    "message": Manners(
+        parameters=(click.Argument(["text"], required=False),),
+        before=_message_fields,
+        help="Give TEXT to a session as one paste, then Enter. Without TEXT, or with `-`: standard input.\n\n"
+        "SESSION_ID may be any unique beginning of an id.",
+    ),
+    "end": Manners(
+        parameters=(click.Option(["--yes"], is_flag=True, help="Do not ask."),),
+        before=_end_fields,
+        help="End a session: its pane, and what runs in it.",
+    ),
+    "output": Manners(after=_print_output),
+    "rename": Manners(after=lambda _: None),
+}
 
 
 def _standard_input() -> str:
@@ -106,11 +116,6 @@ def _standard_input() -> str:
 
 def _api() -> Api:
     return Api(places().api_socket)
-
-
-def _plain(line: str) -> str:
-    """A line without its colours."""
-    return click.unstyle(line)
 
 
 def _row(session: Session, gone: set[str]) -> tuple[str, ...]:

@@ -16,9 +16,10 @@ import msgspec
 
 from teleclaude.client.dial import dial, remaining
 from teleclaude.client.http import Response, request_to_send
-from teleclaude.core.errors import OutcomeUnknown, PeerError, Unavailable, from_code
+from teleclaude.core.errors import InvalidField, OutcomeUnknown, PeerError, Unavailable, from_code
 from teleclaude.core.lifeline import WorkerState
 from teleclaude.core.records import Computer, Project, Service, Session, StartedSession, Todo
+from teleclaude.core.verbs import VERBS, End, SessionOutput, Verb, check
 
 T = TypeVar("T")
 
@@ -65,10 +66,6 @@ class Answer(msgspec.Struct, frozen=True):
     stale: str = ""
 
 
-class _Output(msgspec.Struct):
-    text: str = ""
-
-
 class Api:
     """The daemon behind `path`, its unix socket. Holds no connection and no state."""
 
@@ -96,9 +93,10 @@ class Api:
         """Sessions, filtered by what is not empty."""
         return self._read("/sessions", list[Session], computer=computer, project=project, status=status)
 
-    def session(self, session_id: str) -> Session:
-        """One session, by its id or a unique prefix. Raises NotFound or Ambiguous."""
-        return self._read(f"/sessions/{quote(session_id, safe='')}", Session)
+    def session(self, session_id: str, *, computer: str = "") -> Session:
+        """One session, by its id or a unique prefix, on one computer if named. Raises NotFound or Ambiguous."""
+        check(End(session_id=session_id))
+        return self._read(f"/sessions/{quote(session_id, safe='')}", Session, computer=computer)
 
     def todos(self, *, computer: str = "", project: str = "", status: str = "") -> list[Todo]:
         """Todos, filtered by what is not empty."""
@@ -112,48 +110,61 @@ class Api:
         """Agent profiles of this computer."""
         return self._read("/agents", list[AgentInfo])
 
-    def output(self, session_id: str, *, lines: int = 200) -> str:
-        """Last lines of a session's screen and history, with colours. Raises what a command raises."""
-        target = f"/sessions/{quote(session_id, safe='')}/output?lines={lines}"
-        return _decoded(self.call("GET", target, timeout=self._command_timeout).body, _Output).text
+    # Commands. Each is a verb of core/verbs.py; a session is named by its id and, where it is known, its computer.
 
-    # Commands
+    def run(self, verb: Verb, *, computer: str = "", **fields: Any) -> Any:
+        """Have a verb done, by its route; `fields` are its arguments. Gives its answer, an instance of `verb.answer`.
+
+        Raises InvalidField for arguments over a limit, before anything is sent, and the errors of `call`.
+        """
+        args = check(verb.args(**fields))
+        given = {name: value for name, value in msgspec.structs.asdict(args).items() if value not in ("", None)}
+        path = verb.route.replace("{session_id}", quote(given.pop("session_id", ""), safe=""))
+        where = {"computer": computer} if computer else {}
+        _query(where)  # it may be no text
+        in_query, body = (where, given) if verb.is_for_session else ({}, given | where)
+        if verb.method == "GET":
+            in_query, body = in_query | body, {}
+        target = f"{path}?{_query(in_query)}" if in_query else path
+        has_body = verb.method != "GET" and (body or verb.method == "POST")
+        return _decoded(self._command(verb.method, target, body if has_body else None).body, verb.answer)
+
+    def _run(self, name: str, computer: str, **fields: Any) -> Any:
+        return self.run(VERBS[name], computer=computer, **fields)
 
     def start(
         self, computer: str, project: str, agent: str, *, title: str = "", message: str = "", thinking_mode: str = ""
     ) -> StartedSession:
         """Start an agent in a project (a path). Gives the new session, which may be there without its message."""
-        wanted = {
-            "computer": computer,
-            "project": project,
-            "agent": agent,
-            "title": title,
-            "message": message,
-            "thinking_mode": thinking_mode,
-        }
-        answer = self._command("POST", "/sessions", {key: value for key, value in wanted.items() if value})
-        return _decoded(answer.body, StartedSession)
+        more = {"title": title, "message": message, "thinking_mode": thinking_mode}
+        started: StartedSession = self._run("start", computer, project=project, agent=agent, **more)
+        return started
 
-    def message(self, session_id: str, text: str) -> None:
+    def message(self, session_id: str, text: str, *, computer: str = "") -> None:
         """Give text to a session, then Enter. Raises WaitingForApproval when it would answer a prompt."""
-        self._command("POST", f"/sessions/{quote(session_id, safe='')}/message", {"text": text})
+        self._run("message", computer, session_id=session_id, text=text)
 
-    def keys(self, session_id: str, keys: list[str]) -> None:
+    def keys(self, session_id: str, keys: list[str], *, computer: str = "") -> None:
         """Press keys in a session, by tmux' names."""
-        self._command("POST", f"/sessions/{quote(session_id, safe='')}/keys", {"keys": keys})
+        self._run("keys", computer, session_id=session_id, keys=keys)
 
-    def rename(self, session_id: str, title: str) -> Session:
+    def output(self, session_id: str, *, lines: int = 200, computer: str = "") -> str:
+        """Last lines of a session's screen and history, with colours."""
+        found: SessionOutput = self._run("output", computer, session_id=session_id, lines=lines)
+        return found.text
+
+    def rename(self, session_id: str, title: str, *, computer: str = "") -> Session:
         """Give a session another title. Gives the session."""
-        answer = self._command("PATCH", f"/sessions/{quote(session_id, safe='')}", {"title": title})
-        return _decoded(answer.body, Session)
+        session: Session = self._run("rename", computer, session_id=session_id, title=title)
+        return session
 
-    def end(self, session_id: str) -> None:
+    def end(self, session_id: str, *, computer: str = "") -> None:
         """End a session."""
-        self._command("DELETE", f"/sessions/{quote(session_id, safe='')}", None)
+        self._run("end", computer, session_id=session_id)
 
     def refresh(self, computer: str = "") -> None:
-        """Have a computer look again at everything; every one when none is named."""
-        self._command("POST", "/refresh", {"computer": computer} if computer else {})
+        """Have a computer look again at everything; this one and all that are looked at when none is named."""
+        self._run("refresh", computer)
 
     # The exchange
 
@@ -167,13 +178,13 @@ class Api:
         with dial(self._path, deadline) as connection:
             response = _exchange(connection, request_to_send(method, target, body), deadline)
         if response.status >= 400:
-            raise _told(response)
+            raise _error_of(response)
         epoch, _, version = response.headers.get("etag", "").strip('"').rpartition("-")
         stale = response.headers.get("x-teleclaude-stale", "")
         return Answer(response.body, epoch, int(version) if version.isdecimal() else 0, stale)
 
     def _read(self, path: str, kind: type[T], **filters: str) -> T:
-        query = urlencode({key: value for key, value in filters.items() if value})
+        query = _query({key: value for key, value in filters.items() if value})
         return _decoded(self.call("GET", f"{path}?{query}" if query else path).body, kind)
 
     def _command(self, method: str, target: str, payload: Any) -> Answer:
@@ -181,6 +192,14 @@ class Api:
             return self.call(method, target, payload, timeout=self._command_timeout)
         except _NotAnswered as error:
             raise OutcomeUnknown("the daemon did not say how it ended; it may have been done") from error
+
+
+def _query(fields: dict[str, Any]) -> str:
+    try:
+        return urlencode(fields)
+    except UnicodeEncodeError as error:
+        name = next(name for name, value in fields.items() if error.object in str(value))
+        raise InvalidField(name, "is not UTF-8") from error
 
 
 class _NotAnswered(Unavailable):
@@ -209,22 +228,22 @@ def _exchange(connection: Any, request: bytes, deadline: float) -> Response:
     return response
 
 
-class _Told(msgspec.Struct):
+class _ErrorFields(msgspec.Struct):
     code: str
     message: str
     field: str | None = None
 
 
 class _ErrorBody(msgspec.Struct):
-    error: _Told
+    error: _ErrorFields
 
 
-def _told(response: Response) -> Exception:
+def _error_of(response: Response) -> Exception:
     try:
-        told = msgspec.json.decode(response.body, type=_ErrorBody).error
+        found = msgspec.json.decode(response.body, type=_ErrorBody).error
     except (msgspec.ValidationError, msgspec.DecodeError):
         return PeerError(f"the daemon answered {response.status}")
-    return from_code(told.code, told.message, told.field)
+    return from_code(found.code, found.message, found.field)
 
 
 def _decoded(body: bytes, kind: type[T]) -> T:

@@ -19,6 +19,7 @@ import msgspec
 
 from teleclaude.core.errors import SettingsError
 from teleclaude.core.paths import Places, is_tmux_socket
+from teleclaude.core.verbs import Right
 
 NAME_LIMIT = 128
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -75,9 +76,6 @@ class RedisSettings(_Table, frozen=True, kw_only=True):
     ca_file: str = ""
 
 
-Verb = Literal["view", "message", "start", "end", "shell"]
-
-
 class FleetSettings(_Table, frozen=True, kw_only=True):
     """`[fleet]`: `allow` maps a sender's name, or "*", to what it may do here.
 
@@ -86,7 +84,7 @@ class FleetSettings(_Table, frozen=True, kw_only=True):
     ("127.0.0.1:6399") on which this daemon runs the fleet's own server; empty for none.
     """
 
-    allow: dict[str, tuple[Verb, ...]] = msgspec.field(
+    allow: dict[str, tuple[Right, ...]] = msgspec.field(
         default_factory=lambda: {"*": ("view", "message", "start", "end")}
     )
     forget_after: float = 24.0
@@ -135,7 +133,7 @@ class Settings(_File, frozen=True, kw_only=True):
     """All settings, with defaults filled in: `computer.name`, `computer.host` and the built-in agents."""
 
 
-_CHOICES = {"log.level": ("debug", "info", "warning", "error"), "fleet.allow": get_args(Verb)}
+_CHOICES = {"log.level": ("debug", "info", "warning", "error"), "fleet.allow": get_args(Right)}
 
 BUILT_IN_AGENTS = {
     "claude": AgentProfile(command="claude", colour="orange"),

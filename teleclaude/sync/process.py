@@ -18,13 +18,16 @@ from teleclaude.core.lifeline import Lifeline
 from teleclaude.core.paths import Places, places
 from teleclaude.core.records import Kind, Service
 from teleclaude.core.request_wire import OutputFrame
-from teleclaude.core.requests import Outcome, Refresh, Request, failed
+from teleclaude.core.requests import Outcome, Request, failed
 from teleclaude.core.settings import Settings, load_in_force
 from teleclaude.core.thread_group import ThreadGroup
+from teleclaude.core.verbs import Refresh
 from teleclaude.sync.cache_writer import CacheWriter
+from teleclaude.sync.commands.actions import Actions
 from teleclaude.sync.commands.dispatch import Dispatch
-from teleclaude.sync.commands.executor import Commands
+from teleclaude.sync.commands.executor import Executor
 from teleclaude.sync.commands.live_output import Watches
+from teleclaude.sync.commands.session_panes import SessionPanes
 from teleclaude.sync.local_loop import LocalHalf
 from teleclaude.sync.own_records import OwnRecords
 
@@ -45,7 +48,8 @@ class SyncProcess:
         self.writer.add_provider(self.own.everything)
         self.local = LocalHalf(settings, self._tmux_socket(), self.own)
         self.watches = Watches(self.own.computer, self._emit)
-        self.commands = Commands(self.local, self.own, self.writer, self.watches, settings)
+        self.actions = Actions(SessionPanes(self.local, self.own, self.writer), self.watches, settings)
+        self.executor = Executor(self.actions)
         self.dispatch = Dispatch(
             place.requests_socket,
             self.own.epoch,
@@ -62,7 +66,7 @@ class SyncProcess:
         self._connect_parts()
 
     def _connect_parts(self) -> None:
-        self.watches.capture = self.commands.capture
+        self.watches.capture = self.actions.capture
         self.watches.on_panes = self.local.watch_output
         self.local.on_output = self.watches.wrote
         self.local.services = self._services
@@ -96,7 +100,7 @@ class SyncProcess:
     # Requests and interest.
 
     def _run_here(self, request: Request) -> Outcome | None:
-        outcome = self.commands.run(request)
+        outcome = self.executor.run(request)
         peers = self._peers
         if peers and peers.is_reachable and outcome.status == "ok" and isinstance(request.args, Refresh):
             peers.submit(request)  # it tells how that ended, once what clients look at is there
@@ -140,7 +144,7 @@ class SyncProcess:
         from teleclaude.sync.fleet.service import FleetService
 
         peers = FleetService(
-            self._place, self._settings, self.own, self.writer, self.dispatch, self.commands.run, self.local.changed
+            self._place, self._settings, self.own, self.writer, self.dispatch, self.executor.run, self.local.changed
         )
         peers.start()
         peers.interest(self._interest)
@@ -159,7 +163,7 @@ class SyncProcess:
             self._lifeline.settings_taken(error.message)
             return
         logging.getLogger().setLevel(settings.log.level.upper())
-        self._settings = self.commands.settings = settings
+        self._settings = self.actions.settings = settings
         self.local.reload(settings, self._tmux_socket())
         self._set_peers()
         log.info("took the settings anew")

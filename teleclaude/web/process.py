@@ -24,13 +24,13 @@ from teleclaude.core.paths import Places, places
 from teleclaude.core.settings import ApiSettings, Settings, load_in_force
 from teleclaude.core.thread_group import fatal
 from teleclaude.replication.version import NOTHING, Version
-from teleclaude.web.api.calls import Calls
-from teleclaude.web.api.commands import Commands
+from teleclaude.web.api.api_context import ApiContext
+from teleclaude.web.api.calls import CacheCalls
 from teleclaude.web.api.health import Workers, health_event, stale_reason
 from teleclaude.web.api.metrics import metrics
-from teleclaude.web.api.queries import Reads
+from teleclaude.web.api.pending_commands import PendingCommands
+from teleclaude.web.api.queries import Queries
 from teleclaude.web.api.request_queue import RequestQueue
-from teleclaude.web.context import Parts
 from teleclaude.web.flask_app import make_app
 from teleclaude.web.http.listeners import allow_connections, bind_tcp, bind_unix, shares
 from teleclaude.web.http.security import Gate, Tokens, address_of, gate_for_tcp, tokens_file
@@ -56,15 +56,15 @@ class WebProcess:
     def __init__(self, place: Places, settings: Settings, lifeline: Lifeline) -> None:
         self._place, self._lifeline = place, lifeline
         self._stop = Event()
-        self._calls = Calls()
+        self._calls = CacheCalls()
         self._cache = CacheClient(place)
-        self._reads = Reads(SnapshotReader(place.snapshot_file))
+        self._queries = Queries(SnapshotReader(place.snapshot_file))
         self._hub = Hub(__version__)
         self._hub.computer = settings.computer.name
         self._feed = Feed(place.feed_socket, self._hub, self._shown)
         self._news = Event()  # there is something to say to the sync process
         queue = RequestQueue()
-        self._commands = Commands(queue, self._news)
+        self._commands = PendingCommands(queue, self._news, self._is_shown)
         self._interest = ClientInterest()
         self._sync = SyncLink(
             place.requests_socket,
@@ -75,21 +75,19 @@ class WebProcess:
             on_lost=self._commands.lose_outcomes,
             on_output=self._hub.receive_output,
         )
-        self._watches = Watches(self._hub, self._commands, self._reads)
-        conversations = Conversations(self._hub, self._commands, self._watches, self._reads)
-        self._parts = Parts(
+        self._watches = Watches(self._hub, self._commands, self._queries)
+        self._conversations = Conversations(self._hub, self._commands, self._watches, self._queries)
+        self._context = ApiContext(
             settings=settings,
-            reads=self._reads,
-            hub=self._hub,
+            queries=self._queries,
             commands=self._commands,
             workers=Workers(place.workers_file),
-            conversations=conversations,
             metrics=metrics(self._gauges, self._counters),
         )
         self._feed.on_link = self._tell_health
         self._feed.on_outcome = self._commands.receive_outcome
         self._hub.on_wants = self._note_interest
-        self._app = make_app(self._parts)
+        self._app = make_app(self._context, self._conversations)
         self._connections = allow_connections()
         self._tcp: HttpServer | None = None
         self._tcp_problem = ""
@@ -99,9 +97,12 @@ class WebProcess:
         if self._interest.note(client):
             self._news.set()
 
+    def _is_shown(self, computer: str) -> bool:
+        return self._queries.computer(computer) is not None
+
     def _shown(self) -> Version:
         try:
-            return self._reads.snapshot.at
+            return self._queries.snapshot.at
         except (Unavailable, OSError):
             return NOTHING
 
@@ -111,7 +112,7 @@ class WebProcess:
         limit, _ = shares(self._connections, is_tcp_open=bool(api.tcp))
         listener = bind_unix(self._place.api_socket)
         self._socket_file = self._place.api_socket.lstat()
-        return HttpServer(listener, self._app, Gate(frozenset(api.origins)), self._reads, limit)
+        return HttpServer(listener, self._app, Gate(frozenset(api.origins)), self._queries, limit)
 
     def _serve_tcp(self, api: ApiSettings) -> str:
         """Open TCP where it is asked for; gives what is wrong there, or nothing. Local use goes on without it."""
@@ -124,7 +125,7 @@ class WebProcess:
             try:
                 gate = gate_for_tcp(api, Tokens(tokens_file(self._place.state)))
                 certificate = Certificate(api.tls_cert, api.tls_key) if api.tls_cert else None
-                self._tcp = HttpServer(bind_tcp(*address_of(api)), self._app, gate, self._reads, limit, certificate)
+                self._tcp = HttpServer(bind_tcp(*address_of(api)), self._app, gate, self._queries, limit, certificate)
                 self._tcp.start()
             except (SettingsError, OSError, OverflowError) as error:
                 problem = f"TCP stays closed: {error}"
@@ -147,8 +148,8 @@ class WebProcess:
             log.error("the settings stay as they were: %s", error)  # noqa: TRY400  (what a person is to mend)
             self._lifeline.settings_taken(error.message)
             return
-        is_other_api = settings.api != self._parts.settings.api
-        self._parts.settings = settings
+        is_other_api = settings.api != self._context.settings.api
+        self._context.settings = settings
         self._local.gate = Gate(frozenset(settings.api.origins))
         if is_other_api or (settings.api.tcp and self._tcp is None):
             self._tcp_problem = self._serve_tcp(settings.api)
@@ -162,7 +163,7 @@ class WebProcess:
             parts["lifeline"] = self._follow_supervisor
         greenlets = [gevent.spawn(_live, name, run) for name, run in parts.items()]
         self._local.start()
-        self._tcp_problem = self._serve_tcp(self._parts.settings.api)
+        self._tcp_problem = self._serve_tcp(self._context.settings.api)
         self._lifeline.ready()
         memory = Memory()
         while not self._stop.wait(BEAT_EVERY):
@@ -173,7 +174,7 @@ class WebProcess:
 
     def _end(self, greenlets: list[gevent.Greenlet]) -> None:
         self._local.stop_accepting()
-        self._parts.conversations.close_all()
+        self._conversations.close_all()
         deadline = time.monotonic() + GOODBYE
         while self._hub.clients and time.monotonic() < deadline:
             gevent.sleep(0.01)
@@ -194,13 +195,13 @@ class WebProcess:
     # Health.
 
     def _look(self, *, is_first: bool = False) -> None:
-        if self._parts.workers.look() or is_first:
+        if self._context.workers.look() or is_first:
             self._tell_health()
 
     def _tell_health(self) -> None:
-        states = self._parts.workers.states
-        self._reads.stale = stale_reason(states, is_fed=self._feed.is_connected)
-        self._hub.set_health(health_event(states, self._reads.stale))
+        states = self._context.workers.states
+        self._queries.stale = stale_reason(states, is_fed=self._feed.is_connected)
+        self._hub.set_health(health_event(states, self._queries.stale))
 
     # Numbers.
 
@@ -216,7 +217,7 @@ class WebProcess:
             "commands_under_way": self._commands.under_way,
             "feed_connected": int(self._feed.is_connected),
             "sync_connected": int(self._sync.is_connected),
-            "stale": int(bool(self._reads.stale)),
+            "stale": int(bool(self._queries.stale)),
             "data_version": self._hub.mirror.version.number,
         }
         return found | {f"cache_{name}": value for name, value in self._asked(self._cache_numbers).items()}
@@ -232,11 +233,11 @@ class WebProcess:
     def _counters(self) -> dict[str, float]:
         peers = {f"peers_{name}": value for name, value in self._asked(self._sync.counters).items()}
         return peers | {
-            "fast_answers": self._reads.fast_answers,
+            "fast_answers": self._queries.fast_answers,
             "refused_requests": self._local.refused + (self._tcp.refused if self._tcp else 0),
             "events_told": self._hub.events,
-            "clients_behind": self._parts.conversations.times_behind,
-            "failed_conversations": self._parts.conversations.failures,
+            "clients_behind": self._conversations.times_behind,
+            "failed_conversations": self._conversations.failures,
             "feed_reconnects": max(0, self._feed.reconnects),
         }
 

@@ -13,6 +13,7 @@ import pytest
 from teleclaude.client.api import Api
 from teleclaude.core.errors import (
     Ambiguous,
+    InvalidField,
     NotFound,
     OutcomeUnknown,
     PeerError,
@@ -116,7 +117,7 @@ def test_an_answer_before_the_whole_request_was_read_is_heard(folder: Path) -> N
         answering(folder / "s", lambda c: c.sendall(says("413 Too Large", body))),
         pytest.raises(TooLarge),
     ):
-        Api(folder / "s").message("s1", "x" * 3_000_000)
+        Api(folder / "s").call("POST", "/sessions/s1/message", {"text": "x" * 3_000_000})
 
 
 @pytest.mark.parametrize("body", [b"", b"[", b"{}", b'[{"session_id":1}]', b"\xff"])
@@ -131,10 +132,14 @@ def test_names_cannot_leave_their_place_in_the_request(folder: Path) -> None:
     answer = says("200 OK", b"[]")
     with answering(folder / "s", lambda c: c.sendall(answer)) as asked:
         Api(folder / "s").sessions(computer="a&b=c\r\nX: y", project="/p ?#")
-        with pytest.raises(PeerError):
-            Api(folder / "s").session("../x?\r\n")
+        for ident in ("../x?\r\n", "", "\udcff"):
+            with pytest.raises(InvalidField, match="session_id"):
+                Api(folder / "s").session(ident)
+        for call in (Api(folder / "s").refresh, lambda name: Api(folder / "s").end("s1", computer=name)):
+            with pytest.raises(InvalidField, match="computer"):
+                call("\udcff")
     assert asked[0].startswith(b"GET /sessions?computer=a%26b%3Dc%0D%0AX%3A+y&project=%2Fp+%3F%23 HTTP/1.1\r\n")
-    assert asked[1].startswith(b"GET /sessions/..%2Fx%3F%0D%0A HTTP/1.1\r\n")
+    assert len(asked) == 1
 
 
 def test_every_call_against_a_real_daemon() -> None:

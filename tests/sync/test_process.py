@@ -23,7 +23,8 @@ from teleclaude.core.lifeline import VARIABLE
 from teleclaude.core.paths import Places
 from teleclaude.core.records import Computer, Project, Session
 from teleclaude.core.request_wire import OutputFrame
-from teleclaude.core.requests import Args, End, Message, Outcome, Refresh, Request, Start, Watch, new_id
+from teleclaude.core.requests import Outcome, Request, new_id
+from teleclaude.core.verbs import Args, End, Message, Refresh, Start, Watch
 from teleclaude.sync.fleet.keyring import KeyRing, save_ring
 from tests.request_link import Asked
 from tests.sync.conftest import TmuxServer

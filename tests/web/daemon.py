@@ -23,7 +23,8 @@ from teleclaude.core.lifeline import WorkerState
 from teleclaude.core.paths import Places, places
 from teleclaude.core.records import Computer, Kind, Record, Session, Tmux
 from teleclaude.core.request_wire import OutputFrame
-from teleclaude.core.requests import Args, Outcome, Request
+from teleclaude.core.requests import Outcome, Request
+from teleclaude.core.verbs import Args
 from tests.request_link import Asker
 from tests.wait import until
 from tests.web.raw_http import Answer, ask
@@ -37,7 +38,7 @@ Answerer = Callable[[Args], dict[str, Any]]
 def session(number: int, *, computer: str = LOCAL, **fields: Any) -> Session:
     """Make a session record."""
     values: dict[str, Any] = {
-        "session_id": f"s{number:05d}",
+        "session_id": f"a{number:05d}",
         "computer": computer,
         "project": "/p",
         "title": f"session {number}",

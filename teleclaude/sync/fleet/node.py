@@ -13,8 +13,9 @@ from typing import Any
 
 from teleclaude.cache import wire
 from teleclaude.core.errors import Unavailable
-from teleclaude.core.requests import Refresh, failed
+from teleclaude.core.requests import failed
 from teleclaude.core.settings import Settings
+from teleclaude.core.verbs import Refresh
 from teleclaude.sync.fleet import node_effects as effects
 from teleclaude.sync.fleet import node_events as events
 from teleclaude.sync.fleet.membership.heartbeat import Heartbeats

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from teleclaude.core.errors import NotFound, OutcomeUnknown, TeleclaudeError, Unavailable
-from teleclaude.core.requests import Outcome, Refresh, Request, failed, new_id
+from teleclaude.core.requests import Outcome, Request, failed, new_id
+from teleclaude.core.verbs import Refresh
 from teleclaude.sync.fleet.membership.peers import EVERYWHERE, Peer, Peers
 from teleclaude.sync.fleet.node_context import Context
 from teleclaude.sync.fleet.node_effects import CommandWritten

@@ -18,9 +18,10 @@ from teleclaude.core.errors import NotFound, SettingsError, TeleclaudeError, Una
 from teleclaude.core.files import private_folder
 from teleclaude.core.paths import Places
 from teleclaude.core.records import Kind, Service
-from teleclaude.core.requests import Outcome, Refresh, Request, failed
+from teleclaude.core.requests import Outcome, Request, failed
 from teleclaude.core.settings import Settings, load_in_force
 from teleclaude.core.thread_group import fatal
+from teleclaude.core.verbs import Refresh
 from teleclaude.sync.fleet.board import Board
 from teleclaude.sync.fleet.keyring import keys_now
 from teleclaude.sync.fleet.outcome_sender import OutcomeSender, OutcomeTaker

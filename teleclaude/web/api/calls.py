@@ -20,7 +20,7 @@ THREADS = 4
 TIMEOUT = 3.0  # seconds
 
 
-class Calls:
+class CacheCalls:
     """Runs blocking calls for greenlets."""
 
     def __init__(self) -> None:

@@ -1,23 +1,23 @@
-"""The OpenAPI 3.1 document: schemas from the very structs that are read and written, paths by hand."""
+"""The OpenAPI 3.1 document: schemas from the very structs that are read and written, commands from the verbs' table."""
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 
 from teleclaude import __version__
 from teleclaude.core.lifeline import WorkerState
-from teleclaude.core.records import Computer, Project, Service, Session, StartedSession, Todo
-from teleclaude.core.requests import KEYS_LIMIT, OUTPUT_LINES_LIMIT, TITLE_LIMIT
-from teleclaude.web.api.bodies import KeysBody, MessageBody, RefreshBody, StartBody, TitleBody
+from teleclaude.core.records import Computer, Project, Service, Session, Todo
+from teleclaude.core.verbs import VERBS, SessionId, Verb
 from teleclaude.web.api.queries import FILTERS, STATUSES
+from teleclaude.web.api.verb_bodies import body_type, query_type
 
 Schema = dict[str, Any]
 
 
-class ProjectWithTodos(Project, frozen=True, kw_only=True):
+class ProjectWithTodosAnswer(Project, frozen=True, kw_only=True):
     """A project with the todos in it."""
 
     todos: list[Todo]
@@ -46,19 +46,6 @@ class HealthAnswer(msgspec.Struct, frozen=True):
     data_version: int
 
 
-class OutputAnswer(msgspec.Struct, frozen=True):
-    """The last lines of a session, with colours (SGR)."""
-
-    session_id: str
-    text: str
-
-
-class DoneAnswer(msgspec.Struct, frozen=True):
-    """The command ended well."""
-
-    status: str
-
-
 class ErrorDetail(msgspec.Struct, frozen=True):
     """What went wrong; `field` names the input that is to blame."""
 
@@ -78,13 +65,9 @@ _LISTED: Final[dict[str, type]] = {
     "projects": Project,
     "sessions": Session,
     "todos": Todo,
-    "projects-with-todos": ProjectWithTodos,
+    "projects-with-todos": ProjectWithTodosAnswer,
 }
-_TYPES: Final = (
-    *_LISTED.values(),
-    *(StartedSession, AgentAnswer, HealthAnswer, OutputAnswer, DoneAnswer, ErrorAnswer),
-    *(StartBody, MessageBody, KeysBody, TitleBody, RefreshBody),
-)
+_TYPES: Final = (*_LISTED.values(), AgentAnswer, HealthAnswer, ErrorAnswer)
 _ERRORS: Final = {
     "400": "A parameter, a field of the body or the request itself is wrong",
     "401": "On TCP: no valid token",
@@ -96,30 +79,17 @@ _ERRORS: Final = {
     "415": "The body is not application/json",
     "431": "The head is over a limit",
     "500": "An error of the daemon",
+    "502": "The other computer answered what cannot be read",
     "503": "A part of the daemon, or the other computer, does not answer; a command was not run",
     "504": "Nobody said in time how the command ended; it may have run",
 }
+_REF: Final = "#/components/schemas/{}"
 _READ: Final = ("400", "401", "403", "431", "500", "503")
 _FIND: Final = (*_READ, "404", "409")
-_ACT: Final = (*_FIND, "411", "413", "415", "504")
-_NO_NUL: Final = r"^[^\x00]*$"
-_LIMITS: Final[dict[tuple[str, str], Schema]] = {
-    ("StartBody", "computer"): {"minLength": 1},
-    ("StartBody", "project"): {"minLength": 1, "maxLength": 4096, "pattern": _NO_NUL},
-    ("StartBody", "agent"): {"minLength": 1, "maxLength": TITLE_LIMIT, "pattern": _NO_NUL},
-    ("StartBody", "title"): {"maxLength": TITLE_LIMIT, "pattern": _NO_NUL},
-    ("MessageBody", "text"): {"minLength": 1},
-    ("KeysBody", "keys"): {
-        "minItems": 1,
-        "maxItems": KEYS_LIMIT,
-        "items": {"type": "string", "minLength": 1, "maxLength": 32, "pattern": _NO_NUL},
-    },
-    ("TitleBody", "title"): {"minLength": 1, "maxLength": TITLE_LIMIT, "pattern": _NO_NUL},
-}
+_ACT: Final = (*_FIND, "411", "413", "415", "502", "504")
 
 
-@cache
-def document() -> Schema:
+def document(verbs: Mapping[str, Verb] = VERBS) -> Schema:
     """Give the document."""
     return {
         "openapi": "3.1.0",
@@ -128,52 +98,33 @@ def document() -> Schema:
             "version": __version__,
             "description": "One live view of all terminals and agent sessions. Changes are pushed on /ws (WebSocket).",
         },
-        "paths": _paths(),
+        "paths": _paths(verbs),
         "components": {
-            "schemas": _schemas(),
+            "schemas": _schemas(verbs),
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "description": "On TCP only."}},
         },
         "security": [{}, {"token": []}],
     }
 
 
-def _schemas() -> dict[str, Schema]:
-    _, found = msgspec.json.schema_components(_TYPES, ref_template="#/components/schemas/{name}")
-    for (name, field), limits in _LIMITS.items():
-        found[name]["properties"][field].update(limits)
+def _schemas(verbs: Mapping[str, Verb]) -> dict[str, Schema]:
+    routed = [verb for verb in verbs.values() if verb.route]
+    bodies = [body for verb in routed if (body := body_type(verb))]
+    types = dict.fromkeys((*_TYPES, *(verb.answer for verb in routed), *bodies))
+    _, found = msgspec.json.schema_components(types, ref_template=_REF.format("{name}"))
     return found
 
 
-def _paths() -> dict[str, Schema]:
+def _paths(verbs: Mapping[str, Verb]) -> dict[str, Schema]:
     found: dict[str, Schema] = {f"/{what}": {"get": _listing(what)} for what in FILTERS}
-    at_computer = {"parameters": [_at_computer()]}
-    found["/sessions"]["post"] = _act("startSession", "Start an agent in a project", StartBody, StartedSession, "201")
-    found["/sessions/{session_id}"] = {
-        "parameters": [_session_id()],
-        "get": _get("getSession", "One session, by its id or a unique prefix of it", _ref(Session), _FIND, read=True),
-        "patch": _act("renameSession", "Give a session another title", TitleBody, Session) | at_computer,
-        "delete": _act("endSession", "End a session", None, DoneAnswer) | at_computer,
-    }
-    found["/sessions/{session_id}/output"] = {
-        "parameters": [_session_id()],
-        "get": _get("getOutput", "The last lines of a session", _ref(OutputAnswer), (*_FIND, "504"))
-        | {
-            "parameters": [
-                _at_computer(),
-                _query("lines", {"type": "integer", "minimum": 1, "maximum": OUTPUT_LINES_LIMIT}),
-            ]
-        },
-    }
-    for name, body, what in (
-        ("message", MessageBody, "Paste a text and press Enter"),
-        ("keys", KeysBody, "Press keys"),
-    ):
-        found[f"/sessions/{{session_id}}/{name}"] = {
-            "parameters": [_session_id()],
-            "post": _act(f"{name}Session", what, body, DoneAnswer) | at_computer,
-        }
-    found["/refresh"] = {"post": _act("refresh", "Look again at everything, now", RefreshBody, DoneAnswer)}
-    found["/refresh"]["post"]["requestBody"]["required"] = False
+    one = _get("getSession", "One session, by its id or a unique prefix of it", _ref(Session), _FIND, read=True)
+    found["/sessions/{session_id}"] = {"get": one | {"parameters": [_at_computer()]}}
+    for verb in verbs.values():
+        if verb.route:
+            found.setdefault(verb.route, {})[verb.method.lower()] = _act(verb)
+    for path, item in found.items():
+        if "{session_id}" in path:
+            item["parameters"] = [_session_id()]
     found["/agents"] = {"get": _get("getAgents", "Agent profiles", _array(AgentAnswer))}
     found["/health"] = {"get": _get("getHealth", "How the daemon is", _ref(HealthAnswer))}
     found["/openapi.json"] = {"get": _get("getDocument", "This document", {"type": "object"})}
@@ -183,8 +134,32 @@ def _paths() -> dict[str, Schema]:
     return found
 
 
+def _act(verb: Verb) -> Schema:
+    """One verb's operation."""
+    body, answer = body_type(verb), _answer("Done", _ref(verb.answer))
+    found: Schema = {
+        "operationId": f"{verb.name}Session" if verb.route.startswith("/sessions") else verb.name,
+        "summary": verb.summary,
+        "responses": {str(verb.status): answer, **_errors(_ACT)},
+    }
+    if body is not None:
+        required = any(field.required for field in msgspec.structs.fields(body))
+        found["requestBody"] = {"required": required, "content": {"application/json": {"schema": _ref(body)}}}
+    if verb.is_for_session:
+        found["parameters"] = [_at_computer(), *_in_query(verb)]
+    return found
+
+
+def _in_query(verb: Verb) -> list[Schema]:
+    schema = msgspec.json.schema(query_type(verb))["$defs"][query_type(verb).__name__]
+    needed = schema.get("required", ())
+    return [
+        _query(name, of) | ({"required": True} if name in needed else {}) for name, of in schema["properties"].items()
+    ]
+
+
 def _at_computer() -> Schema:
-    """Give the parameter that sends a command to a computer whose sessions nobody here looks at."""
+    """Give the parameter that names the computer on which a session is; it need not be one that anybody looks at."""
     return _query("computer", {"type": "string"})
 
 
@@ -209,17 +184,6 @@ def _get(name: str, what: str, schema: Schema, errors: tuple[str, ...] = _READ, 
     return {"operationId": name, "summary": what, "responses": answers}
 
 
-def _act(name: str, what: str, body: type | None, answer: type, status: str = "200") -> Schema:
-    found: Schema = {
-        "operationId": name,
-        "summary": what,
-        "responses": {status: _answer("Done", _ref(answer)), **_errors(_ACT)},
-    }
-    if body is not None:
-        found["requestBody"] = {"required": True, "content": {"application/json": {"schema": _ref(body)}}}
-    return found
-
-
 def _errors(codes: tuple[str, ...]) -> Schema:
     return {code: _answer(_ERRORS[code], _ref(ErrorAnswer)) for code in sorted(codes)}
 
@@ -229,7 +193,7 @@ def _answer(what: str, schema: Schema) -> Schema:
 
 
 def _ref(of: type) -> Schema:
-    return {"$ref": f"#/components/schemas/{of.__name__}"}
+    return {"$ref": _REF.format(of.__name__)}
 
 
 def _array(of: type) -> Schema:
@@ -241,5 +205,5 @@ def _query(name: str, schema: Schema) -> Schema:
 
 
 def _session_id() -> Schema:
-    schema = {"type": "string", "minLength": 1}
+    schema = msgspec.json.schema(SessionId)
     return {"name": "session_id", "in": "path", "required": True, "schema": schema, "description": "Or a unique prefix"}

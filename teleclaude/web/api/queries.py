@@ -16,7 +16,7 @@ import msgspec
 from teleclaude.cache.snapshot import Snapshot, SnapshotReader
 from teleclaude.core.errors import Ambiguous, InvalidField, NotFound, Unavailable
 from teleclaude.core.records import Kind
-from teleclaude.web.push.frames import array
+from teleclaude.web.http.json_body import json_array
 
 KEPT: Final = 64  # answers to questions other than for all of a kind
 FILTERS: Final[dict[str, tuple[str, ...]]] = {
@@ -40,7 +40,7 @@ _TARGETS: Final[dict[str, Kind]] = {
 _ANY: Final = "*"
 
 
-class Row(msgspec.Struct, frozen=True, gc=False):
+class RecordFields(msgspec.Struct, frozen=True, gc=False):
     """The fields of a record of any kind that are asked for."""
 
     session_id: str = ""
@@ -52,11 +52,11 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     is_local: bool = False
 
 
-_rows = msgspec.json.Decoder(list[Row]).decode
+_rows = msgspec.json.Decoder(list[RecordFields]).decode
 _raws = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
-class Reads:
+class Queries:
     """The newest snapshot, and answers made from it. `stale` is the reason why it may be old, or empty."""
 
     def __init__(self, reader: SnapshotReader) -> None:
@@ -65,7 +65,7 @@ class Reads:
         self.fast_answers = 0
         self._snapshot: Snapshot | None = None
         self._kept: dict[tuple[str, ...], bytes] = {}
-        self._tables: dict[str, list[tuple[Row, bytes]]] = {}
+        self._tables: dict[str, list[tuple[RecordFields, bytes]]] = {}
         self._tag = ""
         self._ready: dict[str, bytes] = {}
         self._ready_at: tuple[int, str] = (0, "")
@@ -126,16 +126,35 @@ class Reads:
             self._kept[key] = found
         return found
 
-    def session(self, prefix: str) -> tuple[Row, bytes]:
-        """Find a session by its id or a unique prefix of it. Raises NotFound or Ambiguous."""
-        rows = self._table("sessions")
-        found = [pair for pair in rows if pair[0].session_id.startswith(prefix)] if prefix else []
-        exact = [pair for pair in found if pair[0].session_id == prefix]
-        if len(exact or found) > 1:
-            raise Ambiguous(f"{len(found)} sessions have ids that begin with {prefix[:64]!r}", field="session_id")
+    def session(self, prefix: str, computer: str = "") -> tuple[RecordFields, bytes]:
+        """Find a session by its id or a unique prefix of it, on one computer if that is named.
+
+        This computer's own come first: no id that another computer tells makes one of ours ambiguous, or hides it.
+        Raises NotFound or Ambiguous.
+        """
+        local = self.local_name
+        found = [pair for pair in self._table("sessions") if prefix and pair[0].session_id.startswith(prefix)]
+        found = [pair for pair in found if computer in {"", pair[0].computer}]
+        found = [pair for pair in found if pair[0].computer == local] or found
+        found = [pair for pair in found if pair[0].session_id == prefix] or found
+        if len(found) > 1:
+            where = sorted({row.computer for row, _ in found})
+            hint = "" if len(where) == 1 else f", on {', '.join(where)}: name the computer too"
+            raise Ambiguous(f"{len(found)} sessions have ids that begin with {prefix[:64]!r}{hint}", field="session_id")
         if not found:
             raise NotFound(f"no session has an id that begins with {prefix[:64]!r}", field="session_id")
-        return (exact or found)[0]
+        return found[0]
+
+    @property
+    def local_name(self) -> str:
+        """Name of this computer. Raises Unavailable before the first look at it is done."""
+        return next((row.name for row, _ in self._table("computers") if row.is_local), "")
+
+    def known_computer(self, name: str | None) -> str:
+        """Give back the name of a computer that is in the view; that of this one for none. Raises NotFound."""
+        if name and self.computer(name) is None:
+            raise NotFound(f"no computer is named {name[:128]!r}", field="computer")
+        return name or self.local_name
 
     def computer(self, name: str) -> bytes | None:
         """Give the record of a computer."""
@@ -159,7 +178,7 @@ class Reads:
         found = self._ready[key] = "\r\n".join([*head, "", ""]).encode("latin-1", "replace") + body
         return found
 
-    def _table(self, kind: str) -> list[tuple[Row, bytes]]:
+    def _table(self, kind: str) -> list[tuple[RecordFields, bytes]]:
         snapshot = self.snapshot
         found = self._tables.get(kind)
         if found is None:
@@ -172,15 +191,16 @@ class Reads:
             return self._projects_with_todos(filters)
         if not filters.keys() - {"computer"} and (what != "computers" or not filters):
             return snapshot.array(what, filters.get("computer"))
-        return array(body for row, body in self._table(what) if _fits(what, row, filters))
+        return json_array(body for row, body in self._table(what) if _fits(what, row, filters))
 
     def _projects_with_todos(self, filters: dict[str, str]) -> bytes:
         todos: dict[tuple[str, str], list[bytes]] = {}
         for row, body in self._table("todos"):
             todos.setdefault((row.computer, row.project), []).append(body)
         projects = [pair for pair in self._table("projects") if _fits("projects", pair[0], filters)]
-        return array(
-            b'%b,"todos":%b}' % (body[:-1], array(todos.get((row.computer, row.path), ()))) for row, body in projects
+        return json_array(
+            b'%b,"todos":%b}' % (body[:-1], json_array(todos.get((row.computer, row.path), ())))
+            for row, body in projects
         )
 
 
@@ -196,7 +216,7 @@ def _check(what: str, filters: dict[str, str]) -> None:
             raise InvalidField(name, f"must be one of {', '.join(allowed)}")
 
 
-def _fits(what: str, row: Row, filters: dict[str, str]) -> bool:
+def _fits(what: str, row: RecordFields, filters: dict[str, str]) -> bool:
     own = {
         "computer": row.name if what == "computers" else row.computer,
         "project": row.path if what == "projects" else row.project,

@@ -18,7 +18,7 @@ from gevent.socket import socket
 
 from teleclaude.core.errors import TeleclaudeError
 from teleclaude.core.peer import is_same_user
-from teleclaude.web.api.error_responses import Unauthorised, body_of
+from teleclaude.web.http.error_responses import Unauthorised, body_of
 from teleclaude.web.http.head import Head
 from teleclaude.web.http.request_reader import RequestReader
 from teleclaude.web.push.websocket_transport import Line, UpgradedInput
@@ -102,7 +102,7 @@ class Handler(WSGIHandler):  # type: ignore[misc]  # gevent is untyped
             if not self._is_known:
                 self._is_known = True
                 self._wait_at_most(TCP_PATIENCE)
-            ready = self.server.reads.ready(head.target, head.headers.get("if-none-match")) if head.plain else None
+            ready = self.server.ready.ready(head.target, head.headers.get("if-none-match")) if head.plain else None
             if ready is None:
                 _give_way()
                 self._reader.unread(data)

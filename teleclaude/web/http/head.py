@@ -14,7 +14,7 @@ import re
 from typing import Final
 
 from teleclaude.core.errors import TooLarge
-from teleclaude.web.api.error_responses import BadRequest, HeadTooLarge, LengthRequired
+from teleclaude.web.http.error_responses import BadRequest, HeadTooLarge, LengthRequired
 
 HEAD_LIMIT: Final = 32 * 1024
 HEADERS_LIMIT: Final = 100

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from teleclaude.web.api.error_responses import BadRequest, HeadTooLarge, HeadTooSlow
+from teleclaude.web.http.error_responses import BadRequest, HeadTooLarge, HeadTooSlow
 from teleclaude.web.http.head import HEAD_LIMIT
 
 HEAD_WITHIN = 10.0  # seconds from a head's first byte to its last

@@ -22,7 +22,7 @@ from teleclaude.core.errors import NotFound, Refused, SettingsError, TeleclaudeE
 from teleclaude.core.files import private_folder, write_atomic
 from teleclaude.core.paths import places
 from teleclaude.core.settings import ApiSettings
-from teleclaude.web.api.error_responses import Unauthorised
+from teleclaude.web.http.error_responses import Unauthorised
 from teleclaude.web.http.head import Head
 
 log = logging.getLogger(__name__)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from gevent.pywsgi import WSGIServer
 from gevent.socket import socket
 
 from teleclaude.core.errors import Unavailable
-from teleclaude.web.api.queries import Reads
 from teleclaude.web.http.handler import Handler, refusal_bytes
 from teleclaude.web.http.head import Head, parse
 from teleclaude.web.http.security import Gate
@@ -21,16 +20,30 @@ _HEADS_KEPT: Final = 512
 _HEAD_KEPT_LIMIT: Final = 1024
 
 
+class ReadyAnswers(Protocol):
+    """What knows whole responses by heart."""
+
+    def ready(self, target: str, known: str | None) -> bytes | None:
+        """Give the response to a plain GET, or None. `known`: its If-None-Match header."""
+        ...
+
+
 class HttpServer(WSGIServer):  # type: ignore[misc]  # gevent is untyped
     """Serves `app` on `listener`, to at most `limit` connections at a time; `refused` counts requests."""
 
     handler_class = Handler
 
     def __init__(
-        self, listener: socket, app: Any, gate: Gate, reads: Reads, limit: int, certificate: Certificate | None = None
+        self,
+        listener: socket,
+        app: Any,
+        gate: Gate,
+        ready: ReadyAnswers,
+        limit: int,
+        certificate: Certificate | None = None,
     ) -> None:
         super().__init__(listener, app, log=None, error_log=logging.getLogger("teleclaude.web.http"))
-        self.gate, self.reads, self.limit = gate, reads, limit
+        self.gate, self.ready, self.limit = gate, ready, limit
         self.connections = 0
         self.refused = 0
         self._certificate = certificate

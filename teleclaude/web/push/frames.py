@@ -7,7 +7,6 @@ the payload.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -37,8 +36,3 @@ def event(name: str, version: int, data: bytes) -> bytes:
 def event_of(name: str, version: int, data: Any) -> bytes:
     """Make the frame of an event from plain values."""
     return event(name, version, encode(data))
-
-
-def array(bodies: Iterable[bytes]) -> bytes:
-    """Join encoded records to a JSON array."""
-    return b"[%b]" % b",".join(bodies)

@@ -18,6 +18,7 @@ from teleclaude.cache.wire import RowChange, SnapshotFrame
 from teleclaude.core.records import EVERYWHERE, Kind
 from teleclaude.replication.log import Log
 from teleclaude.replication.version import Verdict, Version
+from teleclaude.web.http.json_body import json_array
 from teleclaude.web.push import frames
 
 LOG_SIZE = 4096
@@ -184,6 +185,6 @@ def _object(**fields: str | list[bytes]) -> bytes:
     """Make a JSON object of texts and of arrays of encoded records."""
     parts = []
     for name, value in fields.items():
-        data = frames.array(value) if isinstance(value, list) else frames.encode(value)
+        data = json_array(value) if isinstance(value, list) else frames.encode(value)
         parts.append(b'"%b":%b' % (name.encode(), data))
     return b"{%b}" % b",".join(parts)

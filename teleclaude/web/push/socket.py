@@ -11,11 +11,11 @@ import gevent
 from simple_websocket import ConnectionClosed
 from simple_websocket import Server as WebSocket
 
-from teleclaude.core.errors import NotFound, OutcomeUnknown, TeleclaudeError, TooLarge
-from teleclaude.core.requests import Refresh
-from teleclaude.web.api.commands import Commands
-from teleclaude.web.api.error_responses import BadRequest, told
-from teleclaude.web.api.queries import Reads
+from teleclaude.core.errors import OutcomeUnknown, TeleclaudeError, TooLarge
+from teleclaude.core.verbs import Refresh
+from teleclaude.web.api.pending_commands import PendingCommands
+from teleclaude.web.api.queries import Queries
+from teleclaude.web.http.error_responses import BadRequest, error_fields
 from teleclaude.web.push.hub import Client, Hub
 from teleclaude.web.push.subscriptions import (
     ClientMessage,
@@ -41,8 +41,8 @@ TASKS_LIMIT: Final = 8  # commands of one client under way
 class Conversations:
     """All clients on /ws."""
 
-    def __init__(self, hub: Hub, commands: Commands, watches: Watches, reads: Reads) -> None:
-        self._hub, self._commands, self._watches, self._reads = hub, commands, watches, reads
+    def __init__(self, hub: Hub, commands: PendingCommands, watches: Watches, queries: Queries) -> None:
+        self._hub, self._commands, self._watches, self._queries = hub, commands, watches, queries
         self._open: dict[str, WebSocket] = {}
         self._tasks: dict[str, int] = {}
         self.failures = 0
@@ -85,7 +85,7 @@ class Conversations:
                 raise BadRequest("messages are text, not binary")
             self._answer(client, parse(data))
         except TeleclaudeError as error:
-            self._hub.say(client, "error", told(error))
+            self._hub.say(client, "error", error_fields(error))
         gevent.sleep(0)  # with messages waiting, `receive` lets nobody else in
 
     def _answer(self, client: Client, message: ClientMessage) -> None:
@@ -123,7 +123,7 @@ class Conversations:
     def _refresh(self, client: Client, computer: str | None) -> None:
         data = {"computer": computer, "status": "ok", "message": ""}
         try:
-            refresh(self._commands, self._reads, self._hub.computer, computer)
+            self._commands.run(self._queries.known_computer(computer), Refresh())
         except TeleclaudeError as error:
             data["status"] = "unknown" if isinstance(error, OutcomeUnknown) else "error"
             data["message"] = error.message
@@ -133,24 +133,9 @@ class Conversations:
         try:
             self._watches.start(client, session_id)
         except TeleclaudeError as error:
-            self._hub.say(client, "error", told(error))
+            self._hub.say(client, "error", error_fields(error))
         if client.name not in self._hub.clients:
             self._watches.stop(client, "")  # it left while the command was under way
-
-
-def refresh(commands: Commands, reads: Reads, local: str, computer: str | None) -> None:
-    """Look again at a computer, or at this one; the sync process passes it on to the others that clients look at.
-
-    Raises NotFound, and the errors of a command.
-    """
-    commands.run(known(reads, local, computer or local), Refresh())
-
-
-def known(reads: Reads, local: str, computer: str) -> str:
-    """Give back the name of a computer that is in the view. Raises NotFound."""
-    if computer != local and reads.computer(computer) is None:
-        raise NotFound(f"no computer is named {computer[:128]!r}", field="computer")
-    return computer
 
 
 def close(websocket: WebSocket, code: int, reason: str) -> None:

@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 from teleclaude.core.errors import InvalidField, TooLarge
 from teleclaude.core.records import EVERYWHERE, Kind, Scope
 from teleclaude.replication.version import Version
-from teleclaude.web.push.incoming import read
+from teleclaude.web.http.json_body import read_json
 
 MESSAGE_LIMIT: Final = 256 * 1024
 WANTS_LIMIT: Final = 256  # pairs of computer and kind for one client
@@ -80,7 +80,7 @@ _decoder = msgspec.json.Decoder(ClientMessage)
 
 def parse(data: bytes | str) -> ClientMessage:
     """Read a message. Raises InvalidField or BadRequest."""
-    found = read(_decoder, data)
+    found = read_json(_decoder, data)
     if found == ClientMessage():
         raise InvalidField("body", "says nothing: subscribe, unsubscribe, resume, refresh, watch or unwatch")
     if found.refresh is False:

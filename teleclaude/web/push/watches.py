@@ -8,9 +8,9 @@ import gevent
 from gevent.event import Event
 
 from teleclaude.core.errors import TeleclaudeError, TooLarge
-from teleclaude.core.requests import Watch
-from teleclaude.web.api.commands import Commands
-from teleclaude.web.api.queries import Reads
+from teleclaude.core.verbs import Watch
+from teleclaude.web.api.pending_commands import PendingCommands
+from teleclaude.web.api.queries import Queries
 from teleclaude.web.push.hub import Client, Hub
 from teleclaude.web.push.subscriptions import WATCHES_LIMIT
 
@@ -23,13 +23,13 @@ RENEW_EVERY = 12.0  # seconds
 class Watches:
     """Who watches is in the hub; this keeps the sync process at it."""
 
-    def __init__(self, hub: Hub, commands: Commands, reads: Reads) -> None:
-        self._hub, self._commands, self._reads = hub, commands, reads
+    def __init__(self, hub: Hub, commands: PendingCommands, queries: Queries) -> None:
+        self._hub, self._commands, self._queries = hub, commands, queries
         self._somebody = Event()
 
     def start(self, client: Client, prefix: str) -> None:
         """Let a client watch. Raises NotFound, Ambiguous, TooLarge, or the error of the command."""
-        row, _ = self._reads.session(prefix)
+        row, _ = self._queries.session(prefix)
         if len(client.watched) >= WATCHES_LIMIT:
             raise TooLarge(f"a client watches at most {WATCHES_LIMIT} sessions", field="watch")
         client.watched.add(row.session_id)  # before the command: its first output must find somebody
@@ -60,7 +60,7 @@ class Watches:
 
     def _say(self, session_id: str, seconds: float) -> None:
         try:
-            row, _ = self._reads.session(session_id)
+            row, _ = self._queries.session(session_id)
             self._commands.run(row.computer, Watch(session_id=session_id, seconds=seconds))
         except (TeleclaudeError, OSError) as error:
             log.info("cannot watch a session: %s", error)

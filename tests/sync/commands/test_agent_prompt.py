@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from teleclaude.core.records import Session
-from teleclaude.core.requests import Message, Start
 from teleclaude.core.settings import parse
+from teleclaude.core.verbs import Message, Start
 from teleclaude.sync.own_records import OwnChange
 from tests.sync.commands.test_commands import Bench
 from tests.sync.conftest import TmuxServer
@@ -56,8 +56,8 @@ class Agents:
             program.chmod(0o755)
             text += f'[agents.{name}]\ncommand = "{program}"\n'
         text += f'[agents.mine]\ncommand = "{bench.folder}/other"\nready = "what now"\n'
-        bench.commands.settings = parse(text)
-        bench.local.half.reload(bench.commands.settings, bench.tmux.name)
+        bench.actions.settings = parse(text)
+        bench.local.half.reload(bench.actions.settings, bench.tmux.name)
 
     def show(self, screen: str, title: str, status: str = "") -> None:
         """Have the fake show this."""

@@ -22,26 +22,15 @@ import pytest
 from teleclaude.cache.wire import OutputFrame
 from teleclaude.core.errors import NotFound
 from teleclaude.core.records import Session
-from teleclaude.core.requests import (
-    MESSAGE_LIMIT,
-    Args,
-    End,
-    Keys,
-    Message,
-    Outcome,
-    Output,
-    Refresh,
-    Rename,
-    Request,
-    Start,
-    Watch,
-    new_id,
-)
+from teleclaude.core.requests import Outcome, Request, new_id
 from teleclaude.core.settings import parse
+from teleclaude.core.verbs import TEXT_LIMIT, Args, End, Keys, Message, Output, Refresh, Rename, Start, Watch
 from teleclaude.sync.commands import start
-from teleclaude.sync.commands.executor import Commands
+from teleclaude.sync.commands.actions import Actions
+from teleclaude.sync.commands.executor import Executor
 from teleclaude.sync.commands.live_output import Watches
 from teleclaude.sync.commands.pane_now import Target
+from teleclaude.sync.commands.session_panes import SessionPanes
 from tests.sync.conftest import Local, TmuxServer
 from tests.wait import until
 
@@ -66,7 +55,9 @@ class Bench:
         self.flushed = 0
         self.frames: list[OutputFrame] = []
         self.watches = Watches("here", self.frames.append)
-        self.commands = Commands(half.half, half.own, self, self.watches, parse(settings))
+        self.panes = SessionPanes(half.half, half.own, self)
+        self.actions = Actions(self.panes, self.watches, parse(settings))
+        self.executor = Executor(self.actions)
 
     def flush(self, timeout: float) -> bool:
         """Count; there is no cache here."""
@@ -76,7 +67,7 @@ class Bench:
     def run(self, args: Args, *, within: float = 10.0, origin: str = "") -> Outcome:
         """Run a command."""
         request = Request(id=new_id(), computer="here", args=args, deadline=time.monotonic() + within, origin=origin)
-        return self.commands.run(request)
+        return self.executor.run(request)
 
     def ok(self, args: Args, **more: Any) -> dict[str, Any]:
         """Run a command that must succeed; its data."""
@@ -252,7 +243,7 @@ def test_start_from_another_computer(bench: Bench) -> None:
     inside = bench.folder / "code" / "project"
     inside.mkdir(parents=True)
     (bench.folder / "code" / "link").symlink_to("/usr")
-    bench.commands.settings = parse(f'[projects]\nroots = ["{bench.folder}/code"]\n')
+    bench.actions.settings = parse(f'[projects]\nroots = ["{bench.folder}/code"]\n')
     for path in ("/usr", f"{bench.folder}/code/link", f"{bench.folder}/code/../", f"{bench.folder}/codex"):
         outcome = bench.run(Start(project=path, agent="shell"), origin="other")
         assert outcome.code == "refused", (path, outcome)
@@ -297,7 +288,7 @@ def test_start_with_first_message(bench: Bench) -> None:
 
 def test_first_message_that_cannot_be_given(bench: Bench, folder: Path) -> None:
     """A program that shows nothing gets no message; the outcome says so, and the session is there."""
-    bench.commands.settings = parse('[agents.mute]\ncommand = "sleep 1000"\n')
+    bench.actions.settings = parse('[agents.mute]\ncommand = "sleep 1000"\n')
     data = bench.ok(Start(project=str(folder), agent="mute", message="hello"), within=2.0)
     assert data["message_sent"] is False
     assert data["message_error"]
@@ -331,7 +322,7 @@ def test_message_of_the_greatest_size_is_exact(bench: Bench, bracketed: bool) ->
     """256 KiB of any Unicode arrive exactly, as one paste, and Enter after it."""
     session, caught = bench.catcher(bracketed=bracketed)
     line = "aé✓漢🦀\u202e'\"\\$(x) `y` #{z};\t|\n"
-    text = (line * (MESSAGE_LIMIT // len(line.encode()) + 1)).encode()[:MESSAGE_LIMIT].decode("utf-8", "ignore")
+    text = (line * (TEXT_LIMIT // len(line.encode()) + 1)).encode()[:TEXT_LIMIT].decode("utf-8", "ignore")
     bench.ok(Message(session_id=session.session_id, text=text))
     expected = text.encode()
     if bracketed:
@@ -414,7 +405,7 @@ def test_message_leaves_no_buffer(bench: Bench) -> None:
     assert bench.tmux("list-buffers") == ""
     gone = Target("nobody", "%999", "$0", "%999", bench.local.half.server, is_marked=True)
     with pytest.raises(NotFound, match="ended"):
-        bench.commands._input._from_buffer(gone, "buffer", "lost", time.monotonic() + 5)
+        bench.actions._input._from_buffer(gone, "buffer", "lost", time.monotonic() + 5)
     assert bench.tmux("list-buffers") == ""
 
 
@@ -431,7 +422,7 @@ def test_message_refused_while_an_approval_is_awaited(bench: Bench) -> None:
 def test_message_refuses(bench: Bench) -> None:
     """Empty, too long, of control characters only, or to nobody: an error that names the field."""
     session, caught = bench.catcher()
-    for text in ("", "x" * (MESSAGE_LIMIT + 1), "\x1b\x03", "\ud800"):
+    for text in ("", "x" * (TEXT_LIMIT + 1), "\x1b\x03", "\ud800"):
         assert bench.run(Message(session_id=session.session_id, text=text)).field == "text"
     assert bench.run(Message(session_id="nobody", text="x")).code == "not_found"
     assert caught.read_bytes() == b""
@@ -522,7 +513,7 @@ def test_stale_ids_of_a_restarted_server_do_nothing(bench: Bench) -> None:
     bench.tmux("kill-server")
     until(lambda: bench.tmux.new("innocent") == session.tmux.pane)
     with pytest.raises(Exception, match="restarted"):
-        bench.commands._tmux("kill-pane", "-t", session.tmux.pane, server=server, deadline=time.monotonic() + 5)
+        bench.panes.tmux("kill-pane", "-t", session.tmux.pane, server=server, deadline=time.monotonic() + 5)
     assert bench.tmux("list-sessions", "-F", "#{session_name}") == "innocent"
 
 
@@ -538,11 +529,11 @@ def test_nothing_reaches_a_pane_without_the_mark(bench: Bench) -> None:
         )
         deadline = time.monotonic() + 5
         with pytest.raises(NotFound):
-            bench.commands._input.look(target, deadline)
+            bench.actions._input.look(target, deadline)
         with pytest.raises(NotFound):
-            bench.commands._act(target, ["kill-pane", "-t", target.pane], deadline=deadline)
+            bench.panes.act(target, ["kill-pane", "-t", target.pane], deadline=deadline)
         with pytest.raises(NotFound):
-            bench.commands._input._from_buffer(target, "buffer", "x", deadline)
+            bench.actions._input._from_buffer(target, "buffer", "x", deadline)
     assert caught.read_bytes() == b""
     assert bench.tmux("list-buffers") == ""
     assert session.tmux.pane in bench.tmux("list-panes", "-a", "-F", "#{pane_id}").splitlines()
@@ -582,7 +573,7 @@ def test_output_has_colours_and_nothing_else(bench: Bench) -> None:
 
 def test_watch(bench: Bench) -> None:
     """A watched session's screen is sent at once and whenever it changes, until the watch is over."""
-    bench.watches.capture = bench.commands.capture
+    bench.watches.capture = bench.actions.capture
     bench.watches.on_panes = bench.local.half.watch_output
     bench.local.half.on_output = bench.watches.wrote
     thread = threading.Thread(target=bench.watches.run)
@@ -618,7 +609,7 @@ def test_request_runs_once(bench: Bench) -> None:
     """The same request again gives the same outcome, and runs nothing."""
     start = Start(project=str(bench.folder), agent="shell")
     request = Request(id=new_id(), computer="here", args=start, deadline=time.monotonic() + 10)
-    assert bench.commands.run(request) == bench.commands.run(request)
+    assert bench.executor.run(request) == bench.executor.run(request)
     bench.local.half.look_now(5)
     assert len(bench.local.sessions()) == 1
 

@@ -20,8 +20,9 @@ from teleclaude.cache.daemon_cache import DaemonCache
 from teleclaude.core.files import write_atomic
 from teleclaude.core.paths import Places
 from teleclaude.core.records import Computer, Kind, Record, Session
-from teleclaude.core.requests import Outcome, Output, Rename, Request, Start
+from teleclaude.core.requests import Outcome, Request
 from teleclaude.core.settings import FleetSettings, RedisSettings, Settings, parse
+from teleclaude.core.verbs import Output, Rename, Start
 from teleclaude.sync.cache_writer import CacheWriter
 from teleclaude.sync.fleet.keyring import KeyRing, save_ring
 from teleclaude.sync.fleet.loop import Loop

@@ -9,8 +9,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from teleclaude.core.requests import Message, Outcome, Request, new_id
+from teleclaude.core.requests import Outcome, Request, new_id
 from teleclaude.core.settings import RedisSettings
+from teleclaude.core.verbs import Message
 from teleclaude.sync.fleet.redis.stream_readers import StreamReader
 from tests.redis_process import RedisProcess
 from tests.sync.fleet.conftest import MakeNode

@@ -9,7 +9,8 @@ import pytest
 from nacl.secret import SecretBox
 
 from teleclaude.core.records import Computer
-from teleclaude.core.requests import End, Message, Outcome, Request, new_id
+from teleclaude.core.requests import Outcome, Request, new_id
+from teleclaude.core.verbs import End, Message
 from teleclaude.sync.fleet.wire.clock import now
 from teleclaude.sync.fleet.wire.messages import (
     Body,

@@ -12,8 +12,8 @@ import pytest
 from teleclaude.core.errors import NotFound, Refused
 from teleclaude.core.paths import Places
 from teleclaude.core.records import Computer
-from teleclaude.core.requests import End, Message
 from teleclaude.core.settings import FleetSettings
+from teleclaude.core.verbs import End, Message
 from teleclaude.sync.fleet.keyring import members_file
 from teleclaude.sync.fleet.members_file import (
     MembersFile,

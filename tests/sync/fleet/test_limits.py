@@ -10,7 +10,8 @@ import pytest
 from teleclaude.cache.core import CacheCore
 from teleclaude.cache.daemon_cache import DaemonCache
 from teleclaude.core.records import Computer, Project, Record, Service, Session, Todo, utc_text
-from teleclaude.core.requests import Args, End, Message, Outcome, Output, Start
+from teleclaude.core.requests import Outcome
+from teleclaude.core.verbs import Args, End, Message, Output, Start
 from teleclaude.replication.version import Verdict
 from teleclaude.sync.fleet.replication.replicas import Replicas
 from teleclaude.sync.fleet.wire import limits

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from teleclaude.core.requests import Args, End, Keys, Message, Output, Rename, Start
 from teleclaude.core.settings import parse
+from teleclaude.core.verbs import Args, End, Keys, Message, Output, Rename, Start
 from teleclaude.sync.fleet.owner.permissions import lacking
 from tests import make
 from tests.sync.fleet.conftest import MakeNode

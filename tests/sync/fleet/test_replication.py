@@ -7,8 +7,9 @@ import time
 import pytest
 
 from teleclaude.core.records import Computer
-from teleclaude.core.requests import Refresh, Request, new_id
+from teleclaude.core.requests import Request, new_id
 from teleclaude.core.settings import FleetSettings, RedisSettings
+from teleclaude.core.verbs import Refresh
 from teleclaude.sync.fleet import presence
 from teleclaude.sync.fleet.membership import peers
 from teleclaude.sync.fleet.replication import replicas

@@ -10,8 +10,9 @@ from collections import Counter
 import pytest
 
 from teleclaude.core.records import Computer
-from teleclaude.core.requests import Message, Refresh, Request, new_id
+from teleclaude.core.requests import Request, new_id
 from teleclaude.core.settings import parse
+from teleclaude.core.verbs import Message, Refresh
 from teleclaude.sync.fleet.membership.heartbeat import Heartbeats
 from teleclaude.sync.fleet.membership.peers import Peers
 from teleclaude.sync.fleet.node_context import Context

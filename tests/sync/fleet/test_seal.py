@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from nacl.secret import SecretBox
 
 from teleclaude.core.records import Computer
-from teleclaude.core.requests import End
+from teleclaude.core.verbs import End
 from teleclaude.sync.fleet.keyring import KeyRing
 from teleclaude.sync.fleet.wire.identity import fingerprint
 from teleclaude.sync.fleet.wire.messages import (

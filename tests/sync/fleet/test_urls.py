@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 import redis
 
-from teleclaude.core.requests import Message, Request, new_id
+from teleclaude.core.requests import Request, new_id
 from teleclaude.core.settings import RedisSettings
+from teleclaude.core.verbs import Message
 from teleclaude.sync.fleet.redis.connection import connect, explain, place_of
 from tests.redis_process import RedisProcess
 from tests.sync.fleet.conftest import MakeNode

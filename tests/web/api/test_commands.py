@@ -12,7 +12,7 @@ import pytest
 from teleclaude.core.errors import Conflict, OutcomeUnknown, Refused
 from teleclaude.core.records import Computer
 from teleclaude.core.request_wire import AskerFrame, TakenFrame, to_bytes
-from teleclaude.core.requests import Args, End, Keys, Message, Output, Refresh, Rename, Start
+from teleclaude.core.verbs import Args, End, Keys, Message, Output, Refresh, Rename, Start
 from tests.wait import until
 from tests.web.daemon import Daemon, session
 from tests.web.raw_http import Connection, ask
@@ -21,28 +21,32 @@ from tests.web.ws import Peer
 
 def test_each_route_is_its_command(web: Daemon) -> None:
     """With the whole id, whatever prefix was given, on the computer that owns the session."""
-    web.put(Computer(name="other"), session(7, computer="other", session_id="far-away"))
+    web.put(Computer(name="other"), session(7, computer="other", session_id="fa4a4a"))
     web.answer = lambda args: (
         {"session": msgspec.to_builtins(session(9))} if isinstance(args, Start | Rename) else {"text": "out"}
     )
     start = {"computer": "other", "project": "/p", "agent": "claude", "title": "T", "message": "hi"}
     made = web.send("POST", "/sessions", start)
-    assert (made.status, made.json["session_id"], made.headers["location"]) == (201, "s00009", "/sessions/s00009")
-    assert web.send("POST", "/sessions/s00001/message", {"text": "a\nü"}).json == {"status": "ok"}
-    assert web.send("POST", "/sessions/s00001/keys", {"keys": ["Up", "C-c"]}).json == {"status": "ok"}
-    assert web.send("PATCH", "/sessions/s00001", {"title": "new"}).json["session_id"] == "s00009"
-    assert web.get("/sessions/far/output?lines=5").json == {"session_id": "far-away", "text": "out"}
-    assert web.send("DELETE", "/sessions/far").json == {"status": "ok"}
+    assert (made.status, made.json["session_id"], made.headers["location"]) == (
+        201,
+        "a00009",
+        "/sessions/a00009",
+    )
+    assert web.send("POST", "/sessions/a00001/message", {"text": "a\nü"}).json == {"status": "ok"}
+    assert web.send("POST", "/sessions/a00001/keys", {"keys": ["Up", "C-c"]}).json == {"status": "ok"}
+    assert web.send("PATCH", "/sessions/a00001", {"title": "new"}).json["session_id"] == "a00009"
+    assert web.get("/sessions/fa/output?lines=5").json == {"session_id": "fa4a4a", "text": "out"}
+    assert web.send("DELETE", "/sessions/fa").json == {"status": "ok"}
     assert web.send("POST", "/refresh").json == {"status": "ok"}
     assert web.send("POST", "/refresh", {"computer": "other"}).json == {"status": "ok"}
     here: list[tuple[str, Args]] = [(request.computer, request.args) for request in web.requests]
     assert here == [
         ("other", Start(project="/p", agent="claude", title="T", message="hi")),
-        ("here", Message(session_id="s00001", text="a\nü")),
-        ("here", Keys(session_id="s00001", keys=["Up", "C-c"])),
-        ("here", Rename(session_id="s00001", title="new")),
-        ("other", Output(session_id="far-away", lines=5)),
-        ("other", End(session_id="far-away")),
+        ("here", Message(session_id="a00001", text="a\nü")),
+        ("here", Keys(session_id="a00001", keys=["Up", "C-c"])),
+        ("here", Rename(session_id="a00001", title="new")),
+        ("other", Output(session_id="fa4a4a", lines=5)),
+        ("other", End(session_id="fa4a4a")),
         ("here", Refresh()),
         ("other", Refresh()),
     ]
@@ -75,7 +79,7 @@ def test_the_outcome_is_the_answer(web: Daemon, error: Exception, status: int) -
         raise error
 
     web.answer = fail
-    answer = web.send("POST", "/sessions/s00001/message", {"text": "x"})
+    answer = web.send("POST", "/sessions/a00001/message", {"text": "x"})
     assert (answer.status, answer.json["error"]["code"]) == (status, error.code)  # type: ignore[attr-defined]
 
 
@@ -113,17 +117,17 @@ START = {"computer": "here", "project": "/p", "agent": "claude"}
         ("POST", "/sessions", START | {"command": "rm"}, "command"),
         ("POST", "/sessions", {"computer": "here", "agent": "claude"}, "project"),
         ("POST", "/sessions", START | {"message": "ü" * 131_073}, "message"),
-        ("POST", "/sessions/s00001/message", {"text": ""}, "text"),
-        ("POST", "/sessions/s00001/message", {"text": "x" * (256 * 1024 + 1)}, "text"),
-        ("POST", "/sessions/s00001/message", {"text": 2**70}, "text"),
-        ("POST", "/sessions/s00001/keys", {"keys": []}, "keys"),
-        ("POST", "/sessions/s00001/keys", {"keys": ["x"] * 65}, "keys"),
-        ("POST", "/sessions/s00001/keys", {"keys": "Enter"}, "keys"),
-        ("PATCH", "/sessions/s00001", {"title": ""}, "title"),
-        ("PATCH", "/sessions/s00001", {"title": "a\0"}, "title"),
-        ("PATCH", "/sessions/s00001", [], "body"),
-        ("PATCH", "/sessions/s00001?x=1", {"title": "a"}, "x"),
-        ("DELETE", "/sessions/s00001?force=1", None, "force"),
+        ("POST", "/sessions/a00001/message", {"text": ""}, "text"),
+        ("POST", "/sessions/a00001/message", {"text": "x" * (256 * 1024 + 1)}, "text"),
+        ("POST", "/sessions/a00001/message", {"text": 2**70}, "text"),
+        ("POST", "/sessions/a00001/keys", {"keys": []}, "keys"),
+        ("POST", "/sessions/a00001/keys", {"keys": ["x"] * 65}, "keys"),
+        ("POST", "/sessions/a00001/keys", {"keys": "Enter"}, "keys"),
+        ("PATCH", "/sessions/a00001", {"title": ""}, "title"),
+        ("PATCH", "/sessions/a00001", {"title": "a\0"}, "title"),
+        ("PATCH", "/sessions/a00001", [], "body"),
+        ("PATCH", "/sessions/a00001?x=1", {"title": "a"}, "x"),
+        ("DELETE", "/sessions/a00001?force=1", None, "force"),
     ],
 )
 def test_a_wrong_body_is_400_and_names_the_field(web: Daemon, method: str, path: str, body: Any, field: str) -> None:
@@ -137,7 +141,7 @@ def test_a_wrong_body_is_400_and_names_the_field(web: Daemon, method: str, path:
 def test_only_json_is_taken(web: Daemon, content: str) -> None:
     """What a foreign page's form could send is refused."""
     headers = {"Content-Type": content} if content else {}
-    for path in ("/sessions/s00001/message", "/refresh"):
+    for path in ("/sessions/a00001/message", "/refresh"):
         answer = ask(web.api, "POST", path, b'{"text":"x"}', headers)
         assert (answer.status, answer.json["error"]["code"]) == (415, "unsupported_media_type")
     assert web.requests == []
@@ -147,9 +151,9 @@ def test_a_message_may_be_as_long_as_it_says(web: Daemon) -> None:
     """256 KiB of text, also when each character of it is escaped; other bodies end at 64 KiB."""
     escaped = b'{"text":"' + b"\\u0061" * (256 * 1024) + b'"}'
     headers = {"Content-Type": "application/json; charset=utf-8"}
-    assert ask(web.api, "POST", "/sessions/s00001/message", escaped, headers).status == 200
-    assert web.requests[-1].args == Message(session_id="s00001", text="a" * 256 * 1024)
-    answer = web.send("PATCH", "/sessions/s00001", {"title": "x" * 70_000})
+    assert ask(web.api, "POST", "/sessions/a00001/message", escaped, headers).status == 200
+    assert web.requests[-1].args == Message(session_id="a00001", text="a" * 256 * 1024)
+    answer = web.send("PATCH", "/sessions/a00001", {"title": "x" * 70_000})
     assert (answer.status, answer.json["error"]["code"]) == (413, "too_large")
     assert web.get("/sessions").status == 200
 
@@ -179,7 +183,7 @@ def test_a_sync_process_that_dies_under_a_command_leaves_it_unknown(own: Daemon)
     """The client is told at once that nobody knows, not after ten seconds, and never that it failed."""
     own.answer = held = Held()
     connection = Connection(own.api)
-    connection.request("DELETE", "/sessions/s00001")
+    connection.request("DELETE", "/sessions/a00001")
     assert held.taken.wait(10)
     assert own.asker
     own.asker.connection.shutdown(socket.SHUT_RDWR)
@@ -198,7 +202,7 @@ def test_commands_wait_for_the_next_sync_process(own: Daemon) -> None:
     until(lambda: own.metric("sync_connected") == 1)
     connections = [Connection(own.api) for _ in range(3)]
     for connection in connections:
-        connection.request("DELETE", "/sessions/s00001")
+        connection.request("DELETE", "/sessions/a00001")
     until(lambda: own.metric("commands_under_way") == 3)
     own.run_commands()  # while the hung one is still connected
     assert [connection.getresponse().status for connection in connections] == [200] * 3
@@ -213,15 +217,15 @@ def test_commands_wait_for_the_next_sync_process(own: Daemon) -> None:
 def test_commands_work_while_the_cache_is_away(own: Daemon) -> None:
     """They do not go through it."""
     own.kill("cache")
-    assert own.send("DELETE", "/sessions/s00001").json == {"status": "ok"}
-    assert own.requests[-1].args == End(session_id="s00001")
+    assert own.send("DELETE", "/sessions/a00001").json == {"status": "ok"}
+    assert own.requests[-1].args == End(session_id="a00001")
 
 
 def test_commands_of_others_are_not_held_up(web: Daemon) -> None:
     """While one command hangs, reads and other connections go on."""
     web.answer = held = Held()
     connection = Connection(web.api)
-    connection.request("DELETE", "/sessions/s00001")
+    connection.request("DELETE", "/sessions/a00001")
     assert web.get("/sessions").status == 200
     assert web.get("/metrics").status == 200
     held.go_on.set()

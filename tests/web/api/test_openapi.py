@@ -10,9 +10,10 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 
-from teleclaude.core.requests import Args, Output, Rename, Start
+from teleclaude.core.errors import NotFound
+from teleclaude.core.verbs import Args, Output, Rename, Start
+from teleclaude.web.api.api_context import ApiContext
 from teleclaude.web.api.openapi import document
-from teleclaude.web.context import Parts
 from teleclaude.web.flask_app import make_app
 from teleclaude.web.http.security import Tokens, tokens_file
 from tests.wait import until
@@ -20,6 +21,7 @@ from tests.web.daemon import LOCAL, Daemon, daemon, session
 from tests.web.http.test_security import _is_open, free_port
 
 PORT = free_port()
+IDS = ["a00000", "a00001", "a00002"]
 HURRY = settings(
     max_examples=15,
     deadline=None,
@@ -41,10 +43,12 @@ def loaded(**session_id: Any) -> Any:
 
 
 anything = loaded()
-real_sessions = loaded(enum=["s00000", "s00001"]).include(path_regex="session_id")
+real_sessions = loaded(enum=IDS).include(path_regex="session_id")
 
 
 def answer(args: Args) -> dict[str, Any]:
+    if getattr(args, "session_id", IDS[0]) not in IDS:
+        raise NotFound("no session here has that id", field="session_id")
     match args:
         case Start() | Rename():
             return {"session": msgspec.to_builtins(session(1))}
@@ -83,10 +87,11 @@ def test_every_operation_on_a_session_that_is_there(case: schemathesis.Case[Any]
 
 def test_every_route_is_in_the_document(web: Daemon) -> None:
     """And nothing else; it is served as it is made."""
-    parts: Any = object.__new__(Parts)
+    context: Any = object.__new__(ApiContext)
+    conversations: Any = None
     routes = {
         (str(rule).replace("<", "{").replace(">", "}"), method.lower())
-        for rule in make_app(parts).url_map.iter_rules()
+        for rule in make_app(context, conversations).url_map.iter_rules()
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
         if str(rule) != "/ws"
     }

@@ -14,11 +14,11 @@ from gevent.event import Event
 
 from teleclaude.cache.snapshot import SnapshotReader
 from teleclaude.core.settings import parse
-from teleclaude.web.api.commands import Commands
+from teleclaude.web.api.api_context import ApiContext
 from teleclaude.web.api.health import Workers
-from teleclaude.web.api.queries import Reads
+from teleclaude.web.api.pending_commands import PendingCommands
+from teleclaude.web.api.queries import Queries
 from teleclaude.web.api.request_queue import RequestQueue
-from teleclaude.web.context import Parts
 from teleclaude.web.flask_app import make_app
 from teleclaude.web.http.listeners import bind_unix
 from teleclaude.web.http.security import Gate
@@ -56,19 +56,18 @@ def broken() -> Iterator[Path]:
 
 
 def _serve(path: Path, ready: threading.Event, stop: threading.Event) -> None:
-    hub, reads = BrokenHub("1"), Reads(SnapshotReader(path.with_name("snapshot")))
-    commands = Commands(RequestQueue(), Event())
-    watches = Watches(hub, commands, reads)
-    parts = Parts(
+    hub, queries = BrokenHub("1"), Queries(SnapshotReader(path.with_name("snapshot")))
+    commands = PendingCommands(RequestQueue(), Event())
+    conversations = Conversations(hub, commands, Watches(hub, commands, queries), queries)
+    context = ApiContext(
         settings=parse(""),
-        reads=reads,
-        hub=hub,
+        queries=queries,
         commands=commands,
         workers=Workers(path.with_name("workers.json")),
-        conversations=Conversations(hub, commands, watches, reads),
         metrics=broken_metrics,
     )
-    server: Any = HttpServer(bind_unix(path), make_app(parts), Gate(frozenset()), reads, limit=100)
+    app = make_app(context, conversations)
+    server: Any = HttpServer(bind_unix(path), app, Gate(frozenset()), queries, limit=100)
     server.start()
     ready.set()
     while not stop.is_set():

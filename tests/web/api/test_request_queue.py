@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from teleclaude.core.errors import OutcomeUnknown, Unavailable
 from teleclaude.core.framing import FrameReader
 from teleclaude.core.request_wire import RunFrame, frame_to_asker
-from teleclaude.core.requests import Message, Refresh, Request
+from teleclaude.core.requests import Request
+from teleclaude.core.verbs import Message, Refresh
 from teleclaude.web.api.request_queue import BYTES_LIMIT, REQUESTS_LIMIT, RequestQueue
 
 

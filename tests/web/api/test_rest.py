@@ -16,7 +16,11 @@ from tests.web.raw_http import Connection, raw
 def test_lists_are_arrays_of_records(web: Daemon) -> None:
     """Each kind has its list, whole."""
     web.put(Project(computer=LOCAL, path="/p", name="p"), Todo(computer=LOCAL, project="/p", slug="t", title="T"))
-    assert [record["session_id"] for record in web.get("/sessions").json] == ["s00000", "s00001", "s00002"]
+    assert [record["session_id"] for record in web.get("/sessions").json] == [
+        "a00000",
+        "a00001",
+        "a00002",
+    ]
     assert [record["name"] for record in web.get("/computers").json] == [LOCAL]
     assert [record["path"] for record in web.get("/projects").json] == ["/p"]
     assert [record["slug"] for record in web.get("/todos").json] == ["t"]
@@ -31,8 +35,8 @@ def test_filters_choose(web: Daemon) -> None:
     def ids(query: str) -> list[str]:
         return [record["session_id"] for record in web.get(f"/sessions?{query}").json]
 
-    assert ids("computer=other") == ids("status=working") == ids("project=/q") == ["s00007"]
-    assert ids("computer=here&status=idle&project=/p") == ["s00000", "s00001", "s00002"]
+    assert ids("computer=other") == ids("status=working") == ids("project=/q") == ["a00007"]
+    assert ids("computer=here&status=idle&project=/p") == ["a00000", "a00001", "a00002"]
     assert ids("computer=nowhere") == ids("computer=here&status=working") == []
     assert [record["name"] for record in web.get("/computers?status=offline").json] == ["other"]
     assert [record["name"] for record in web.get("/computers?computer=here").json] == ["here"]
@@ -47,12 +51,12 @@ def test_filters_choose(web: Daemon) -> None:
         ("/projects?status=idle", "status"),
         ("/health?x=1", "x"),
         ("/agents?computer=here", "computer"),
-        ("/sessions/s00001?computer=here", "computer"),
-        ("/sessions/s00001/output?lines=many", "lines"),
-        ("/sessions/s00001/output?lines=0", "lines"),
-        ("/sessions/s00001/output?lines=-1", "lines"),
-        ("/sessions/s00001/output?lines=1180591620717411303424", "lines"),
-        ("/sessions/s00001/output?lines=10001", "lines"),
+        ("/sessions/a00001?colour=red", "colour"),
+        ("/sessions/a00001/output?lines=many", "lines"),
+        ("/sessions/a00001/output?lines=0", "lines"),
+        ("/sessions/a00001/output?lines=-1", "lines"),
+        ("/sessions/a00001/output?lines=1180591620717411303424", "lines"),
+        ("/sessions/a00001/output?lines=10001", "lines"),
     ],
 )
 def test_a_wrong_parameter_is_named(web: Daemon, path: str, field: str) -> None:
@@ -63,17 +67,17 @@ def test_a_wrong_parameter_is_named(web: Daemon, path: str, field: str) -> None:
 
 def test_a_session_is_found_by_a_unique_prefix(web: Daemon) -> None:
     """The whole id wins over longer ones; several are named as such; none is 404."""
-    web.put(session(9, session_id="s0000"), session(10, session_id="abc"))
+    web.put(session(9, session_id="a0000"), session(10, session_id="abc"))
     assert web.get("/sessions/ab").json["session_id"] == "abc"
-    assert web.get("/sessions/s0000").json["session_id"] == "s0000"
-    assert web.get("/sessions/s000").json["error"]["code"] == "ambiguous"
-    assert web.get("/sessions/s000").status == 409
+    assert web.get("/sessions/a0000").json["session_id"] == "a0000"
+    assert web.get("/sessions/a000").json["error"]["code"] == "ambiguous"
+    assert web.get("/sessions/a000").status == 409
     assert web.get("/sessions/zz").status == 404
 
 
 def test_an_answer_has_a_tag_and_a_known_tag_is_304(web: Daemon) -> None:
     """On the short and the long way alike; any change gives another tag."""
-    for path in ("/sessions", "/sessions?status=idle", "/sessions/s00001", "/computers"):
+    for path in ("/sessions", "/sessions?status=idle", "/sessions/a00001", "/computers"):
         tag = web.get(path).headers["etag"]
         for known in (tag, f'"x", {tag}', f"W/{tag}", "*"):
             again = web.get(path, If_None_Match=known)
@@ -134,18 +138,18 @@ def test_reads_go_on_without_the_cache_and_say_so(own: Daemon) -> None:
     own.start("cache")
     own.fill(session(5))
     until(lambda: "x-teleclaude-stale" not in own.get("/sessions").headers)
-    assert [record["session_id"] for record in own.get("/sessions").json] == ["s00005"]
+    assert [record["session_id"] for record in own.get("/sessions").json] == ["a00005"]
 
 
 def test_a_stopped_cache_stops_no_read(own: Daemon) -> None:
     """Reads need nobody, and commands do not go through it."""
     own.processes["cache"].send_signal(signal.SIGSTOP)
     assert len(own.get("/sessions").json) == 3
-    answer = own.send("DELETE", "/sessions/s00001")
+    answer = own.send("DELETE", "/sessions/a00001")
     assert (answer.status, answer.json) == (200, {"status": "ok"})
     assert own.get("/metrics").status == 200
     own.processes["cache"].send_signal(signal.SIGCONT)
-    until(lambda: own.send("DELETE", "/sessions/s00001").status == 200)
+    until(lambda: own.send("DELETE", "/sessions/a00001").status == 200)
 
 
 def test_what_the_supervisor_knows_is_told(own: Daemon) -> None:
@@ -199,7 +203,7 @@ def test_other_paths_and_methods_are_refused_in_json(web: Daemon) -> None:
     assert answer.headers["allow"] == "GET, HEAD, POST"
     for method in ("OPTIONS", "TRACE", "PROPFIND"):
         assert web.send(method, "/sessions").status == 405
-    assert web.get("/sessions/s00001", X_HTTP_Method_Override="DELETE").status == 200
+    assert web.get("/sessions/a00001", X_HTTP_Method_Override="DELETE").status == 200
     assert web.get("/ws").status == 400
     assert web.requests == []
 

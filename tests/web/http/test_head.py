@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from teleclaude.core.errors import TeleclaudeError, TooLarge, UserError
-from teleclaude.web.api.error_responses import BadRequest, HeadTooLarge, HeadTooSlow, LengthRequired
+from teleclaude.web.http.error_responses import BadRequest, HeadTooLarge, HeadTooSlow, LengthRequired
 from teleclaude.web.http.head import HEAD_LIMIT, parse
 from teleclaude.web.http.request_reader import HEAD_WITHIN, READS_A_TURN, RequestReader
 

@@ -79,7 +79,7 @@ def unharmed(web: Daemon) -> Iterator[None]:
         (b"POST /refresh HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 411),
         (
             b"POST /refresh HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n"
-            b"0\r\n\r\nDELETE /sessions/s00001 HTTP/1.1\r\nHost: a\r\n\r\n",
+            b"0\r\n\r\nDELETE /sessions/a00001 HTTP/1.1\r\nHost: a\r\n\r\n",
             400,
         ),
         (b"POST /refresh HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999\r\n\r\n", 413),
@@ -117,7 +117,7 @@ def test_a_bad_request_is_refused_and_ends_its_connection(web: Daemon, request_b
 def test_a_bad_document_is_400(web: Daemon, body: bytes) -> None:
     """Depth, doubled keys, numbers that are none, broken text, other formats."""
     with unharmed(web):
-        answer = ask(web.api, "PATCH", "/sessions/s00001", body, {"Content-Type": "application/json"})
+        answer = ask(web.api, "PATCH", "/sessions/a00001", body, {"Content-Type": "application/json"})
         assert answer.status == 400
         assert answer.json["error"]["message"]
 
@@ -253,7 +253,7 @@ while True:
     [
         (b"", b"\r\n"),
         (b"GET /sessions HTTP/1.1\r\nHost: a\r\n", b"X: y\r\n"),
-        (b"", b"GET /sessions/s00001 HTTP/1.1\r\nHost: a\r\n\r\n"),
+        (b"", b"GET /sessions/a00001 HTTP/1.1\r\nHost: a\r\n\r\n"),
         (b"", b"GET /sessions HTTP/1.1\r\nHost: a\r\n\r\n"),
         (b"", b"GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n"),
         (HANDSHAKE, frame(b"", 0x8A)),
@@ -277,7 +277,7 @@ def test_who_floods_without_end_keeps_nobody_waiting(web: Daemon, opening: bytes
     """Whatever is sent, and however fast, others are answered meanwhile."""
     with unharmed(web), flooded(web, opening, junk):
         for _ in range(10):
-            assert web.get("/sessions/s00001").status == 200
+            assert web.get("/sessions/a00001").status == 200
             with Peer(web.api) as other:
                 assert other.hello
 

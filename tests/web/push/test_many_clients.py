@@ -125,7 +125,7 @@ def test_who_fell_behind_catches_up_with_a_fresh_state(own: Daemon) -> None:
     own.put(session(0, title="the last"))
     buffered = slow.makefile("rb")
     _skip_head(buffered)
-    while sessions.get("s00000") != "the last":
+    while sessions.get("a00000") != "the last":
         event = _next(buffered)
         assert event["version"] >= version
         version = event["version"]
@@ -135,7 +135,7 @@ def test_who_fell_behind_catches_up_with_a_fresh_state(own: Daemon) -> None:
         elif event["event"].startswith("session_"):
             sessions[event["data"]["session_id"]] = event["data"]["title"]
     assert resets >= 2
-    assert {title.split()[0] for name, title in sessions.items() if name != "s00000"} == {"149"}
+    assert {title.split()[0] for name, title in sessions.items() if name != "a00000"} == {"149"}
     own.put(session(0, title="and on"))
     while _next(buffered)["data"].get("title") != "and on":
         pass

@@ -9,10 +9,12 @@ import pytest
 
 from teleclaude.core.errors import InvalidField, TooLarge, UserError
 from teleclaude.core.records import Scope
-from teleclaude.web.api.bodies import StartBody
-from teleclaude.web.push.incoming import read
+from teleclaude.core.verbs import VERBS
+from teleclaude.web.api.verb_bodies import body_type
+from teleclaude.web.http.json_body import read_json
 from teleclaude.web.push.subscriptions import Selection, added, parse, removed, selections, selections_of
 
+START_BODY = body_type(VERBS["start"])
 EVERYTHING: frozenset[Scope] = frozenset({("*", "sessions"), ("*", "projects"), ("*", "todos")})
 
 
@@ -101,12 +103,12 @@ def test_a_wrong_body_names_its_field(change: dict[str, Any], field: str) -> Non
     """Also where a number is given and text is due."""
     body = {"computer": "here", "project": "/p", "agent": "claude"} | change
     with pytest.raises(InvalidField) as caught:
-        read(msgspec.json.Decoder(StartBody), msgspec.json.encode(body))
+        read_json(msgspec.json.Decoder(START_BODY), msgspec.json.encode(body))
     assert caught.value.field == field
 
 
 def test_a_missing_field_is_named() -> None:
     """The first that is missing."""
     with pytest.raises(InvalidField) as caught:
-        read(msgspec.json.Decoder(StartBody), b'{"computer": "here", "agent": "x"}')
+        read_json(msgspec.json.Decoder(START_BODY), b'{"computer": "here", "agent": "x"}')
     assert caught.value.field == "project"

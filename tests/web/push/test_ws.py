@@ -10,7 +10,7 @@ from websockets.exceptions import ConnectionClosed
 from teleclaude.cache import wire
 from teleclaude.core.errors import Conflict
 from teleclaude.core.records import Computer, Project, Todo
-from teleclaude.core.requests import Args, Refresh, Watch
+from teleclaude.core.verbs import Args, Refresh, Watch
 from tests.wait import until
 from tests.web.daemon import LOCAL, Daemon, session
 from tests.web.raw_http import connected, raw, until_closed
@@ -48,9 +48,12 @@ def test_every_kind_of_change_has_its_event(web: Daemon) -> None:
         web.put(session(9))
         assert (peer.next()["event"], web.put(session(9, title="new"))[1]) == ("session_started", peer.versions[-1] + 1)
         assert peer.next()["data"]["title"] == "new"
-        web.sync.write([wire.Remove("sessions", LOCAL, ["s00009"])])
+        web.sync.write([wire.Remove("sessions", LOCAL, ["a00009"])])
         gone = peer.next()
-        assert (gone["event"], gone["data"]) == ("session_removed", {"session_id": "s00009", "computer": LOCAL})
+        assert (gone["event"], gone["data"]) == (
+            "session_removed",
+            {"session_id": "a00009", "computer": LOCAL},
+        )
         web.put(Computer(name="other"))
         assert peer.next()["event"] == "computer_updated"
         web.sync.write([wire.Forget("other")])
@@ -84,7 +87,7 @@ def test_a_returning_client_gets_what_changed_or_everything(web: Daemon) -> None
         epoch, version = peer.hello["epoch"], peer.versions[-1]
     web.put(session(1, title="a"))
     _, at = web.put(session(1, title="b"), session(8))
-    web.sync.write([wire.Remove("sessions", LOCAL, ["s00002"])], flush=True)
+    web.sync.write([wire.Remove("sessions", LOCAL, ["a00002"])], flush=True)
     web.seen()
     with Peer(web.api) as peer:
         peer.say(resume={"epoch": epoch, "version": version}, subscribe="sessions")
@@ -129,7 +132,7 @@ def test_a_new_cache_is_a_new_hello(own: Daemon) -> None:
         hello = peer.until("hello")
         assert hello["data"]["epoch"] != peer.hello["epoch"]
         assert peer.until("health")["data"]["stale"] is False
-        assert [s["session_id"] for s in peer.until("sessions_initial")["data"]["sessions"]] == ["s00005"]
+        assert [s["session_id"] for s in peer.until("sessions_initial")["data"]["sessions"]] == ["a00005"]
         own.put(session(5, title="again"))
         assert peer.until("session_updated")["data"]["title"] == "again"
 
@@ -198,16 +201,16 @@ def test_a_refresh_is_a_command_and_says_how_it_ended(web: Daemon) -> None:
 def test_output_of_a_watched_session_is_pushed(web: Daemon) -> None:
     """By a prefix of its id; to nobody else; the sync process is told when the last one stops."""
     with Peer(web.api) as peer, Peer(web.api) as other:
-        peer.say(watch={"session_id": "s00001"})
+        peer.say(watch={"session_id": "a00001"})
         until(lambda: web.requests)
-        assert web.requests[0].args == Watch(session_id="s00001", seconds=30.0)
-        web.emit("s00001", "out\x1b[0m")
-        web.emit("s00002", "no")
-        assert peer.next()["data"] == {"computer": LOCAL, "session_id": "s00001", "text": "out\x1b[0m"}
-        peer.say(unwatch={"session_id": "s00001"})
+        assert web.requests[0].args == Watch(session_id="a00001", seconds=30.0)
+        web.emit("a00001", "out\x1b[0m")
+        web.emit("a00002", "no")
+        assert peer.next()["data"] == {"computer": LOCAL, "session_id": "a00001", "text": "out\x1b[0m"}
+        peer.say(unwatch={"session_id": "a00001"})
         until(lambda: len(web.requests) == 2)
-        assert web.requests[1].args == Watch(session_id="s00001", seconds=0.0)
-        peer.say(watch={"session_id": "s0000"})
+        assert web.requests[1].args == Watch(session_id="a00001", seconds=0.0)
+        peer.say(watch={"session_id": "a0000"})
         assert peer.next()["data"]["code"] == "ambiguous"
         web.put(Computer(name=LOCAL, is_local=True, role="x"))
         assert other.next()["event"] == "computer_updated"
@@ -216,10 +219,10 @@ def test_output_of_a_watched_session_is_pushed(web: Daemon) -> None:
 def test_who_leaves_watches_no_more(web: Daemon) -> None:
     """The last watcher's connection ends, and the output with it."""
     with Peer(web.api) as peer:
-        peer.say(watch={"session_id": "s00001"})
+        peer.say(watch={"session_id": "a00001"})
         until(lambda: web.requests)
     until(lambda: len(web.requests) == 2)
-    assert web.requests[1].args == Watch(session_id="s00001", seconds=0.0)
+    assert web.requests[1].args == Watch(session_id="a00001", seconds=0.0)
 
 
 def test_a_failed_watch_is_told(web: Daemon) -> None:
@@ -230,7 +233,7 @@ def test_a_failed_watch_is_told(web: Daemon) -> None:
 
     web.answer = fail
     with Peer(web.api) as peer:
-        peer.say(watch={"session_id": "s00001"})
+        peer.say(watch={"session_id": "a00001"})
         assert peer.next()["data"] == {"code": "conflict", "message": "not now"}
 
 

@@ -3,41 +3,22 @@
 from __future__ import annotations
 
 import logging
-from typing import Literal, TypeAlias
 
-from teleclaude.core.requests import Args, Start, verb_of
-from teleclaude.core.requests import Verb as CommandVerb
 from teleclaude.core.settings import FleetSettings, Settings
 from teleclaude.core.text import one_line
+from teleclaude.core.verbs import Args, Right, Start, rights_of, verb_name
 
 audit = logging.getLogger("teleclaude.audit")
-
-Right: TypeAlias = Literal["view", "message", "start", "end", "shell"]
-
-RIGHTS: dict[CommandVerb, Right] = {
-    "output": "view",
-    "watch": "view",
-    "refresh": "view",
-    "message": "message",
-    "keys": "message",
-    "rename": "message",
-    "start": "start",
-    "end": "end",
-}
 
 
 def rights_for(settings: Settings, args: Args) -> tuple[Right, ...]:
     """Name all rights that a command needs.
 
-    To start something and tell it something is to message; and a login shell, that is what its profile's command is,
-    does whatever it is told.
+    Beyond those of the verbs' table: a login shell, that is what its profile's command is, does whatever it is told.
     """
-    rights: tuple[Right, ...] = (RIGHTS[verb_of(args)],)
-    if isinstance(args, Start):
-        profile = settings.agents.get(args.agent)
-        rights += ("message",) if args.message else ()
-        rights += ("shell",) if profile is not None and not profile.command.strip() else ()
-    return rights
+    profile = settings.agents.get(args.agent) if isinstance(args, Start) else None
+    is_shell = profile is not None and not profile.command.strip()
+    return (*rights_of(args), *(("shell",) if is_shell else ()))
 
 
 def lacking(settings: Settings, sender: str, args: Args) -> Right | None:
@@ -62,7 +43,7 @@ def note(sender: str, request_id: str, args: Args, what: str) -> None:
     audit.info(
         "%s %s %s on %s: %s",
         one_line(sender, 128),
-        verb_of(args),
+        verb_name(args),
         one_line(request_id, 64),
         one_line(target, 200) or "-",
         one_line(what, 200),

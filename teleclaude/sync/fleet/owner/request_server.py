@@ -13,7 +13,8 @@ import msgspec
 from teleclaude.cache import wire
 from teleclaude.core.errors import InvalidField, Refused
 from teleclaude.core.records import Kind, Record
-from teleclaude.core.requests import Args, Outcome, Refresh, Request, Watch, check, failed
+from teleclaude.core.requests import Outcome, Request, failed
+from teleclaude.core.verbs import Args, Refresh, Watch, check
 from teleclaude.replication.change import Change, merge
 from teleclaude.sync.fleet.node_context import Context
 from teleclaude.sync.fleet.node_effects import NoteWritten, PushWritten, RunHere

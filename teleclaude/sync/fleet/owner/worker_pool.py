@@ -17,8 +17,9 @@ from collections.abc import Callable
 import msgspec
 
 from teleclaude.core.errors import TeleclaudeError, Unavailable
-from teleclaude.core.requests import Outcome, Request, failed, verb_of
+from teleclaude.core.requests import Outcome, Request, failed
 from teleclaude.core.thread_group import ThreadGroup
+from teleclaude.core.verbs import verb_name
 from teleclaude.sync.fleet.node_effects import RunHere
 from teleclaude.sync.fleet.node_events import RequestRan
 from teleclaude.sync.fleet.owner.journal import Journal
@@ -82,7 +83,7 @@ class WorkerPool:
     def _journaled(self, work: RunHere) -> RequestRan:
         request = work.request
         try:
-            known = self._journal.begin(request.id, request.origin, verb_of(request.args))
+            known = self._journal.begin(request.id, request.origin, verb_name(request.args))
             if known is not None:
                 return RequestRan(known, has_run=False)
             ran = self._run(work)

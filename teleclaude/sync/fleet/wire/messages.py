@@ -12,17 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import msgspec
 
 from teleclaude.core.records import Computer, Kind, Project, Record, Session, Todo, owner_of
-from teleclaude.core.requests import (
-    End,
-    Keys,
-    Message,
-    Outcome,
-    Output,
-    Refresh,
-    Rename,
-    Start,
-    Watch,
-)
+from teleclaude.core.requests import Outcome
+from teleclaude.core.verbs import Args
 from teleclaude.sync.fleet.wire.limits import Received, bounded, check_size
 
 VERSION = 2  # 1 was not signed
@@ -33,8 +24,6 @@ if TYPE_CHECKING:
     WireKind: TypeAlias = Kind
 else:
     WireKind = str
-
-AnyArgs: TypeAlias = Start | Message | Keys | Rename | End | Output | Watch | Refresh
 
 
 class _MessageBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=True):
@@ -105,7 +94,7 @@ class Command(_MessageBody, frozen=True, kw_only=True, tag="command"):
     """A command for the recipient."""
 
     fresh: Fresh
-    args: AnyArgs
+    args: Args
 
 
 class PullPart(msgspec.Struct, frozen=True, array_like=True):

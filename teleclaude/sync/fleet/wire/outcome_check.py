@@ -12,8 +12,9 @@ import msgspec
 
 from teleclaude.core.errors import TeleclaudeError
 from teleclaude.core.records import Session
-from teleclaude.core.requests import Args, Outcome, Output, Rename, Start, failed, verb_of
+from teleclaude.core.requests import Outcome, failed
 from teleclaude.core.text import one_line
+from teleclaude.core.verbs import Args, Output, Rename, Start, verb_name
 from teleclaude.sync.fleet.wire import limits
 
 WORDS = 64  # characters of a code or a field's name
@@ -33,7 +34,7 @@ def checked(args: Args, outcome: Outcome, sender: str, wall: float) -> Outcome:
     try:
         data = {**_small(outcome.data), **_wanted(args, outcome.data, sender, wall)}
     except (ValueError, KeyError, TypeError):
-        wrong = f"{sender} says that it did {verb_of(args)}, but its answer is not what it should be: upgrade it"
+        wrong = f"{sender} says that it did {verb_name(args)}, but its answer is not what it should be: upgrade it"
         return failed(outcome.id, TeleclaudeError(wrong))
     return Outcome(id=outcome.id, status="ok", data=data)
 

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 import msgspec
 
 from teleclaude.core.records import KINDS, Kind
-from teleclaude.core.requests import Watch
 from teleclaude.core.settings import is_name
 from teleclaude.core.text import one_line
+from teleclaude.core.verbs import Watch
 from teleclaude.sync.fleet.wire import limits
 from teleclaude.sync.fleet.wire.limits import OverLimit
 from teleclaude.sync.fleet.wire.messages import (

@@ -60,7 +60,7 @@ class HeadTooLarge(UserError):
     status = 431
 
 
-def told(error: TeleclaudeError) -> dict[str, Any]:
+def error_fields(error: TeleclaudeError) -> dict[str, Any]:
     """What a client is told of an error: `code`, `message`, and `field` where one input is to blame."""
     found: dict[str, Any] = {"code": error.code, "message": error.message}
     if error.field is not None:
@@ -70,4 +70,4 @@ def told(error: TeleclaudeError) -> dict[str, Any]:
 
 def body_of(error: TeleclaudeError) -> bytes:
     """The body of an error answer, JSON."""
-    return msgspec.json.encode({"error": told(error)})
+    return msgspec.json.encode({"error": error_fields(error)})

@@ -1,0 +1,241 @@
+"""The verbs: all that a client can have a computer do, each said once.
+
+From this table are made: the routes of REST with the checks of their bodies, the OpenAPI document, the rights that
+another computer needs, the command line, and the client's calls. A new verb is one entry here, and one function of its
+name in sync/commands/actions.py. What must live here: names, arguments with their limits, rights, routes, answers. What
+this module must not know: who carries a verb, and how it is done.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias, Union, get_args
+
+import msgspec
+from msgspec import Meta
+
+from teleclaude.core.errors import InvalidField
+from teleclaude.core.records import Session, StartedSession
+
+TEXT_LIMIT: Final = 256 * 1024  # bytes of UTF-8 that any text may have
+_NO_NUL: Final = r"^[^\x00]*$"
+_ID_PART: Final = r"^[A-Za-z0-9_-]{1,64}$"
+_RULES: Final = {_NO_NUL: "must not hold NUL", _ID_PART: "must be an id or its beginning: letters, digits, `-` and `_`"}
+
+SessionId = Annotated[str, Meta(pattern=_ID_PART, description="The session's id, or a unique beginning of it")]
+Title = Annotated[str, Meta(max_length=128, pattern=_NO_NUL, description="The session's title")]
+Text = Annotated[str, Meta(max_length=TEXT_LIMIT)]
+Key = Annotated[str, Meta(min_length=1, max_length=32, pattern=_NO_NUL)]
+
+Right: TypeAlias = Literal["view", "message", "start", "end", "shell"]
+Method: TypeAlias = Literal["GET", "POST", "PATCH", "DELETE"]
+
+
+class VerbArgs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Arguments of a verb; its name is the tag. With a `session_id` it is done to a session."""
+
+
+class Start(VerbArgs, frozen=True, kw_only=True, tag="start"):
+    """Start an agent profile in a project, in a new, detached tmux session."""
+
+    project: Annotated[str, Meta(min_length=1, max_length=4096, pattern=_NO_NUL, description="A folder: its path")]
+    agent: Annotated[str, Meta(min_length=1, max_length=128, pattern=_NO_NUL, description="The agent's profile")]
+    title: Title = ""
+    message: Annotated[Text, Meta(description="The first message to the agent")] = ""
+    thinking_mode: Annotated[str, Meta(max_length=128, description="One of the profile's thinking modes")] = ""
+
+
+class Message(VerbArgs, frozen=True, kw_only=True, tag="message"):
+    """Give text to a session, as one paste, then Enter."""
+
+    session_id: SessionId
+    text: Annotated[Text, Meta(min_length=1, description="What is pasted, before Enter")]
+
+
+class Keys(VerbArgs, frozen=True, kw_only=True, tag="keys"):
+    """Press keys, by tmux' names: `Enter`, `Escape`, `C-c`, `Up`, or single characters."""
+
+    session_id: SessionId
+    keys: Annotated[list[Key], Meta(min_length=1, max_length=64, description="Keys by tmux' names, or characters")]
+
+
+class Rename(VerbArgs, frozen=True, kw_only=True, tag="rename"):
+    """Give a session another title."""
+
+    session_id: SessionId
+    title: Annotated[Title, Meta(min_length=1)]
+
+
+class End(VerbArgs, frozen=True, kw_only=True, tag="end"):
+    """End a session: its pane, and the tmux session when it was the only one."""
+
+    session_id: SessionId
+
+
+class Output(VerbArgs, frozen=True, kw_only=True, tag="output"):
+    """Give the last `lines` lines of a session's screen and history, with colours."""
+
+    session_id: SessionId
+    lines: Annotated[int, Meta(ge=1, le=10_000, description="How many lines")] = 200
+
+
+class Watch(VerbArgs, frozen=True, kw_only=True, tag="watch"):
+    """Send a session's output to the feed whenever it changes, for `seconds`; again to go on, 0 to stop."""
+
+    session_id: SessionId
+    seconds: Annotated[float, Meta(ge=0, le=300)] = 30.0
+
+
+class Refresh(VerbArgs, frozen=True, kw_only=True, tag="refresh"):
+    """Look again at everything, now."""
+
+
+class CommandDone(msgspec.Struct, frozen=True, kw_only=True):
+    """The command ended well."""
+
+    status: Literal["ok"] = "ok"
+
+
+class SessionOutput(msgspec.Struct, frozen=True, kw_only=True):
+    """The last lines of a session, with colours (SGR)."""
+
+    session_id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Verb:
+    """One verb.
+
+    `right`: what another computer must be allowed, to have it done here; `field_rights`: what it must be allowed
+    besides, where that argument is not empty. `route` is empty for what is not in REST. `answer`: what REST answers.
+    `is_read`: it changes nothing, so its answer is not kept to be given again.
+    """
+
+    args: type[VerbArgs]
+    right: Right
+    summary: str
+    method: Method = "POST"
+    route: str = ""
+    answer: type[msgspec.Struct] = CommandDone
+    status: int = 200
+    is_read: bool = False
+    field_rights: Mapping[str, Right] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return str(self.args.__struct_config__.tag)
+
+    @property
+    def is_for_session(self) -> bool:
+        """Tell whether it is done to a session."""
+        return "session_id" in self.args.__struct_fields__
+
+
+def table(verbs: Iterable[Verb]) -> Mapping[str, Verb]:
+    """Put verbs into a table by their names."""
+    return MappingProxyType({verb.name: verb for verb in verbs})
+
+
+_SESSION: Final = "/sessions/{session_id}"
+VERBS: Final = table(
+    (
+        Verb(
+            Start,
+            "start",
+            "Start an agent in a project",
+            route="/sessions",
+            answer=StartedSession,
+            status=201,
+            field_rights={"message": "message"},
+        ),
+        Verb(Message, "message", "Give text to a session", route=f"{_SESSION}/message"),
+        Verb(Keys, "message", "Press keys in a session", route=f"{_SESSION}/keys"),
+        Verb(
+            Output, "view", "Show the last lines of a session", "GET", f"{_SESSION}/output", SessionOutput, is_read=True
+        ),
+        Verb(Rename, "message", "Give a session another title", "PATCH", _SESSION, Session),
+        Verb(End, "end", "End a session", "DELETE", _SESSION),
+        Verb(Refresh, "view", "Look again at everything, now", route="/refresh", is_read=True),
+        Verb(Watch, "view", "Send a session's output to the feed", is_read=True),
+    )
+)
+
+if TYPE_CHECKING:
+    Args: TypeAlias = VerbArgs
+else:  # what is read from a wire is one of the verbs in the table
+    Args = Union[tuple(verb.args for verb in VERBS.values())]  # noqa: UP007  (made from the table)
+
+
+def verb_name(args: Args) -> str:
+    """Name of a request's verb."""
+    return str(args.__struct_config__.tag)
+
+
+def right_of(verb: str, verbs: Mapping[str, Verb] = VERBS) -> Right:
+    """Name the right that a verb needs, whatever its arguments. Raises KeyError for one that does not exist."""
+    return verbs[verb].right
+
+
+def rights_of(args: Args, verbs: Mapping[str, Verb] = VERBS) -> tuple[Right, ...]:
+    """Name all rights that a request needs. Raises KeyError."""
+    verb = verbs[verb_name(args)]
+    more = (right for name, right in verb.field_rights.items() if getattr(args, name))
+    return (verb.right, *more)
+
+
+def check(args: Args) -> Args:
+    """Give back arguments that are within the limits. Raises InvalidField. Who runs it checks what needs tmux."""
+    found = msgspec.structs.asdict(args)
+    for name, value in found.items():
+        for text in value if isinstance(value, list) else (value,):
+            if isinstance(text, str):
+                _check_bytes(name, text)
+    try:
+        msgspec.convert(found, type(args))
+    except msgspec.ValidationError as error:
+        raise invalid_field(error) from error
+    return args
+
+
+def _check_bytes(name: str, text: str) -> None:
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError as error:
+        raise InvalidField(name, "holds a lone surrogate, which is no character") from error
+    if size > TEXT_LIMIT:
+        raise InvalidField(name, f"must be at most {TEXT_LIMIT} bytes, not {size}")
+
+
+def invalid_field(error: msgspec.ValidationError) -> InvalidField:
+    """Turn msgspec's "Expected `str`, got `int` - at `$.text`" into our own words."""
+    reason, _, path = str(error).partition(" - at `")
+    name = path.rstrip("`").removeprefix("$").lstrip(".").replace("[...]", "")
+    for start in ("Object missing required field `", "Object contains unknown field `"):
+        if reason.startswith(start):
+            inner = reason.removeprefix(start).rstrip("`")
+            name = f"{name}.{inner}" if name else inner
+            reason = "is missing" if "missing" in start else "is not known here"
+    return InvalidField(name or "body", _in_words(reason))
+
+
+def _in_words(reason: str) -> str:
+    pattern = re.search(r"matching regex '(.*)'", reason)
+    if pattern:
+        return _RULES.get(pattern[1].encode().decode("unicode_escape"), reason)
+    length = re.search(r"`(str|array)` of length (<=|>=) (\d+)", reason)
+    if length:
+        what = "characters" if length[1] == "str" else "entries"
+        return "must not be empty" if length[2] == ">=" else f"must be at most {length[3]} {what}"
+    return reason.replace("Expected", "must be").replace("`", "").replace(", got", ", not")
+
+
+def description_of(annotation: Any) -> str:
+    """Give what an argument's type says of itself, or nothing."""
+    notes = [part.description for part in get_args(annotation)[1:] if isinstance(part, Meta) and part.description]
+    inner = get_args(annotation)[0] if get_args(annotation) and not notes else None
+    return notes[-1] if notes else description_of(inner) if inner is not None else ""

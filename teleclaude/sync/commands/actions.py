@@ -1,0 +1,206 @@
+"""What each verb does here: one method of its name in `Actions`.
+
+Text goes in through a buffer (pane_input.py), never as an argument; nothing is ever put into a shell string.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from typing import Any, TypeAlias
+
+import msgspec
+
+from teleclaude.core.errors import (
+    Conflict,
+    InvalidField,
+    NotFound,
+    TeleclaudeError,
+    Unavailable,
+    WaitingForApproval,
+)
+from teleclaude.core.records import Project
+from teleclaude.core.requests import Request
+from teleclaude.core.screen_text import only_colours
+from teleclaude.core.settings import Settings
+from teleclaude.core.verbs import End, Keys, Message, Output, Refresh, Rename, Start, Watch
+from teleclaude.sync.commands import start as new_session
+from teleclaude.sync.commands.agent_prompt import AgentPrompt, Program, program_of
+from teleclaude.sync.commands.live_output import Watches
+from teleclaude.sync.commands.pane_input import PaneInput
+from teleclaude.sync.commands.pane_now import PaneNow, Target
+from teleclaude.sync.commands.session_panes import STEP_TIMEOUT, SessionPanes, left
+from teleclaude.sync.commands.terminal_text import last_lines
+from teleclaude.sync.tmux.client import CommandFailed, NoServer, OtherServer
+
+log = logging.getLogger(__name__)
+
+READY_WITHIN = 8.0  # seconds for a new session to take its first message
+READY_EVERY = 0.1
+OUTPUT_LIMIT = 200_000  # characters
+
+_KEY_NAMES = (
+    "Enter|Escape|Tab|BTab|Space|BSpace|Up|Down|Left|Right|Home|End|PageUp|PageDown|PgUp|PgDn|PPage|NPage|IC|DC|"
+    "Insert|Delete|F[1-9]|F1[0-2]"
+)
+_KEY = re.compile(rf"(?:[CMS]-){{0,3}}(?:{_KEY_NAMES}|[\x21-\x7e])|[\S ]")
+
+Sent: TypeAlias = dict[str, Any]  # message_sent, and where it was not, message_error
+
+
+class Actions:
+    """The verbs. Each method gives the data of an outcome, or raises a TeleclaudeError; from any thread."""
+
+    def __init__(self, panes: SessionPanes, watches: Watches, settings: Settings) -> None:
+        self._panes, self._watches = panes, watches
+        self.settings = settings
+        self._input = PaneInput(panes.tmux)
+        self._prompt = AgentPrompt(self._input.look, panes.screen)
+
+    def start(self, args: Start, request: Request) -> dict[str, Any]:
+        """Start a session, and give it its first message."""
+        self._panes.refuse_if_hung()
+        argv = new_session.command_of(self.settings, args.agent, args.thinking_mode)
+        projects = [record for record in self._panes.own.snapshot("projects")[1] if isinstance(record, Project)]
+        folder = new_session.folder_of(args.project, projects, self.settings, request.origin)
+        argv = new_session.found_program(argv, args.agent, self._server_path())
+        name = new_session.session_name(args.title, folder, args.agent)
+        identities = self._panes.local.identities
+        with identities.held():
+            new = new_session.new_session(self._panes.local.tmux, name, folder, argv, left(request.deadline))
+            own = identities.change(new.server, new.session, title=args.title, mode=args.thinking_mode, ours=True)
+            identities.change(new.server, new.pane, like=new.session, agent=args.agent)
+        self._show_pane(new.pane, own.id, request.deadline)
+        told = self._first_message(own.id, new, folder, args, request.deadline) if args.message else {}
+        record = self._panes.own.get("sessions", own.id)
+        if record is None:
+            because = ": tmux' option exit-unattached is on" if new.ends_unattached else ""
+            raise Conflict(f"{args.agent} ended as soon as it was started{because}")
+        return {"session": msgspec.to_builtins(record), **told}
+
+    def _show_pane(self, pane: str, session_id: str, deadline: float) -> None:
+        """See a new pane, which may take a moment to become what it is to be, or its end."""
+        until = min(deadline, time.monotonic() + STEP_TIMEOUT)
+        self._panes.show(deadline)
+        while not self._panes.own.get("sessions", session_id) and self._panes.local.has_pane(pane) and left(until):
+            time.sleep(READY_EVERY)
+            self._panes.show(deadline)
+
+    def _server_path(self) -> str:
+        """PATH of what runs in tmux: that of the server, not ours."""
+        try:
+            answer = self._panes.local.tmux.run("show-environment", "-g", "PATH", timeout=STEP_TIMEOUT)
+        except Unavailable:
+            return ""
+        return answer.decode("utf-8", "surrogateescape").strip().partition("=")[2]
+
+    def _first_message(
+        self, session_id: str, new: new_session.Started, folder: str, args: Start, deadline: float
+    ) -> Sent:
+        """Send the first message once the agent takes it; tell when that did not come about."""
+        target = Target(session_id, new.session, new.session, new.pane, new.server, is_marked=False)
+        program = program_of(self.settings.agents.get(args.agent))
+        try:
+            until = min(deadline - 1.0, time.monotonic() + READY_WITHIN)
+            now = self._prompt.wait_ready(program, target, folder, until)
+            self._paste(program, target, args.message, now, folder, deadline)
+        except TeleclaudeError as error:
+            return {"message_sent": False, "message_error": error.message}
+        self._panes.show(deadline)
+        return {"message_sent": True}
+
+    def message(self, args: Message, request: Request) -> dict[str, Any]:
+        """Paste a text and press Enter."""
+        session, target = self._panes.alive(args.session_id)
+        if (session.status, session.status_reason) == ("waiting", "approval"):
+            raise WaitingForApproval("the agent waits for an approval, and text would answer it: use keys, or attach")
+        program = program_of(self.settings.agents.get(session.agent))
+        now = self._prompt.check(program, target, session.cwd, request.deadline)
+        self._paste(program, target, args.text, now, session.cwd, request.deadline)
+        return {}
+
+    def _paste(self, program: Program, target: Target, text: str, now: PaneNow, folder: str, deadline: float) -> None:
+        self._input.paste(
+            target,
+            text,
+            now,
+            deadline,
+            enter_pause=program.enter_pause,
+            before_enter=lambda: self._prompt.check(program, target, folder, deadline),
+        )
+        self._panes.local.note_input(target.pane)
+
+    def keys(self, args: Keys, request: Request) -> dict[str, Any]:
+        """Press keys."""
+        for key in args.keys:
+            if not _KEY.fullmatch(key) or not key.isprintable():
+                raise InvalidField("keys", f"{key!r} is no key: use names as Enter, C-c, Up, F5, or one character")
+        _, target = self._panes.alive(args.session_id)
+        keys = ["Space" if key == " " else key for key in args.keys]
+        self._input.press(target, keys, self._input.look(target, request.deadline), request.deadline)
+        self._panes.local.note_input(target.pane)
+        return {}
+
+    def rename(self, args: Rename, request: Request) -> dict[str, Any]:
+        """Give a session another title."""
+        session, target = self._panes.find(args.session_id)
+        named = self._panes.local.identities.rename(target.server, session.session_id, args.title)
+        if named is None:
+            raise NotFound("the session has ended")
+        if named.ours:  # the tmux session is ours to name; other people's names are theirs
+            name = new_session.session_name(args.title, session.cwd, session.agent)
+            try:
+                self._panes.act(target, ["rename-session", "-t", session.tmux.session, name], deadline=request.deadline)
+            except CommandFailed as error:
+                log.info("the tmux session keeps its name: %s", error.message)
+        self._panes.show(request.deadline)
+        record = self._panes.own.get("sessions", session.session_id)
+        if record is None:
+            raise NotFound("the session has ended")
+        return {"session": msgspec.to_builtins(record)}
+
+    def end(self, args: End, request: Request) -> dict[str, Any]:
+        """End a session; one that has ended already is as it was asked to be."""
+        try:
+            session, target = self._panes.find(args.session_id)
+        except NotFound:
+            if self._panes.has_ended(args.session_id):
+                return {}  # it is as it was asked to be
+            raise
+        end = ["kill-session" if target.row == target.tmux else "kill-pane", "-t", target.row]
+        try:
+            self._panes.act(target, end, deadline=request.deadline)
+        except (NotFound, NoServer, OtherServer):
+            log.info("session %s had ended already", session.session_id)
+        self._panes.show(request.deadline)
+        return {}
+
+    def output(self, args: Output, request: Request) -> dict[str, Any]:
+        """Give the last lines of a session."""
+        _, target = self._panes.find(args.session_id)
+        return {"text": self._captured(target, args.lines, request.deadline)}
+
+    def _captured(self, target: Target, lines: int, deadline: float) -> str:
+        capture = ["capture-pane", "-p", "-e", "-J", "-S", f"-{lines}", "-t", target.pane]
+        screen = self._panes.act(target, capture, deadline=deadline).decode("utf-8", "replace")
+        return last_lines(only_colours(screen), lines, OUTPUT_LIMIT)
+
+    def capture(self, session_id: str, lines: int) -> tuple[str, str]:
+        """Give (pane, screen) of a session that is watched. Raises what commands raise."""
+        _, target = self._panes.find(session_id)
+        return target.pane, self._captured(target, lines, time.monotonic() + STEP_TIMEOUT)
+
+    def watch(self, args: Watch, _request: Request) -> dict[str, Any]:
+        """Have a session's screens sent for a while."""
+        session, _ = self._panes.find(args.session_id)
+        self._watches.watch(session.session_id, args.seconds)
+        return {}
+
+    def refresh(self, _args: Refresh, request: Request) -> dict[str, Any]:
+        """Look at everything again."""
+        self._panes.local.look_at_plans()
+        self._panes.refuse_if_hung()
+        if not self._panes.show(request.deadline) and self._panes.local.state[0] in {"hung", "down"}:
+            raise Unavailable(f"tmux could not be looked at: {self._panes.local.state[1]}")
+        return {}

@@ -445,7 +445,7 @@ def test_keys_refuse(bench: Bench) -> None:
     session, caught = bench.catcher()
     for key in ("rm -rf", "-R", "--", "\x1b", "\n", "#{pid}", "EnterEnter", "", "C-", "ab"):
         outcome = bench.run(Keys(session_id=session.session_id, keys=["a", key]))
-        assert (outcome.status, outcome.field) == ("error", "keys"), key
+        assert (outcome.status, (outcome.field or "")[:4]) == ("error", "keys"), key
     assert caught.read_bytes() == b""
 
 

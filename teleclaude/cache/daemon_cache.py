@@ -20,7 +20,7 @@ import msgspec
 
 from teleclaude.cache.wire import RowChange, Section
 from teleclaude.core.records import KINDS, Computer, Kind, Record, key_of, kind_of, owner_of
-from teleclaude.replication.log import Log
+from teleclaude.replication.change_log import Log
 from teleclaude.replication.version import Version
 
 COMPUTER_TTL: Final = 60.0  # seconds without a heartbeat until a computer is offline

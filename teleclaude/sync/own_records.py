@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from teleclaude.cache import wire
 from teleclaude.core.records import Computer, Kind, Record, key_of, kind_of, owner_of
 from teleclaude.replication.change import Change, merge
-from teleclaude.replication.log import Log
+from teleclaude.replication.change_log import Log
 from teleclaude.replication.version import Version
 
 

@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterable
 
 from teleclaude.cache.daemon_cache import DaemonCache
 from teleclaude.cache.wire import SnapshotFrame
-from teleclaude.client.events import Connected, read_frame
+from teleclaude.client.events import Connected, Message, read_frame
 from teleclaude.client.followed import Followed, subscriptions
 from teleclaude.client.model import Model, fold
 from teleclaude.core.records import Computer, Scope, key_of
 from teleclaude.web.push.hub import Client, Hub
+from teleclaude.web.push.mirror import Mirror
 from teleclaude.web.push.subscriptions import Resume, added, parse, removed, selections
 
 _names = map(str, itertools.count())
@@ -24,12 +25,15 @@ _names = map(str, itertools.count())
 class Served:
     """A cache, and the hub that follows it."""
 
-    def __init__(self, local: str = "a") -> None:
+    def __init__(self, local: str = "a", *, hub: Hub | None = None, mirror: Mirror | None = None) -> None:
+        """With a `hub`, that one is followed, and somebody else feeds it."""
         self.cache = DaemonCache(local)
-        self.hub = Hub("1")
-        self.hub.computer = local
-        self.cache.put([Computer(name=local, is_local=True)])
-        self.show_snapshot()
+        self.hub = hub or Hub("1")
+        self.hub.mirror = mirror or self.hub.mirror
+        if hub is None:
+            self.hub.computer = local
+            self.cache.put([Computer(name=local, is_local=True)])
+            self.show_snapshot()
 
     def show_snapshot(self) -> None:
         """Give the hub a snapshot, as after a lost feed."""
@@ -85,6 +89,11 @@ class Follower:
         self.model = Model()
         self.wanted = frozenset(wanted)
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether it has a connection."""
+        return self._client is not None
+
     def connect(self) -> None:
         """Lose the connection with all that was not read, and open another one."""
         self.lose()
@@ -101,9 +110,11 @@ class Follower:
 
     def read(self, most: int | None = None) -> None:
         """Read at most `most` frames, then say what is to be said."""
-        messages = [m for frame in self.line.read(most) for m in read_frame(frame, self._followed.epoch)]
-        for message in messages:
-            self._followed.receive(message)
+        messages: list[Message] = []
+        for frame in self.line.read(most):
+            for message in read_frame(frame, self._followed.epoch):
+                self._followed.receive(message)
+                messages.append(message)
         if self._subscribed is None and any(isinstance(m, Connected) for m in messages):
             self._say(self._followed.opening_to_send(self.wanted))
             self._subscribed = self.wanted

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from teleclaude.replication.change import Change, merge
-from teleclaude.replication.log import Log
+from teleclaude.replication.change_log import Log
 from teleclaude.replication.replica import Replica
 from teleclaude.replication.version import NOTHING, Verdict, Version
 

@@ -76,8 +76,8 @@ class Hub:
 
     def receive_snapshot(self, snapshot: SnapshotFrame) -> None:
         """Take a snapshot: nobody is in step any more, until `bring_in_step` was called and is done."""
-        self.mirror.replace(snapshot)
-        self._audiences.clear()
+        if self.mirror.replace(snapshot):
+            self._audiences.clear()
 
     def receive_changes(self, epoch: str, changes: list[RowChange]) -> None:
         """Take at most `CHANGES_A_TURN` changes, and tell them. Raises ChangesMissingError for a gap."""

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from teleclaude.cache.wire import RowChange, SnapshotFrame
 from teleclaude.core.records import EVERYWHERE, Kind
-from teleclaude.replication.log import Log
+from teleclaude.replication.change_log import Log
 from teleclaude.replication.version import Verdict, Version
 from teleclaude.web.http.json_body import json_array
 from teleclaude.web.push import frames
@@ -69,14 +69,17 @@ class Mirror:
 
     # What comes from the cache.
 
-    def replace(self, snapshot: SnapshotFrame) -> None:
-        """Take a snapshot: whoever has an earlier state is to be given this one."""
+    def replace(self, snapshot: SnapshotFrame) -> bool:
+        """Take a snapshot: whoever has an earlier state is to be given this one. False for one that is older."""
+        if not self.version.takes_snapshot(snapshot.version):
+            return False
         self._records, self._partitions = {}, {}
         for section in snapshot.sections:
             for key, body in section.items:
                 self._put(event_key(section.kind, section.computer, key), key, body)
         self.snapshots += 1
         self._log.restart(snapshot.version)
+        return True
 
     def apply(self, epoch: str, changes: list[RowChange]) -> list[ChangedKey]:
         """Take the next changes. Gives each key that they change, in the order of their last changes.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from typing import Protocol
 
@@ -14,6 +15,14 @@ class _OneLine(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return " | ".join(visible(line) for line in super().format(record).splitlines())
+
+
+_PREFIX = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [A-Z]+ \w+ [\w.]+: ")
+
+
+def words_of(line: str) -> str:
+    """What a line of the log says, without time, level and names."""
+    return _PREFIX.sub("", line.strip(), count=1)
 
 
 class Stream(Protocol):

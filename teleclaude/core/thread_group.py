@@ -27,9 +27,11 @@ def end_process(name: str, error: BaseException) -> None:
     What went wrong is the last line of the log, for that is what the supervisor tells.
     """
     try:
-        if not isinstance(error, TeleclaudeError):
+        if isinstance(error, TeleclaudeError):
+            log.critical("%s failed: %s", name, error)
+        else:
             log.critical("%s failed", name, exc_info=error)
-        log.critical("%s failed: %s: %s", name, type(error).__name__, error)
+            log.critical("%s failed: %s: %s", name, type(error).__name__, error)
         logging.shutdown()
     finally:
         os._exit(EXIT_STATUS)

@@ -16,20 +16,20 @@ from teleclaude.core.lifeline import WorkerState
 from teleclaude.core.records import utc_text
 from teleclaude.core.text import one_line
 from teleclaude.daemon.crew import Crew
-from teleclaude.daemon.life import State
-from teleclaude.daemon.notify import Notifier
+from teleclaude.daemon.life import LifeState
+from teleclaude.daemon.notify import SystemdNotifier
 from teleclaude.daemon.worker import Worker
 
 log = logging.getLogger(__name__)
 
 REASON_LIMIT = 300
-_SHOWN = {State.ENDING: "stopping"}
+_SHOWN = {LifeState.ENDING: "stopping"}
 
 
 class Announcements:
     """Tells everybody who wants to know how the crew is, when that changed."""
 
-    def __init__(self, file: Path, notifier: Notifier) -> None:
+    def __init__(self, file: Path, notifier: SystemdNotifier) -> None:
         self._file, self._notifier = file, notifier
         self._announced = self._told_status = self._problem = ""
         self.was_ready = False

@@ -6,7 +6,7 @@ sync before cache, so that nobody works for somebody who is gone; one deadline i
 
 from __future__ import annotations
 
-from teleclaude.daemon.life import NEVER, Action, Life, State
+from teleclaude.daemon.life import NEVER, Action, Life, LifeState
 
 STOP_ORDER = ("web", "sync", "cache")
 _KILL_AT = (2.0, 3.2, 4.4)  # seconds after the stop began; all is over within 5
@@ -49,29 +49,31 @@ class Crew:
     def deadline(self, now: float) -> float:
         """When `step` must be called again at the latest. Looks at the beats come due as long as anybody beats."""
         due = min(life.deadline for life in self.lives.values())
-        beating = any(life.state is State.RUNNING for life in self.lives.values())
+        beating = any(life.state is LifeState.RUNNING for life in self.lives.values())
         return min(due, now + DRAIN_EVERY) if beating else due
 
     @property
     def over(self) -> bool:
         """Whether the stop is complete."""
-        return self.stopping and all(life.state is State.STOPPED for life in self.lives.values())
+        return self.stopping and all(life.state is LifeState.STOPPED for life in self.lives.values())
 
     @property
     def working(self) -> bool:
         """Whether every worker is running."""
-        return all(life.state is State.RUNNING for life in self.lives.values())
+        return all(life.state is LifeState.RUNNING for life in self.lives.values())
 
     @property
     def settled(self) -> bool:
         """Whether every worker is running or given up, so that waiting longer changes nothing."""
-        return all(life.state in {State.RUNNING, State.FATAL} for life in self.lives.values())
+        return all(life.state in {LifeState.RUNNING, LifeState.FATAL} for life in self.lives.values())
 
     def summary(self) -> str:
         """One line for a person: how the workers are."""
         if self.stopping:
             return "stopping"
-        odd = [f"{name} is {life.state.value}" for name, life in self.lives.items() if life.state is not State.RUNNING]
+        odd = [
+            f"{name} is {life.state.value}" for name, life in self.lives.items() if life.state is not LifeState.RUNNING
+        ]
         return ", ".join(odd) if odd else f"{', '.join(self.lives)} are running"
 
     def _stop_next(self, now: float) -> list[Order]:

@@ -23,7 +23,7 @@ KILLED_MOST = 1.0  # longest delay after somebody else's SIGKILL
 NEVER = float("inf")
 
 
-class State(Enum):
+class LifeState(Enum):
     """Where a worker is. ENDING: it was killed, and shall come back."""
 
     STOPPED = "stopped"
@@ -55,40 +55,40 @@ class Action(Enum):
     KILL = auto()
 
 
-TABLE: dict[tuple[State, Event], State] = {
-    (State.STOPPED, Event.START): State.STARTING,
-    (State.STOPPED, Event.STOP): State.STOPPED,
-    (State.STARTING, Event.READY): State.RUNNING,
-    (State.STARTING, Event.END): State.ENDING,
-    (State.STARTING, Event.DIED): State.BACKOFF,
-    (State.STARTING, Event.STOP): State.STOPPING,
-    (State.RUNNING, Event.READY): State.RUNNING,
-    (State.RUNNING, Event.END): State.ENDING,
-    (State.RUNNING, Event.DIED): State.BACKOFF,
-    (State.RUNNING, Event.STOP): State.STOPPING,
-    (State.ENDING, Event.READY): State.ENDING,
-    (State.ENDING, Event.END): State.ENDING,
-    (State.ENDING, Event.DIED): State.BACKOFF,
-    (State.ENDING, Event.STOP): State.STOPPING,
-    (State.BACKOFF, Event.START): State.STARTING,
-    (State.BACKOFF, Event.GIVE_UP): State.FATAL,
-    (State.BACKOFF, Event.REVIVE): State.BACKOFF,
-    (State.BACKOFF, Event.STOP): State.STOPPED,
-    (State.FATAL, Event.REVIVE): State.BACKOFF,
-    (State.FATAL, Event.STOP): State.STOPPED,
-    (State.STOPPING, Event.READY): State.STOPPING,
-    (State.STOPPING, Event.DIED): State.STOPPED,
-    (State.STOPPING, Event.STOP): State.STOPPING,
+TABLE: dict[tuple[LifeState, Event], LifeState] = {
+    (LifeState.STOPPED, Event.START): LifeState.STARTING,
+    (LifeState.STOPPED, Event.STOP): LifeState.STOPPED,
+    (LifeState.STARTING, Event.READY): LifeState.RUNNING,
+    (LifeState.STARTING, Event.END): LifeState.ENDING,
+    (LifeState.STARTING, Event.DIED): LifeState.BACKOFF,
+    (LifeState.STARTING, Event.STOP): LifeState.STOPPING,
+    (LifeState.RUNNING, Event.READY): LifeState.RUNNING,
+    (LifeState.RUNNING, Event.END): LifeState.ENDING,
+    (LifeState.RUNNING, Event.DIED): LifeState.BACKOFF,
+    (LifeState.RUNNING, Event.STOP): LifeState.STOPPING,
+    (LifeState.ENDING, Event.READY): LifeState.ENDING,
+    (LifeState.ENDING, Event.END): LifeState.ENDING,
+    (LifeState.ENDING, Event.DIED): LifeState.BACKOFF,
+    (LifeState.ENDING, Event.STOP): LifeState.STOPPING,
+    (LifeState.BACKOFF, Event.START): LifeState.STARTING,
+    (LifeState.BACKOFF, Event.GIVE_UP): LifeState.FATAL,
+    (LifeState.BACKOFF, Event.REVIVE): LifeState.BACKOFF,
+    (LifeState.BACKOFF, Event.STOP): LifeState.STOPPED,
+    (LifeState.FATAL, Event.REVIVE): LifeState.BACKOFF,
+    (LifeState.FATAL, Event.STOP): LifeState.STOPPED,
+    (LifeState.STOPPING, Event.READY): LifeState.STOPPING,
+    (LifeState.STOPPING, Event.DIED): LifeState.STOPPED,
+    (LifeState.STOPPING, Event.STOP): LifeState.STOPPING,
 }
 
-ALIVE = frozenset({State.STARTING, State.RUNNING, State.ENDING, State.STOPPING})  # there is a process
+ALIVE = frozenset({LifeState.STARTING, LifeState.RUNNING, LifeState.ENDING, LifeState.STOPPING})  # there is a process
 
 
 class Life:
     """One worker's life. Times are seconds of the monotonic clock."""
 
     def __init__(self, backoff: Backoff | None = None) -> None:
-        self.state = State.STOPPED
+        self.state = LifeState.STOPPED
         self.since = 0.0
         self.starts = 0
         self.reason = ""
@@ -118,33 +118,33 @@ class Life:
 
     def ready(self, now: float) -> None:
         """Take the worker's word that it works now."""
-        first = self.state is State.STARTING
+        first = self.state is LifeState.STARTING
         if first:
             self.reason, self._ready = "", now
         self._enter(Event.READY, now, now + HUNG_AFTER if first else self._deadline)
 
     def beat(self, now: float) -> None:
         """Take a sign of life."""
-        if self.state is State.RUNNING:
+        if self.state is LifeState.RUNNING:
             self._deadline = now + HUNG_AFTER
 
     def forgive(self, now: float) -> None:
         """Start all waiting anew: the judge himself was away, and what he missed is nobody's fault."""
-        if self.state is State.RUNNING:
+        if self.state is LifeState.RUNNING:
             self._deadline = now + HUNG_AFTER
-        elif self.state is State.STARTING:
+        elif self.state is LifeState.STARTING:
             self._deadline = now + READY_WITHIN
 
     def stop(self, now: float, patience: float) -> list[Action]:
         """End a worker for good; SIGKILL after `patience` seconds."""
-        if self.state is State.STOPPING:
+        if self.state is LifeState.STOPPING:
             return []
         self._enter(Event.STOP, now, now + patience if self.alive else NEVER)
         return [Action.TERMINATE] if self.alive else []
 
     def revive(self, now: float) -> None:
         """Give a worker that was given up, or that waits, a new try at once."""
-        if self.state in {State.FATAL, State.BACKOFF}:
+        if self.state in {LifeState.FATAL, LifeState.BACKOFF}:
             self._forget()
             self._enter(Event.REVIVE, now, now)
 
@@ -154,11 +154,11 @@ class Life:
         A working process that somebody else killed (the kernel short of memory, a person) is no evidence of a fault
         in it: it comes back soon and is not given up for that.
         """
-        if self.state is State.STOPPING:
+        if self.state is LifeState.STOPPING:
             self._enter(Event.DIED, now, NEVER)
             return
-        by_others = killed and self.state is State.RUNNING
-        self.reason = self.reason if self.state is State.ENDING else reason
+        by_others = killed and self.state is LifeState.RUNNING
+        self.reason = self.reason if self.state is LifeState.ENDING else reason
         self._enter(Event.DIED, now, now + self._delay(now, by_others=by_others))
         if self._quick >= GIVE_UP_AFTER:
             self._enter(Event.GIVE_UP, now, NEVER)
@@ -167,9 +167,9 @@ class Life:
         """Do what is due: start again, or kill what is hung or would not end."""
         if now < self._deadline:
             return []
-        if self.state is State.BACKOFF:
+        if self.state is LifeState.BACKOFF:
             return self.start(now)
-        if self.state in {State.STARTING, State.RUNNING}:
+        if self.state in {LifeState.STARTING, LifeState.RUNNING}:
             self.reason = _late(self.state)
             self._enter(Event.END, now, NEVER)
         self._deadline = NEVER
@@ -200,7 +200,7 @@ class Life:
         self._deadline = deadline
 
 
-def _late(state: State) -> str:
-    if state is State.STARTING:
+def _late(state: LifeState) -> str:
+    if state is LifeState.STARTING:
         return f"was not ready after {READY_WITHIN:.0f} s"
     return f"gave no sign of life for {HUNG_AFTER:.0f} s"

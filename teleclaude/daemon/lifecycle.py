@@ -17,6 +17,7 @@ import msgspec
 
 from teleclaude.core.errors import Unavailable
 from teleclaude.core.lifeline import WorkerState
+from teleclaude.core.log import words_of
 from teleclaude.core.paths import Places
 from teleclaude.core.settings import load
 from teleclaude.daemon import folders
@@ -199,4 +200,4 @@ def _last_words(log: Path) -> str:
         lines = log.read_bytes()[-4000:].decode(errors="replace").split("\n")
     except OSError:
         return ""
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return next((words_of(line) for line in reversed(lines) if line.strip()), "")

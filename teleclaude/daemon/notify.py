@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 
 
-class Notifier:
+class SystemdNotifier:
     """Sends datagrams to the manager's socket; a manager that is away loses them, as the protocol has it."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:

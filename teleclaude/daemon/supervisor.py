@@ -23,10 +23,10 @@ from teleclaude.core.paths import Places
 from teleclaude.core.text import one_line
 from teleclaude.daemon.announcements import REASON_LIMIT, Announcements
 from teleclaude.daemon.crew import Crew, Order
-from teleclaude.daemon.life import Action, Life, State
+from teleclaude.daemon.life import Action, Life, LifeState
 from teleclaude.daemon.lock import Lock
 from teleclaude.daemon.main_socket import MainSocket
-from teleclaude.daemon.notify import Notifier
+from teleclaude.daemon.notify import SystemdNotifier
 from teleclaude.daemon.relay import Relay
 from teleclaude.daemon.reload import Reload
 from teleclaude.daemon.settings_in_force import SettingsInForce
@@ -73,7 +73,7 @@ class Supervisor:
         self._settings, self._ground, self._main = settings, ground, ground.main
         self._crew = Crew({name: Life() for name in WORKERS})
         self._workers = {name: Worker(name, command, relay.line) for name, command in (how or commands()).items()}
-        self._notifier = Notifier(os.environ)
+        self._notifier = SystemdNotifier(os.environ)
         self._selector = selectors.DefaultSelector()
         self._signals: set[int] = set()
         self._owed: set[str] = set()  # who gets a SIGHUP once ready
@@ -166,18 +166,18 @@ class Supervisor:
             return
         if self._reloading:
             self._reloading.ended(worker.name)
-        if life.state is State.STOPPING:
+        if life.state is LifeState.STOPPING:
             log.info("%s ended", worker.name)
         else:
             log.warning("%s (pid %d) %s", worker.name, pid, how_it_ended(code, ""))
         ended = one_line(how_it_ended(code, worker.last_line), REASON_LIMIT)
         life.died(now, ended, killed=code == -signal.SIGKILL)
-        if life.state is State.FATAL:
+        if life.state is LifeState.FATAL:
             log.error("%s is given up until SIGHUP or a restart: %s", worker.name, life.reason)
 
     def _no_longer_awaited(self, worker: Worker, life: Life) -> None:
         """Stop waking up for each beat: from now on the beats are read when the crew is looked after."""
-        if life.state is State.STARTING:
+        if life.state is LifeState.STARTING:
             log.info("%s is ready (pid %d)", worker.name, worker.pid)
             self._unregister(worker.line_fd)
             if worker.name in self._owed:  # it may have read the settings just before they changed
@@ -241,11 +241,11 @@ class Supervisor:
         """Tell the workers that take settings while they run; gives who shall say so."""
         states = {name: self._crew.lives[name].state for name in RELOADERS}
         for name, state in states.items():
-            if state is State.RUNNING:
+            if state is LifeState.RUNNING:
                 self._workers[name].signal(signal.SIGHUP)
-            elif state is State.STARTING:
+            elif state is LifeState.STARTING:
                 self._owed.add(name)  # its handler may not stand yet
-        return [name for name, state in states.items() if state in {State.RUNNING, State.STARTING}]
+        return [name for name, state in states.items() if state in {LifeState.RUNNING, LifeState.STARTING}]
 
     def _look_at_reload(self, now: float) -> None:
         problems = self._reloading.outcome(now) if self._reloading else None

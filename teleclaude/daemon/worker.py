@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Callable, Mapping, Sequence
 
 from teleclaude.core.lifeline import VARIABLE
+from teleclaude.core.log import words_of
 from teleclaude.core.text import visible
 
 _LINE_LIMIT = 1000  # bytes of one line of a worker's standard error
@@ -165,7 +166,7 @@ class Worker:
     def _pass_on(self, lines: list[bytes]) -> None:
         for line in lines:
             text = visible(line.decode(errors="replace"))  # a traceback may hold anything
-            self.last_line = text.strip() or self.last_line
+            self.last_line = words_of(text) or self.last_line
             self._relay(text.encode())
 
     def _close(self) -> None:

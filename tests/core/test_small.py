@@ -112,3 +112,10 @@ def _is_alive(pid: int) -> bool:
             return file.read().rpartition(")")[2].split()[0] not in {"Z", "X"}
     except FileNotFoundError:
         return False
+
+
+def test_a_line_of_the_log_can_be_told_without_its_prefix() -> None:
+    """What went wrong is told to a person; time, level and names are for the log."""
+    log = "2026-11-25 08:28:41,484 CRITICAL web teleclaude.core.thread_group: the web process failed: x: y"
+    assert logs.words_of(log) == "the web process failed: x: y"
+    assert logs.words_of(" Traceback: of something else ") == "Traceback: of something else"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from teleclaude.core.backoff import Backoff
 from teleclaude.daemon.crew import AWAY, DRAIN_EVERY, STOP_ORDER, Crew
-from teleclaude.daemon.life import HUNG_AFTER, NEVER, READY_WITHIN, Action, Life, State
+from teleclaude.daemon.life import HUNG_AFTER, NEVER, READY_WITHIN, Action, Life, LifeState
 
 NAMES = ("cache", "sync", "web")
 
@@ -20,7 +20,7 @@ def a_crew(*, running: bool = True) -> Crew:
     return crew
 
 
-def states(crew: Crew) -> dict[str, State]:
+def states(crew: Crew) -> dict[str, LifeState]:
     """Where each is now."""
     return {name: life.state for name, life in crew.lives.items()}
 
@@ -72,12 +72,12 @@ def test_nobody_starts_while_stopping() -> None:
     crew.lives["cache"].died(9.0, "")
     crew.lives["cache"].step(9.0)
     crew.lives["cache"].died(9.1, "")
-    assert states(crew)["cache"] is State.BACKOFF
+    assert states(crew)["cache"] is LifeState.BACKOFF
     crew.stop(10.0)
-    assert states(crew)["cache"] is State.STOPPED
+    assert states(crew)["cache"] is LifeState.STOPPED
     crew.lives["sync"].died(10.1, "")
     assert crew.step(10.2) == []
-    assert states(crew)["sync"] is State.STOPPED
+    assert states(crew)["sync"] is LifeState.STOPPED
     crew.lives["web"].died(10.3, "")
     assert crew.step(10.3) == []
     assert crew.over
@@ -120,8 +120,8 @@ def test_settled_when_nobody_can_be_waited_for() -> None:
     """Running or given up: settled, and the summary names who is not running."""
     crew = a_crew()
     web = crew.lives["web"]
-    while web.state is not State.FATAL:
-        if web.state is State.BACKOFF:
+    while web.state is not LifeState.FATAL:
+        if web.state is LifeState.BACKOFF:
             web.step(web.deadline)
         web.died(web.since, "boom")
     assert crew.settled

@@ -20,7 +20,7 @@ from teleclaude.daemon.life import (
     Action,
     Event,
     Life,
-    State,
+    LifeState,
 )
 
 
@@ -31,7 +31,7 @@ def a_life() -> Life:
 
 def running(life: Life, now: float = 0.0) -> Life:
     """Bring a worker up at `now`."""
-    if life.state is State.STOPPED:
+    if life.state is LifeState.STOPPED:
         assert life.start(now) == [Action.START]
     else:
         assert life.step(max(now, life.deadline)) == [Action.START]
@@ -43,7 +43,7 @@ def test_first_restart_is_at_once() -> None:
     """A worker that dies after good work is started again without a wait."""
     life = running(a_life())
     life.died(10.0, "ended")
-    assert (life.state, life.deadline) == (State.BACKOFF, 10.0)
+    assert (life.state, life.deadline) == (LifeState.BACKOFF, 10.0)
     assert life.step(10.0) == [Action.START]
 
 
@@ -68,11 +68,11 @@ def test_given_up_after_quick_deaths() -> None:
     life = a_life()
     now = 0.0
     for number in range(GIVE_UP_AFTER):
-        assert life.state is not State.FATAL
+        assert life.state is not LifeState.FATAL
         running(life, now)
         life.died(now + 1, f"death {number}")
         now = life.deadline
-    assert (life.state, life.reason, life.deadline) == (State.FATAL, "death 4", NEVER)
+    assert (life.state, life.reason, life.deadline) == (LifeState.FATAL, "death 4", NEVER)
     assert life.step(1e9) == []
 
 
@@ -85,7 +85,7 @@ def test_one_longer_life_is_no_quick_death_in_a_row() -> None:
         lived = QUICK if number % GIVE_UP_AFTER == GIVE_UP_AFTER - 1 else 0.1
         life.died(now + lived, "ended")
         now = life.deadline
-        assert life.state is State.BACKOFF
+        assert life.state is LifeState.BACKOFF
 
 
 def test_revived() -> None:
@@ -94,11 +94,11 @@ def test_revived() -> None:
     for _ in range(GIVE_UP_AFTER):
         running(life, life.deadline if life.deadline != NEVER else 0.0)
         life.died(life.since, "ended")
-    assert life.state is State.FATAL
+    assert life.state is LifeState.FATAL
     life.revive(100.0)
     assert life.step(100.0) == [Action.START]
     life.died(100.0, "ended")
-    assert (life.state, life.deadline) == (State.BACKOFF, 100.0)
+    assert (life.state, life.deadline) == (LifeState.BACKOFF, 100.0)
 
 
 def test_hung_worker_is_killed_and_comes_back() -> None:
@@ -122,7 +122,7 @@ def test_hung_long_after_its_start_counts_as_good() -> None:
         assert life.step(now + 3600 + HUNG_AFTER) == [Action.KILL]
         now += 3600 + HUNG_AFTER
         life.died(now, "")
-        assert (life.state, life.deadline) == (State.BACKOFF, now)
+        assert (life.state, life.deadline) == (LifeState.BACKOFF, now)
         running(life, now)
 
 
@@ -131,12 +131,12 @@ def test_never_ready_is_killed() -> None:
     life = a_life()
     now = 0.0
     for _ in range(GIVE_UP_AFTER):
-        assert life.start(now) if life.state is State.STOPPED else life.step(now) == [Action.START]
+        assert life.start(now) if life.state is LifeState.STOPPED else life.step(now) == [Action.START]
         assert life.step(now + READY_WITHIN - 0.1) == []
         assert life.step(now + READY_WITHIN) == [Action.KILL]
         life.died(now + READY_WITHIN, "")
         now = life.deadline
-    assert life.state is State.FATAL
+    assert life.state is LifeState.FATAL
     assert life.reason == "was not ready after 30 s"
 
 
@@ -147,7 +147,7 @@ def test_killed_by_others_is_never_given_up() -> None:
     for _ in range(GIVE_UP_AFTER * 4):
         running(life, now)
         life.died(now + 0.1, "was ended by SIGKILL", killed=True)
-        assert life.state is State.BACKOFF
+        assert life.state is LifeState.BACKOFF
         assert life.deadline - (now + 0.1) <= KILLED_MOST
         now = life.deadline
 
@@ -156,12 +156,12 @@ def test_killed_before_it_worked_counts() -> None:
     """A worker that the kernel kills each time before it is ready is given up like any other."""
     life = a_life()
     for _ in range(GIVE_UP_AFTER):
-        if life.state is State.STOPPED:
+        if life.state is LifeState.STOPPED:
             life.start(0.0)
         else:
             life.step(life.deadline)
         life.died(life.since, "was ended by SIGKILL", killed=True)
-    assert life.state is State.FATAL
+    assert life.state is LifeState.FATAL
 
 
 def test_forgiven() -> None:
@@ -179,7 +179,7 @@ def test_stopped_worker_stays_stopped() -> None:
     assert life.stop(1.5, 2.0) == []
     assert life.step(3.0) == [Action.KILL]
     life.died(3.0, "")
-    assert (life.state, life.deadline) == (State.STOPPED, NEVER)
+    assert (life.state, life.deadline) == (LifeState.STOPPED, NEVER)
 
 
 def test_what_the_table_lacks_is_a_bug() -> None:
@@ -192,7 +192,7 @@ def test_what_the_table_lacks_is_a_bug() -> None:
 
 def test_every_state_can_be_stopped_and_no_state_is_a_trap() -> None:
     """From each state there is a way to STOPPED by events that the shell can bring about."""
-    for state in State:
+    for state in LifeState:
         reached, todo = {state}, [state]
         while todo:
             here = todo.pop()
@@ -200,7 +200,7 @@ def test_every_state_can_be_stopped_and_no_state_is_a_trap() -> None:
                 if before is here and after not in reached:
                     reached.add(after)
                     todo.append(after)
-        assert State.STOPPED in reached
+        assert LifeState.STOPPED in reached
         assert (state, Event.STOP) in TABLE
 
 
@@ -236,7 +236,7 @@ class AnyLife(RuleBasedStateMachine):
         if self.life.deadline != NEVER:
             self.now = max(self.now, self.life.deadline)
             self.obey(self.life.step(self.now))
-            assert self.life.deadline > self.now or self.life.state is State.BACKOFF, "would spin"
+            assert self.life.deadline > self.now or self.life.state is LifeState.BACKOFF, "would spin"
 
     @precondition(lambda self: self.process)
     @rule()
@@ -273,12 +273,12 @@ class AnyLife(RuleBasedStateMachine):
     @invariant()
     def something_is_always_due_but_in_the_end_states_and_after_a_kill(self) -> None:
         if self.life.deadline == NEVER:
-            assert self.life.state in {State.STOPPED, State.FATAL} or self.told_to_die
+            assert self.life.state in {LifeState.STOPPED, LifeState.FATAL} or self.told_to_die
 
     @invariant()
     def a_stop_is_final(self) -> None:
         if self.stopped:
-            assert self.life.state in {State.STOPPING, State.STOPPED}
+            assert self.life.state in {LifeState.STOPPING, LifeState.STOPPED}
 
 
 AnyLife.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)

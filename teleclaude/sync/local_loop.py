@@ -1,6 +1,7 @@
 """The local half: one loop that watches this computer and keeps its own records up to date.
 
-It sleeps until something happens: in tmux (watch.py), in the projects' files (plans.py), in another thread (a pipe).
+It sleeps until something happens: in tmux (watch.py), or in another thread (a pipe). Projects and todos are read in
+threads of their own (projects/project_service.py): this one touches no file that is not the daemon's or the kernel's.
 The loop that does the work is the one that beats, so a beat proves that it works. Nothing in it waits for tmux: a
 question is asked, and its answer is taken when it comes.
 """
@@ -28,7 +29,8 @@ from teleclaude.core.paths import DEFAULT_TMUX_SOCKET
 from teleclaude.core.records import Computer, Service, Session, utc_text
 from teleclaude.core.settings import Settings
 from teleclaude.sync.own_records import OwnRecords
-from teleclaude.sync.projects.catalogue import Plans
+from teleclaude.sync.projects.catalogue import CatalogueView
+from teleclaude.sync.projects.project_service import ProjectService
 from teleclaude.sync.sessions.identities import Identities, write_commands
 from teleclaude.sync.sessions.processes import glance
 from teleclaude.sync.sessions.session_records import SessionBook
@@ -47,7 +49,7 @@ JUDGE_EVERY = 0.5  # seconds, at least, between records that change by time or o
 class LocalHalf:
     """Watches this computer. `run` is the loop; the other methods may be called from any thread."""
 
-    def __init__(self, settings: Settings, tmux_socket: str, own: OwnRecords) -> None:
+    def __init__(self, settings: Settings, tmux_socket: str, own: OwnRecords, projects: ProjectService) -> None:
         self._settings = settings
         self._own = own
         self._selector = selectors.DefaultSelector()
@@ -59,7 +61,8 @@ class LocalHalf:
         self.tmux = Tmux(tmux_socket)
         self._book = SessionBook(own.computer, settings.agents, self.identities)
         self._watch = self._new_watch()
-        self._plans = self._new_plans()
+        self._projects = projects
+        self._shown: CatalogueView | None = None  # of the projects, in the own records
         self._self = own.described = self._describe(tmux_socket)
         self._server = 0
         self._panes: dict[str, str] = {}  # by terminal
@@ -105,9 +108,9 @@ class LocalHalf:
         with self._looked:
             return self._looked.wait_for(lambda: bool(goal) and self._told >= goal[0], timeout)
 
-    def look_at_plans(self) -> None:
-        """Read projects and todos anew, soon."""
-        self.call(self._renew_plans)
+    def look_at_projects(self, timeout: float) -> bool:
+        """Read projects and todos anew, and wait for it. False after `timeout` seconds."""
+        return self._projects.look_again(timeout)
 
     def note_input(self, pane: str) -> None:
         """Note that a command wrote to a pane now."""
@@ -147,6 +150,7 @@ class LocalHalf:
     def run(self, beat: Callable[[], None] = lambda: None) -> None:
         """Watch until stopped, calling `beat` at least every `BEAT_EVERY` seconds."""
         next_beat = 0.0
+        self._projects.start(self.changed)
         while not self._stopped:
             now = time.monotonic()
             if now >= next_beat:
@@ -162,8 +166,8 @@ class LocalHalf:
         while self._turns:
             self._turns.pop(0)()
         self._watch.step(now)
-        plans_due = self._plans.next_due()
-        if self._publish_due or _is_due(self._judge_at, now) or _is_due(plans_due, now):
+        self._projects.check(now)
+        if self._publish_due or _is_due(self._judge_at, now):
             self._publish()
         if self._told != self._watch.done:
             with self._looked:
@@ -171,7 +175,7 @@ class LocalHalf:
                 self._looked.notify_all()
 
     def _next_due(self) -> float:
-        due = [self._watch.next_due(), self._judge_at, self._plans.next_due()]
+        due = [self._watch.next_due(), self._judge_at]
         return min(at for at in due if at is not None)
 
     def _drain(self) -> None:
@@ -183,7 +187,7 @@ class LocalHalf:
         for write in self._writes:
             write.close()
         self._watch.close()
-        self._plans.close()
+        self._projects.close()
         self._selector.close()
         with self._gate:
             self._closed = True
@@ -238,12 +242,15 @@ class LocalHalf:
         """Bring the own records up to date with what is known now."""
         self._publish_due = False
         now = time.monotonic()
-        is_all_new = self._plans.look(now, self._book.folders())
-        if is_all_new:
-            self._own.update("projects", self._plans.projects)
-            self._own.update("todos", self._plans.todos)
+        view = self._projects.view(self._book.folders())
+        is_all_new = view is not None and view is not self._shown
+        if view is not None and is_all_new:
+            self._shown = view
+            self._own.update("projects", view.projects)
+            self._own.update("todos", view.todos)
+        project_of = view.project_of if view else lambda _: ""
         boot = since_boot()
-        sessions, expires = self._book.records(self._plans.project_of, boot, is_all_new=is_all_new)
+        sessions, expires = self._book.records(project_of, boot, is_all_new=is_all_new)
         self._judge_at = None if expires is None else now + max(expires - boot, JUDGE_EVERY)
         if self._was_answered:
             self._own.update("sessions", sessions)
@@ -256,7 +263,7 @@ class LocalHalf:
         me = msgspec.structs.replace(
             self._self,
             counts=dict(sorted(Counter(session.status for session in sessions).items())),
-            services=(tmux, *self.services()),
+            services=(tmux, *self._projects.services(), *self.services()),
         )
         old = self._own.me
         if old is None or msgspec.structs.replace(old, last_seen="") != me:
@@ -308,7 +315,7 @@ class LocalHalf:
         if settings.agents != old.agents:
             self._book.use_agents(settings.agents)
         if settings.projects != old.projects:
-            self._renew_plans()
+            self._projects.reload(settings.projects)
         if Tmux(tmux_socket).path != self.tmux.path:
             self._watch.close()
             self.tmux = Tmux(tmux_socket)
@@ -317,15 +324,6 @@ class LocalHalf:
 
     def _new_watch(self) -> TmuxWatch:
         return TmuxWatch(self.tmux, self._selector, self, glance)
-
-    def _renew_plans(self) -> None:
-        self._plans.reload(self._settings.projects)
-        self._publish_due = True
-
-    def _new_plans(self) -> Plans:
-        plans = Plans(self._own.computer, self._settings.projects)
-        self._selector.register(plans.fileno(), selectors.EVENT_READ, self._ask_publish)
-        return plans
 
 
 def _is_due(at: float | None, now: float) -> bool:

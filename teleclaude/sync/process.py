@@ -30,6 +30,7 @@ from teleclaude.sync.commands.live_output import Watches
 from teleclaude.sync.commands.session_panes import SessionPanes
 from teleclaude.sync.local_loop import LocalHalf
 from teleclaude.sync.own_records import OwnRecords
+from teleclaude.sync.projects.project_service import ProjectService
 
 if TYPE_CHECKING:
     from teleclaude.sync.fleet.service import FleetService
@@ -46,7 +47,9 @@ class SyncProcess:
         self.writer = CacheWriter(self.client)
         self.own = OwnRecords(settings.computer.name, self.writer.submit)
         self.writer.add_provider(self.own.everything)
-        self.local = LocalHalf(settings, self._tmux_socket(), self.own)
+        self._threads = ThreadGroup()
+        self.projects = ProjectService(self.own.computer, settings.projects, self._threads)
+        self.local = LocalHalf(settings, self._tmux_socket(), self.own, self.projects)
         self.watches = Watches(self.own.computer, self._emit)
         self.actions = Actions(SessionPanes(self.local, self.own, self.writer), self.watches, settings)
         self.executor = Executor(self.actions)
@@ -59,7 +62,6 @@ class SyncProcess:
             take_interest=self._take_interest,
             counters=lambda: self._peers.counters if self._peers else {},
         )
-        self._threads = ThreadGroup()
         self._peers: FleetService | None = None
         self._broken: list[Service] = []
         self._interest: dict[str, list[Kind]] = {}

@@ -18,8 +18,10 @@ import pytest
 from teleclaude.cache import wire
 from teleclaude.core.records import Session
 from teleclaude.core.settings import parse
+from teleclaude.core.thread_group import ThreadGroup
 from teleclaude.sync.local_loop import LocalHalf
 from teleclaude.sync.own_records import OwnRecords
+from teleclaude.sync.projects.project_service import ProjectService
 from teleclaude.sync.tmux.client import socket_path
 from tests.wait import until
 
@@ -80,7 +82,9 @@ class Local:
     def __init__(self, tmux: TmuxServer, settings: str = "") -> None:
         self.ops: list[wire.Op] = []
         self.own = OwnRecords("here", self.ops.extend)
-        self.half = LocalHalf(parse(settings), tmux.name, self.own)
+        parsed = parse(settings)
+        projects = ProjectService("here", parsed.projects, ThreadGroup())
+        self.half = LocalHalf(parsed, tmux.name, self.own, projects)
         self.beats = 0
         self._thread = threading.Thread(target=self.half.run, args=(self._beat,), daemon=True)
         self._thread.start()

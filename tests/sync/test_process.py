@@ -26,8 +26,10 @@ from teleclaude.core.request_wire import OutputFrame
 from teleclaude.core.requests import Outcome, Request, new_id
 from teleclaude.core.verbs import Args, End, Message, Refresh, Start, Watch
 from teleclaude.sync.fleet.keyring import KeyRing, save_ring
+from tests.dead_mount import DeadMount
 from tests.request_link import Asked
 from tests.sync.conftest import TmuxServer
+from tests.sync.projects.test_roots import make_repository
 from tests.wait import until
 from tests.web.raw_http import Answer, ask
 
@@ -316,6 +318,45 @@ def test_hung_tmux_is_told(workers: Workers) -> None:
     until(lambda: workers.said.count(b"beat\n") >= beats + 3)
     workers.tmux.go_on(pid)
     until(lambda: service()[0] == "ok")
+
+
+def test_a_dead_mount_stops_no_beat(workers: Workers) -> None:
+    """Where a project and a session's folder do not answer, the loop beats on, tmux is followed, and it is said."""
+    code = workers.place.runtime / "code"
+    for name in ("app", "far"):
+        make_repository(code / name)
+    workers.write_settings(f'[projects]\nroots = ["{code}"]\n')
+    workers.tmux.new("a", cwd=str(code / "far"))
+    workers.start_both()
+    until(lambda: workers.projects() == [str(code / "app"), str(code / "far")])
+    try:
+        mount = DeadMount(code / "far")
+    except OSError as error:
+        pytest.skip(f"needs root, and FUSE in the kernel: {error}")
+
+    def hung() -> str:
+        me = workers.computer()
+        return next((service.reason for service in me.services if service.name == "projects"), "") if me else ""
+
+    with contextlib.closing(mount):
+        beats = workers.said.count(b"beat\n")
+        outcomes: list[Outcome] = []
+        refresh = threading.Thread(target=lambda: outcomes.append(workers.run(Refresh())), daemon=True)
+        refresh.start()
+        until(hung, 20)
+        assert hung() == f"{code}/far does not answer"
+        workers.tmux.new("b", cwd=str(code / "app"))
+        until(lambda: {s.tmux.name: s.project for s in workers.sessions()} == {"a": f"{code}/far", "b": f"{code}/app"})
+        until(lambda: workers.said.count(b"beat\n") >= beats + 6)
+        assert workers.projects() == [str(code / "app"), str(code / "far")]
+        assert workers.running["sync"].poll() is None
+        refresh.join(15)
+        assert outcomes
+        started = workers.run(Start(project=str(code / "far"), agent="shell"))
+        assert (started.status, started.code) == ("error", "unavailable"), started
+        assert workers.run(Start(project=str(code / "app"), agent="shell")).status == "ok"
+    until(lambda: not hung(), 20)
+    assert workers.run(Start(project=str(code / "far"), agent="shell")).status == "ok"
 
 
 def test_sigterm(workers: Workers) -> None:

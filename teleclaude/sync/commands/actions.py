@@ -27,6 +27,7 @@ from teleclaude.core.settings import Settings
 from teleclaude.core.verbs import End, Keys, Message, Output, Refresh, Rename, Start, Watch
 from teleclaude.sync.commands import start as new_session
 from teleclaude.sync.commands.agent_prompt import AgentPrompt, Program, program_of
+from teleclaude.sync.commands.hanging_calls import HangingCalls
 from teleclaude.sync.commands.live_output import Watches
 from teleclaude.sync.commands.pane_input import PaneInput
 from teleclaude.sync.commands.pane_now import PaneNow, Target
@@ -38,6 +39,7 @@ log = logging.getLogger(__name__)
 
 READY_WITHIN = 8.0  # seconds for a new session to take its first message
 READY_EVERY = 0.1
+END_WITHIN = 0.5  # seconds
 OUTPUT_LIMIT = 200_000  # characters
 
 _KEY_NAMES = (
@@ -57,14 +59,26 @@ class Actions:
         self.settings = settings
         self._input = PaneInput(panes.tmux)
         self._prompt = AgentPrompt(self._input.look, panes.screen)
+        self._folders = HangingCalls()
+
+    def await_first_look(self, request: Request) -> None:
+        """Wait until it is known which sessions there are, where a request is about them. Raises Unavailable."""
+        if not isinstance(request.args, Refresh):
+            self._panes.await_first_look(request.deadline)
 
     def start(self, args: Start, request: Request) -> dict[str, Any]:
         """Start a session, and give it its first message."""
         self._panes.refuse_if_hung()
         argv = new_session.command_of(self.settings, args.agent, args.thinking_mode)
         projects = [record for record in self._panes.own.snapshot("projects")[1] if isinstance(record, Project)]
-        folder = new_session.folder_of(args.project, projects, self.settings, request.origin)
-        argv = new_session.found_program(argv, args.agent, self._server_path())
+        path = self._server_path()
+
+        def checked() -> tuple[str, list[str]]:
+            folder = new_session.folder_of(args.project, projects, self.settings, request.origin)
+            return folder, new_session.found_program(argv, args.agent, path)
+
+        until = min(request.deadline, time.monotonic() + STEP_TIMEOUT)
+        folder, argv = self._folders.run(args.project, until, checked)
         name = new_session.session_name(args.title, folder, args.agent)
         identities = self._panes.local.identities
         with identities.held():
@@ -72,6 +86,8 @@ class Actions:
             own = identities.change(new.server, new.session, title=args.title, mode=args.thinking_mode, ours=True)
             identities.change(new.server, new.pane, like=new.session, agent=args.agent)
         self._show_pane(new.pane, own.id, request.deadline)
+        if new.ends_unattached:
+            self._see_end(own.id, min(request.deadline, time.monotonic() + END_WITHIN))
         told = self._first_message(own.id, new, folder, args, request.deadline) if args.message else {}
         record = self._panes.own.get("sessions", own.id)
         if record is None:
@@ -86,6 +102,12 @@ class Actions:
         while not self._panes.own.get("sessions", session_id) and self._panes.local.has_pane(pane) and left(until):
             time.sleep(READY_EVERY)
             self._panes.show(deadline)
+
+    def _see_end(self, session_id: str, until: float) -> None:
+        """Give a server that ends when nobody is attached the time to do so, once it was looked at."""
+        while self._panes.own.get("sessions", session_id) and left(until):
+            time.sleep(READY_EVERY)
+            self._panes.show(until)
 
     def _server_path(self) -> str:
         """PATH of what runs in tmux: that of the server, not ours."""
@@ -199,8 +221,8 @@ class Actions:
 
     def refresh(self, _args: Refresh, request: Request) -> dict[str, Any]:
         """Look at everything again."""
-        self._panes.local.look_at_plans()
         self._panes.refuse_if_hung()
+        self._panes.local.look_at_projects(min(STEP_TIMEOUT, left(request.deadline)))
         if not self._panes.show(request.deadline) and self._panes.local.state[0] in {"hung", "down"}:
             raise Unavailable(f"tmux could not be looked at: {self._panes.local.state[1]}")
         return {}

@@ -63,7 +63,9 @@ class Executor:
             if request.deadline <= time.monotonic():
                 raise Unavailable("the command came too late; it did not run")
             act = getattr(self._actions, verb_name(request.args))
-            data = act(check(request.args), request)
+            args = check(request.args)
+            self._actions.await_first_look(request)
+            data = act(args, request)
         except TeleclaudeError as error:
             return failed(request.id, error)
         except Exception:  # one command's fault must not end the thread that runs commands

@@ -3,6 +3,7 @@
 Rules:
 - Sessions are named by their id or a unique prefix of it, and reached by tmux' own ids in the server that the records
   come from, while tmux shows the session's mark there (pane_now.py): a restarted server refuses them.
+- Nothing is said not to be there before the first look at tmux told what is: commands wait for it.
 - What was done is shown before a command is answered: own records up to date, and flushed into the cache.
 """
 
@@ -20,6 +21,8 @@ from teleclaude.sync.own_records import OwnChange, OwnRecords
 from teleclaude.sync.tmux.client import CommandFailed
 
 STEP_TIMEOUT = 5.0  # seconds that one answer of tmux may take
+FIRST_LOOK_EVERY = 0.2  # seconds between looks at how tmux is, while its first answer is awaited
+ANSWER_IN = 0.5  # seconds before a deadline at which a command that waits gives up, so that its outcome is heard
 ENDED_KEPT = 4096  # ids of sessions that have ended
 
 
@@ -44,6 +47,14 @@ class SessionPanes:
             self._ended.update(dict.fromkeys(change.removed))
             while len(self._ended) > ENDED_KEPT:
                 self._ended.popitem(last=False)
+
+    def await_first_look(self, deadline: float) -> None:
+        """Wait until it is known which sessions there are. Raises Unavailable when tmux does not say so in time."""
+        until = deadline - ANSWER_IN
+        while not self.own.wait_found("sessions", min(FIRST_LOOK_EVERY, left(until))):
+            state, reason = self.local.state
+            if state in {"hung", "down", "absent"} or not left(until):
+                raise Unavailable(f"the command did not run: {reason or 'tmux was not looked at yet'}")
 
     def has_ended(self, session_id: str) -> bool:
         """Tell whether a session with that id was here, and has ended."""

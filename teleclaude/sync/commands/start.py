@@ -6,6 +6,7 @@ mode and a project. Nothing is ever part of a shell's command line.
 
 from __future__ import annotations
 
+import functools
 import os
 import shlex
 import shutil
@@ -82,7 +83,7 @@ def folder_of(wanted: str, projects: Iterable[Project], settings: Settings, orig
 
 
 def _is_configured(real: str, projects: Iterable[Project], settings: Settings) -> bool:
-    if any(project.configured and os.path.realpath(project.path) == real for project in projects):
+    if any(project.configured and project.path == real for project in projects):  # their paths are real ones
         return True
     roots = [os.path.realpath(os.path.expanduser(root)) for root in settings.projects.roots]
     return any(real == root or real.startswith(root.rstrip("/") + "/") for root in roots)
@@ -147,9 +148,12 @@ def _run(command: list[str], folder: str, timeout: float, *, starts_server: bool
 
 
 def _fork(command: list[str], folder: str, timeout: float) -> subprocess.CompletedProcess[bytes]:
+    # `env` enters the folder where it can: where this process' own child did, and the folder hung, all of its threads
+    # would (Python holds its lock until a vfork'ed child has become another program).
+    argv = ["/usr/bin/env", f"--chdir={folder}", "--", *command] if _env_enters_folders() else command
     return subprocess.run(
-        command,
-        cwd=folder,
+        argv,
+        cwd=None if argv is not command else folder,
         env=clean_environment(),
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -157,6 +161,16 @@ def _fork(command: list[str], folder: str, timeout: float) -> subprocess.Complet
         umask=_UMASK,
         check=False,
     )
+
+
+@functools.cache
+def _env_enters_folders() -> bool:
+    """Tell whether `env` is one that can change the folder (GNU's can)."""
+    words = ["/usr/bin/env", "--chdir=/", "--", "true"]
+    try:
+        return subprocess.run(words, capture_output=True, timeout=5, check=False).returncode == 0
+    except (OSError, subprocess.SubprocessError):
+        return False
 
 
 def _scope() -> list[str]:

@@ -12,7 +12,8 @@ once, whole. Each trouble is logged once, until it is gone.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from os import path as paths
 
 from teleclaude.core.records import Project, Todo
@@ -20,8 +21,9 @@ from teleclaude.core.settings import ProjectEntry, ProjectSettings
 from teleclaude.core.text import one_line, visible
 from teleclaude.sync.projects import git
 from teleclaude.sync.projects.folder_watch import Folders, Owner
+from teleclaude.sync.projects.progress import Progress
 from teleclaude.sync.projects.reading import Reading, read_project
-from teleclaude.sync.projects.roots import Roots, Spot, is_text
+from teleclaude.sync.projects.roots import Roots, ScanNode, is_text
 
 log = logging.getLogger(__name__)
 
@@ -34,14 +36,42 @@ _DESCRIPTION_LIMIT = 1024
 _TRIES = 3
 
 
-class Plans:
-    """Projects and todos of `computer`, this one. `cwds` of a look: the working folders of all sessions."""
+@dataclass(frozen=True)
+class CatalogueView:
+    """What a look found, for who touches no file. `homes`: the project of each session's folder."""
 
-    def __init__(self, computer: str, settings: ProjectSettings) -> None:
+    projects: tuple[Project, ...] = ()
+    todos: tuple[Todo, ...] = ()
+    homes: Mapping[str, str] = field(default_factory=dict)
+    listed: frozenset[str] = frozenset()
+
+    def project_of(self, cwd: str) -> str:
+        """Path of the project a folder belongs to: the longest that holds it; "" for none."""
+        known = self.homes.get(cwd)
+        return _listed_above(cwd, self.listed) if known is None else known
+
+
+class Catalogue:
+    """Projects and todos of `computer`, this one. `cwds` of a look: the working folders of all sessions.
+
+    `progress` is told what is touched, and says what is left alone: there what `before` knew stays.
+    """
+
+    def __init__(
+        self,
+        computer: str,
+        settings: ProjectSettings,
+        progress: Progress | None = None,
+        before: Catalogue | None = None,
+    ) -> None:
         self.computer = computer
+        self._progress = progress or Progress()
+        # What another catalogue knew: readings, and the projects listed. Of use where nothing is to be touched now.
+        self._known: tuple[dict[str, Reading], set[str]]
+        self._known = before._all_known() if before else ({}, set())  # noqa: SLF001  (one of its own kind)
         self.projects: list[Project] = []
         self.todos: list[Todo] = []
-        self._folders = Folders()
+        self._folders = Folders(self._progress)
         self._readings: dict[str, Reading] = {}
         self._listed: Collection[str] = frozenset()  # projects that are there without a session
         self._homes: dict[str, str] = {}  # the project of each session's folder
@@ -51,11 +81,15 @@ class Plans:
         self._check_due = 0.0
         self._troubles: set[str] = set()
         self._is_new = True
-        self._take(settings)
+        try:
+            self._take(settings)
+        except BaseException:
+            self._folders.close()
+            raise
 
     def _take(self, settings: ProjectSettings) -> None:
         self._troubles_of_settings: set[str] = set()
-        self._roots = Roots(self._real(settings.roots), self._folders)
+        self._roots = Roots(self._real(settings.roots), self._folders, self._progress)
         entries = {real: entry for entry in settings.list for real in self._real([entry.path])}
         self._entries: dict[str, ProjectEntry] = entries
 
@@ -65,12 +99,32 @@ class Plans:
         for path in written:
             expanded = paths.expanduser(path)
             if paths.isabs(expanded) and is_text(expanded):
-                found.append(paths.realpath(expanded))
+                found.append(self._real_path(expanded))
             else:
                 self._troubles_of_settings.add(
                     f"{visible(path)!r} in the settings must be an absolute path, or begin with ~"
                 )
         return found
+
+    def _real_path(self, path: str) -> str:
+        plain = paths.normpath(path)
+        if self._progress.is_avoided(plain):
+            return plain
+        self._progress.begin(plain)
+        return paths.realpath(path)
+
+    def _all_known(self) -> tuple[dict[str, Reading], set[str]]:
+        readings, listed = self._known
+        return readings | self._readings, listed | set(self._listed)
+
+    def _forget_known(self) -> None:
+        """Keep what another catalogue knew for places that are left alone, once the rest was looked at."""
+        readings, listed = self._known
+        is_avoided = self._progress.is_avoided
+        self._known = (
+            {path: reading for path, reading in readings.items() if is_avoided(path)},
+            {path for path in listed if is_avoided(path)},
+        )
 
     def reload(self, settings: ProjectSettings) -> None:
         """Take other settings; the next look finds what they say."""
@@ -105,20 +159,20 @@ class Plans:
         if not self._is_new and not dirty and wanted == self._homes.keys():
             return False
         for owner in dirty:
-            if isinstance(owner, Spot):
+            if isinstance(owner, ScanNode):
                 self._roots.look(owner)
         if self._is_new:
             self._roots.look_at_all()
         changed = self._read_all(wanted, dirty)
         self._is_new = False
+        self._forget_known()
         self._plan_unwatched(now)
         self._note_troubles()
         return changed
 
-    def project_of(self, cwd: str) -> str:
-        """Path of the project a folder belongs to: the longest that holds it; "" for no folder."""
-        known = self._homes.get(cwd)
-        return _home(cwd, self._listed) if known is None else known
+    def view(self) -> CatalogueView:
+        """Give what the last look found."""
+        return CatalogueView(tuple(self.projects), tuple(self.todos), dict(self._homes), frozenset(self._listed))
 
     def _hear(self, now: float) -> None:
         """Note what changed; it is read a little later."""
@@ -151,10 +205,11 @@ class Plans:
     def _read_all(self, cwds: Collection[str], dirty: set[Owner]) -> bool:
         """Find which projects there are, and read those that are new or changed. True when anything differs."""
         listed = self._entries.keys() | self._roots.repositories
+        listed |= {path for path in self._known[1] if self._progress.is_avoided(path)}
         if listed != self._listed or any(path in dirty for path in self._homes.values()):
             self._homes.clear()
         self._listed = listed
-        self._homes = {cwd: self._homes.get(cwd) or _home(cwd, listed) for cwd in cwds}
+        self._homes = {cwd: self._homes.get(cwd) or self._home(cwd, listed) for cwd in cwds}
         wanted = listed | set(self._homes.values()) - {""}
         changed = self._is_new or wanted != self._readings.keys()
         for gone in self._readings.keys() - wanted:
@@ -168,12 +223,28 @@ class Plans:
     def _read(self, path: str) -> bool:
         """Read a project; again when a folder is watched only now, which may have changed before it was."""
         before = self._readings.get(path)
+        if self._progress.is_avoided(path):
+            trouble = f"{visible(path)} does not answer"
+            known = before or self._known[0].get(path) or Reading()
+            self._readings[path] = replace(known, troubles={trouble})
+            return before is None
+        self._progress.begin(path)
         self._readings[path] = found = read_project(self.computer, path)
         for _ in range(_TRIES - 1):
             if not self._folders.follow(path, found.wants):
                 break
             self._readings[path] = found = read_project(self.computer, path)
         return before is None or (before.branch, before.todos) != (found.branch, found.todos)
+
+    def _home(self, cwd: str, listed: Collection[str]) -> str:
+        """The longest listed project that holds `cwd`; else its git root; else itself. By components, not by text."""
+        above = _listed_above(cwd, listed)
+        if above or not cwd.startswith("/") or not is_text(cwd):
+            return above
+        if self._progress.is_avoided(cwd):
+            return next(git.upwards(cwd))
+        self._progress.begin(cwd)
+        return git.root_of(cwd) or next(git.upwards(cwd))
 
     def _rebuild(self) -> bool:
         readings = sorted(self._readings.items())
@@ -203,12 +274,6 @@ class Plans:
         self._troubles = found
 
 
-def _home(cwd: str, listed: Collection[str]) -> str:
-    """The longest listed project that holds `cwd`; else its git root; else itself. By components, not by text."""
-    above = list(git.upwards(cwd))
-    for folder in above:
-        if folder in listed:
-            return folder
-    if not above or not is_text(cwd):
-        return ""
-    return git.root_of(cwd) or above[0]
+def _listed_above(cwd: str, listed: Collection[str]) -> str:
+    """The longest listed project that holds `cwd`; "" for none."""
+    return next((folder for folder in git.upwards(cwd) if folder in listed), "")

@@ -15,10 +15,12 @@ import errno
 import logging
 import os
 from collections import defaultdict
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from inotify_simple import INotify, flags
+
+from teleclaude.sync.projects.progress import Progress
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +70,8 @@ class _Folder:
 class Folders:
     """The watches of one inotify. When the kernel gives none at all, everything is unwatched."""
 
-    def __init__(self) -> None:
+    def __init__(self, progress: Progress | None = None) -> None:
+        self._progress = progress or Progress()
         self._inotify: INotify | None = None
         self._folders: dict[str, _Folder] = {}
         self._by_wd: defaultdict[int, set[str]] = defaultdict(set)
@@ -122,13 +125,20 @@ class Folders:
 
     def listen_again(self, now: float) -> None:
         """Watch the folders again that were too busy, or for which there was no watch left."""
-        for folder in self._folders.values():
+        for folder in self._answering():
             if folder.wd is None and folder.busy_until <= now:
                 self._watch(folder)
 
     def check(self) -> set[Owner]:
         """Give the owners of folders that are not what is watched any more: a folder above was moved, or replaced."""
-        return {owner for folder in self._folders.values() if not self._is_true(folder) for owner in folder.wants}
+        return {owner for folder in self._answering() if not self._is_true(folder) for owner in folder.wants}
+
+    def _answering(self) -> Iterator[_Folder]:
+        """Give the folders that are not left alone, each said before it is touched."""
+        for folder in self._folders.values():
+            if not self._progress.is_avoided(folder.path):
+                self._progress.begin(folder.path)
+                yield folder
 
     def _is_true(self, folder: _Folder) -> bool:
         """Watch the path anew: the kernel gives the same watch when it is the same folder."""

@@ -15,6 +15,7 @@ from os import path as paths
 from teleclaude.core.text import visible
 from teleclaude.sync.projects import git
 from teleclaude.sync.projects.folder_watch import Folders, Want
+from teleclaude.sync.projects.progress import Progress
 from teleclaude.sync.projects.reading import nearest
 
 DEPTH = 2  # levels below a root
@@ -24,7 +25,7 @@ _PASSED_OVER = {"node_modules", "__pycache__", "lost+found"}
 
 
 @dataclass(frozen=True, order=True)
-class Spot:
+class ScanNode:
     """A folder at `depth` below a root; the owner of its watch."""
 
     path: str
@@ -32,96 +33,101 @@ class Spot:
 
 
 @dataclass
-class _Seen:
+class _Scanned:
     is_repository: bool = False
     children: set[str] = field(default_factory=set)
     trouble: str = ""
 
 
 class Roots:
-    """The repositories below the roots. `look` at all first, later at those spots of which `folders` told a change."""
+    """The repositories below the roots. `look` at all first, later at those nodes of which `folders` told a change."""
 
-    def __init__(self, roots: Iterable[str], folders: Folders) -> None:
+    def __init__(self, roots: Iterable[str], folders: Folders, progress: Progress | None = None) -> None:
         self._folders = folders
-        self._spots = [Spot(root, 0) for root in dict.fromkeys(roots)]
-        self._seen: dict[Spot, _Seen] = {}
+        self._progress = progress or Progress()
+        self._nodes = [ScanNode(root, 0) for root in dict.fromkeys(roots)]
+        self._scanned: dict[ScanNode, _Scanned] = {}
 
     @property
     def repositories(self) -> set[str]:
         """Paths of all repositories that are there now."""
-        return {spot.path for spot, seen in self._seen.items() if seen.is_repository}
+        return {node.path for node, scanned in self._scanned.items() if scanned.is_repository}
 
     @property
     def troubles(self) -> set[str]:
         """Sentences for a person: what could not be looked at."""
-        return {seen.trouble for seen in self._seen.values() if seen.trouble}
+        return {scanned.trouble for scanned in self._scanned.values() if scanned.trouble}
 
     def look_at_all(self) -> None:
         """Look at every root, from the top."""
-        for spot in self._spots:
-            self.look(spot)
+        for node in self._nodes:
+            self.look(node)
 
-    def look(self, spot: Spot) -> None:
+    def look(self, node: ScanNode) -> None:
         """Look at one folder, and at those in it that were not known."""
-        before = self._seen.get(spot)
-        if spot.depth and before is None:
+        before = self._scanned.get(node)
+        if node.depth and before is None:
             return  # it went while its turn came
-        self._visit(spot)
+        self._visit(node)
 
     def close(self) -> None:
         """Let go of the watches."""
-        for spot in list(self._seen):
-            self._forget(spot)
+        for node in list(self._scanned):
+            self._forget(node)
 
-    def _visit(self, spot: Spot) -> None:
-        seen = self._seen.setdefault(spot, _Seen())
-        self._listen(spot)
-        seen.is_repository = git.is_repository(spot.path)
-        children, seen.trouble = self._children(spot, seen)
-        for gone in seen.children - children:
-            self._forget(Spot(gone, spot.depth + 1))
-        before, seen.children = seen.children, children
-        for child in sorted(Spot(path, spot.depth + 1) for path in children):
+    def _visit(self, node: ScanNode) -> None:
+        scanned = self._scanned.setdefault(node, _Scanned())
+        if self._progress.is_avoided(node.path):
+            scanned.trouble = f"{visible(node.path)} does not answer"
+            return
+        self._progress.begin(node.path)
+        self._listen(node)
+        scanned.is_repository = git.is_repository(node.path)
+        children, scanned.trouble = self._children(node, scanned)
+        for gone in scanned.children - children:
+            self._forget(ScanNode(gone, node.depth + 1))
+        before, scanned.children = scanned.children, children
+        for child in sorted(ScanNode(path, node.depth + 1) for path in children):
             # One that could not be listed is tried again: its parent hears when it is opened.
-            if child.path not in before or self._seen[child].trouble:
+            if child.path not in before or self._scanned[child].trouble:
                 self._visit(child)
 
-    def _listen(self, spot: Spot) -> None:
-        self._folders.follow(spot, {spot.path: Want(frozenset({".git"}), folders=spot.depth < DEPTH)})
+    def _listen(self, node: ScanNode) -> None:
+        self._folders.follow(node, {node.path: Want(frozenset({".git"}), folders=node.depth < DEPTH)})
 
-    def _forget(self, spot: Spot) -> None:
-        seen = self._seen.pop(spot, None)
-        if seen is not None:
-            self._folders.follow(spot, {})
-            for child in seen.children:
-                self._forget(Spot(child, spot.depth + 1))
+    def _forget(self, node: ScanNode) -> None:
+        scanned = self._scanned.pop(node, None)
+        if scanned is not None:
+            self._folders.follow(node, {})
+            for child in scanned.children:
+                self._forget(ScanNode(child, node.depth + 1))
 
-    def _children(self, spot: Spot, seen: _Seen) -> tuple[set[str], str]:
+    def _children(self, node: ScanNode, scanned: _Scanned) -> tuple[set[str], str]:
         """Folders to look into, and what is wrong, if something is."""
-        if spot.depth == DEPTH or (seen.is_repository and spot.depth):
+        if node.depth == DEPTH or (scanned.is_repository and node.depth):
             return set(), ""
         try:
-            return _listed(spot.path)
+            return _listed(node.path)
         except OSError as error:
-            self._await(spot)
-            if spot.depth == 0 and isinstance(error, FileNotFoundError) and paths.isdir(spot.path):
-                self._listen(spot)  # it was made while we went to hear of that
-                return self._children(spot, seen)
-            is_gone = isinstance(error, FileNotFoundError) and spot.depth
-            return set(), "" if is_gone else f"{visible(spot.path)} cannot be listed: {error.strerror}"
+            self._await(node)
+            if node.depth == 0 and isinstance(error, FileNotFoundError) and paths.isdir(node.path):
+                self._listen(node)  # it was made while we went to hear of that
+                return self._children(node, scanned)
+            is_gone = isinstance(error, FileNotFoundError) and node.depth
+            return set(), "" if is_gone else f"{visible(node.path)} cannot be listed: {error.strerror}"
 
-    def _await(self, spot: Spot) -> None:
+    def _await(self, node: ScanNode) -> None:
         """Hear of what would let a folder be listed. For one below a root, its parent does."""
         wants: dict[str, Want] = {}
-        while spot.depth == 0:
-            folder, name = nearest(spot.path)
+        while node.depth == 0:
+            folder, name = nearest(node.path)
             if wants.keys() == {folder}:
                 break
             wants = {folder: Want(frozenset({name}))}
-            self._folders.follow(spot, wants)
+            self._folders.follow(node, wants)
             # Around again: a folder on the way may have been made before it was listened for.
         else:
-            self._folders.follow(spot, {})
+            self._folders.follow(node, {})
 
 
 def _listed(folder: str) -> tuple[set[str], str]:

@@ -16,35 +16,35 @@ from inotify_simple import INotify
 from teleclaude.core.records import Todo
 from teleclaude.core.settings import ProjectEntry, ProjectSettings
 from teleclaude.sync.projects import folder_watch, reading
-from teleclaude.sync.projects.catalogue import Plans
+from teleclaude.sync.projects.catalogue import Catalogue
 from tests.sync.projects.test_roots import make_repository
 
 
 class Loop:
-    """What the local half's loop does with Plans: sleep until something is due or readable, then look."""
+    """What the local half's loop does with Catalogue: sleep until something is due or readable, then look."""
 
     def __init__(self, settings: ProjectSettings) -> None:
-        self.plans = Plans("here", settings)
+        self.catalogue = Catalogue("here", settings)
         self.cwds: list[str] = []
         self.wakes = 0
         self.look()
 
     def look(self) -> bool:
         """One look."""
-        return self.plans.look(time.monotonic(), self.cwds)
+        return self.catalogue.look(time.monotonic(), self.cwds)
 
     def run_until(self, condition: Callable[[], bool], timeout: float = 10.0) -> None:
-        """Run the loop until the condition holds; it is woken by nothing but what Plans asks for."""
+        """Run the loop until the condition holds; it is woken by nothing but what Catalogue asks for."""
         deadline = time.monotonic() + timeout
         while not condition():
-            assert time.monotonic() < deadline, (self.plans.projects, self.plans.todos)
+            assert time.monotonic() < deadline, (self.catalogue.projects, self.catalogue.todos)
             self.turn(deadline - time.monotonic())
 
     def turn(self, timeout: float) -> bool:
-        """Sleep at most `timeout` seconds; True when Plans asked to be woken, and was."""
-        due = self.plans.next_due()
+        """Sleep at most `timeout` seconds; True when Catalogue asked to be woken, and was."""
+        due = self.catalogue.next_due()
         wait = timeout if due is None else min(timeout, max(0.0, due - time.monotonic()))
-        readable, _, _ = select.select([self.plans], [], [], wait)
+        readable, _, _ = select.select([self.catalogue], [], [], wait)
         if not readable and (due is None or due > time.monotonic()):
             return False
         self.wakes += 1
@@ -54,16 +54,16 @@ class Loop:
     @property
     def names(self) -> list[str]:
         """Names of the projects."""
-        return [project.name for project in self.plans.projects]
+        return [project.name for project in self.catalogue.projects]
 
     @property
     def slugs(self) -> list[str]:
         """Slugs of the todos."""
-        return [todo.slug for todo in self.plans.todos]
+        return [todo.slug for todo in self.catalogue.todos]
 
     def todo(self, slug: str) -> Todo:
         """One todo."""
-        return next(todo for todo in self.plans.todos if todo.slug == slug)
+        return next(todo for todo in self.catalogue.todos if todo.slug == slug)
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def loop(root: Path) -> Iterator[Loop]:
     """A loop that has looked once."""
     made = Loop(ProjectSettings(roots=(str(root),)))
     yield made
-    made.plans.close()
+    made.catalogue.close()
 
 
 def test_projects_of_the_settings(root: Path, app: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,18 +101,18 @@ def test_projects_of_the_settings(root: Path, app: Path, monkeypatch: pytest.Mon
         ),
     )
     loop = Loop(settings)
-    found = [(p.path, p.name, p.description, p.branch, p.configured) for p in loop.plans.projects]
+    found = [(p.path, p.name, p.description, p.branch, p.configured) for p in loop.catalogue.projects]
     assert found == [
         (str(app), "The App", "what it is", "main", True),
         (str(root.parent / "gone"), "gone", "", "", True),
     ]
-    assert "not/absolute" in loop.plans.trouble
-    assert "gone is not there" in loop.plans.trouble
+    assert "not/absolute" in loop.catalogue.trouble
+    assert "gone is not there" in loop.catalogue.trouble
     (root.parent / "gone").mkdir()
     (root.parent / "gone" / "TODO.md").write_text("- [ ] now\n")
     loop.run_until(lambda: loop.slugs == ["now"])
-    assert "gone" not in loop.plans.trouble
-    loop.plans.close()
+    assert "gone" not in loop.catalogue.trouble
+    loop.catalogue.close()
 
 
 def test_sessions_elsewhere(root: Path, app: Path, loop: Loop, tmp_path: Path) -> None:
@@ -123,13 +123,19 @@ def test_sessions_elsewhere(root: Path, app: Path, loop: Loop, tmp_path: Path) -
     (outside / "TODO.md").write_text("- [ ] there\n")
     loop.cwds = [str(app / "src"), str(outside / "deep"), str(root.parent / "plain"), ""]
     assert loop.look()
-    assert [(p.name, p.configured) for p in loop.plans.projects] == [
+    assert [(p.name, p.configured) for p in loop.catalogue.projects] == [
         ("app", True),
         ("outside", False),
         ("plain", False),
     ]
     assert loop.slugs == ["there"]
-    assert [loop.plans.project_of(cwd) for cwd in loop.cwds] == [str(app), str(outside), str(root.parent / "plain"), ""]
+    of = loop.catalogue.view().project_of
+    assert [of(cwd) for cwd in loop.cwds] == [
+        str(app),
+        str(outside),
+        str(root.parent / "plain"),
+        "",
+    ]
     assert not loop.look()
     loop.cwds = []
     assert loop.look()
@@ -143,12 +149,12 @@ def test_longest_prefix_by_components(root: Path, app: Path) -> None:
         list=(ProjectEntry(path=str(app)), ProjectEntry(path=str(root)), ProjectEntry(path=str(app / "in")))
     )
     loop = Loop(settings)
-    of = loop.plans.project_of
+    of = loop.catalogue.view().project_of
     assert of(str(app / "in" / "x" / "y")) == str(app / "in")
     assert of(str(app / "inner")) == of(str(app)) == of(f"{app}/") == str(app)
     assert of(str(root / "apple")) == str(root)
     assert of("relative") == of("") == ""
-    loop.plans.close()
+    loop.catalogue.close()
 
 
 def test_repository_made_at_a_session_s_folder(root: Path, loop: Loop) -> None:
@@ -158,9 +164,9 @@ def test_repository_made_at_a_session_s_folder(root: Path, loop: Loop) -> None:
     loop.cwds = [str(place)]
     loop.look()
     make_repository(place)
-    loop.run_until(lambda: [p.branch for p in loop.plans.projects] == ["main", "main"])
+    loop.run_until(lambda: [p.branch for p in loop.catalogue.projects] == ["main", "main"])
     shutil.rmtree(place / ".git")
-    loop.run_until(lambda: [p.branch for p in loop.plans.projects] == ["main", ""])
+    loop.run_until(lambda: [p.branch for p in loop.catalogue.projects] == ["main", ""])
 
 
 def test_branch_follows(app: Path, loop: Loop) -> None:
@@ -168,7 +174,7 @@ def test_branch_follows(app: Path, loop: Loop) -> None:
     lock = app / ".git" / "HEAD.lock"
     lock.write_text("ref: refs/heads/other\n")
     lock.rename(app / ".git" / "HEAD")
-    loop.run_until(lambda: loop.plans.projects[0].branch == "other")
+    loop.run_until(lambda: loop.catalogue.projects[0].branch == "other")
 
 
 def test_new_and_removed_repositories(root: Path, loop: Loop) -> None:
@@ -260,11 +266,11 @@ def test_same_content_is_no_change(app: Path, loop: Loop) -> None:
     """A file that is saved as it was changes nothing, though it is looked at."""
     (app / "TODO.md").write_text("- [ ] a\n")
     loop.run_until(lambda: loop.slugs == ["a"])
-    before = loop.plans.todos
+    before = loop.catalogue.todos
     save_by_rename(app / "TODO.md", "- [ ] a\n")
     wakes = loop.wakes
     loop.run_until(lambda: loop.wakes >= wakes + 2)
-    assert loop.plans.todos is before
+    assert loop.catalogue.todos is before
 
 
 def test_idle_costs_nothing(app: Path, loop: Loop) -> None:
@@ -273,7 +279,7 @@ def test_idle_costs_nothing(app: Path, loop: Loop) -> None:
     loop.run_until(lambda: loop.slugs == ["a"])
     while loop.turn(0):
         pass
-    assert loop.plans.next_due() is None
+    assert loop.catalogue.next_due() is None
     assert not loop.turn(1.2)
 
 
@@ -289,26 +295,26 @@ def test_hostile_files(app: Path, loop: Loop, caplog: pytest.LogCaptureFixture, 
     secret.write_text("- [ ] secret\n")
 
     todo.symlink_to(secret)
-    loop.run_until(lambda: "leads out" in loop.plans.trouble)
+    loop.run_until(lambda: "leads out" in loop.catalogue.trouble)
     todo.unlink()
     todo.symlink_to(todo)
     os.mkfifo(app / "pipe")
     (app / "pipe").replace(todo)
-    loop.run_until(lambda: "is no file" in loop.plans.trouble)
+    loop.run_until(lambda: "is no file" in loop.catalogue.trouble)
     todo.unlink()
     todo.mkdir()
     (todo / "x").mkdir()
-    loop.run_until(lambda: loop.plans.trouble.count("is no file") == 1)
+    loop.run_until(lambda: loop.catalogue.trouble.count("is no file") == 1)
     assert sorted(loop.slugs) == ["other", "safe"]
     shutil.rmtree(todo)
     todo.write_bytes(b"- [ ] \xff\xfe bytes\n- [ ] nul \0 here\n")
     loop.run_until(lambda: len(loop.slugs) == 4)
     todo.write_bytes(b"- [ ] first\n" + b"x" * 10_000_000 + b"\n- [ ] last\n")
-    loop.run_until(lambda: "first" in loop.slugs and "over 1024 KiB" in loop.plans.trouble)
+    loop.run_until(lambda: "first" in loop.slugs and "over 1024 KiB" in loop.catalogue.trouble)
     todo.write_text("- [ ] well\n")
     loop.run_until(lambda: "well" in loop.slugs)
-    assert loop.plans.trouble == ""
-    assert not any("secret" in todo.slug for todo in loop.plans.todos)
+    assert loop.catalogue.trouble == ""
+    assert not any("secret" in todo.slug for todo in loop.catalogue.todos)
 
 
 def test_trouble_is_logged_once(app: Path, loop: Loop, caplog: pytest.LogCaptureFixture) -> None:
@@ -316,7 +322,7 @@ def test_trouble_is_logged_once(app: Path, loop: Loop, caplog: pytest.LogCapture
     caplog.set_level(logging.WARNING)
     todo = app / "TODO.md"
     todo.mkdir()
-    loop.run_until(lambda: bool(loop.plans.trouble))
+    loop.run_until(lambda: bool(loop.catalogue.trouble))
     for number in range(5):
         (app / "todos").mkdir()
         (app / "todos" / "roadmap.md").write_text(f"- [ ] n{number}\n")
@@ -325,9 +331,9 @@ def test_trouble_is_logged_once(app: Path, loop: Loop, caplog: pytest.LogCapture
         loop.run_until(lambda: loop.slugs == [])
     assert len(caplog.records) == 1
     todo.rmdir()
-    loop.run_until(lambda: not loop.plans.trouble)
+    loop.run_until(lambda: not loop.catalogue.trouble)
     todo.mkdir()
-    loop.run_until(lambda: bool(loop.plans.trouble))
+    loop.run_until(lambda: bool(loop.catalogue.trouble))
     assert len(caplog.records) == 2
 
 
@@ -343,7 +349,7 @@ def test_links_inside(app: Path, loop: Loop) -> None:
     outside.mkdir()
     (outside / "roadmap.md").write_text("- [ ] secret\n")
     (app / "todos").symlink_to(outside)
-    loop.run_until(lambda: "leads out" in loop.plans.trouble)
+    loop.run_until(lambda: "leads out" in loop.catalogue.trouble)
     assert loop.slugs == ["b"]
 
 
@@ -351,22 +357,22 @@ def test_odd_names(root: Path, loop: Loop) -> None:
     """Projects whose names hold a newline or ESC are listed with a name that is safe to show and their true path."""
     for name in ("a\nb", "\x1b]0;x\x07", "#(touch x)", "-R"):
         make_repository(root / name)
-    loop.run_until(lambda: len(loop.plans.projects) == 5)
-    assert {Path(p.path).name for p in loop.plans.projects} >= {"a\nb", "\x1b]0;x\x07"}
+    loop.run_until(lambda: len(loop.catalogue.projects) == 5)
+    assert {Path(p.path).name for p in loop.catalogue.projects} >= {"a\nb", "\x1b]0;x\x07"}
     assert not any(c in name for name in loop.names for c in "\n\x1b\x07")
     bad = os.fsdecode(os.fsencode(root) + b"/\xff")
     make_repository(Path(bad))
     loop.cwds = [bad]
     loop.look()
-    assert loop.plans.project_of(bad) == ""
-    assert len(loop.plans.projects) == 5
+    assert loop.catalogue.view().project_of(bad) == ""
+    assert len(loop.catalogue.projects) == 5
 
 
 def test_reload(root: Path, app: Path, loop: Loop) -> None:
     """Other settings are taken in place: what they no longer name is gone, what they name is there."""
     make_repository(root.parent / "two" / "b")
-    loop.plans.reload(ProjectSettings(roots=(str(root.parent / "two"),)))
-    assert loop.plans.next_due() is not None
+    loop.catalogue.reload(ProjectSettings(roots=(str(root.parent / "two"),)))
+    assert loop.catalogue.next_due() is not None
     assert loop.look()
     assert loop.names == ["b"]
     make_repository(root / "unheard")
@@ -381,8 +387,8 @@ def test_moved_above(root: Path, app: Path, loop: Loop) -> None:
     loop.run_until(lambda: loop.names == ["new"])
     root.parent.rename(root.parent.with_name("elsewhere"))
     make_repository(root / "newer")
-    loop.plans.look(time.monotonic() + 61, [])
-    loop.plans.look(time.monotonic() + 62, [])
+    loop.catalogue.look(time.monotonic() + 61, [])
+    loop.catalogue.look(time.monotonic() + 62, [])
     assert loop.names == ["newer"]
 
 
@@ -403,7 +409,7 @@ def test_busy_folder(app: Path, loop: Loop) -> None:
     for number in range(folder_watch.BUSY):
         (app / f"f{number}").touch()
     loop.turn(1)
-    assert loop.plans.next_due() is not None
+    assert loop.catalogue.next_due() is not None
     (app / "TODO.md").write_text("- [ ] a\n")
     loop.run_until(lambda: loop.slugs == ["a"])
     for number in range(1000):
@@ -439,7 +445,7 @@ def test_no_watches_left(
     make_repository(root / "c" / "d")
     loop.run_until(lambda: loop.names == ["app", "b", "d"])
     assert sum("max_user_watches" in record.message for record in caplog.records) == 1
-    loop.plans.close()
+    loop.catalogue.close()
 
 
 def test_no_inotify_at_all(root: Path, app: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -454,12 +460,12 @@ def test_no_inotify_at_all(root: Path, app: Path, monkeypatch: pytest.MonkeyPatc
     loop.run_until(lambda: loop.slugs == ["a"])
     make_repository(root / "b")
     loop.run_until(lambda: loop.names == ["app", "b"])
-    loop.plans.close()
+    loop.catalogue.close()
 
 
 def test_nothing_is_left_over(root: Path, app: Path, loop: Loop) -> None:
     """Watches of what is gone are given back."""
-    before = len(loop.plans._folders._folders), len(loop.plans._folders._by_wd)
+    before = len(loop.catalogue._folders._folders), len(loop.catalogue._folders._by_wd)
     for number in range(5):
         make_repository(root / f"r{number}")
         (root / f"r{number}" / "todos" / "a").mkdir(parents=True)
@@ -470,7 +476,7 @@ def test_nothing_is_left_over(root: Path, app: Path, loop: Loop) -> None:
     loop.run_until(lambda: loop.names == ["app"])
     while loop.turn(0.1):
         pass
-    assert (len(loop.plans._folders._folders), len(loop.plans._folders._by_wd)) == before
+    assert (len(loop.catalogue._folders._folders), len(loop.catalogue._folders._by_wd)) == before
 
 
 def test_saved_between_reading_and_listening(root: Path, app: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -485,7 +491,7 @@ def test_saved_between_reading_and_listening(root: Path, app: Path, monkeypatch:
     monkeypatch.setattr("teleclaude.sync.projects.catalogue.read_project", read_then_saved)
     loop = Loop(ProjectSettings(roots=(str(root),)))
     assert loop.slugs == ["a"]
-    loop.plans.close()
+    loop.catalogue.close()
 
 
 def test_reads_only_what_changed(root: Path, loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ import pytest
 from teleclaude.sync.projects import git
 from teleclaude.sync.projects import roots as roots_module
 from teleclaude.sync.projects.folder_watch import Folders
-from teleclaude.sync.projects.roots import Roots, Spot
+from teleclaude.sync.projects.roots import Roots, ScanNode
 from tests.wait import until
 
 
@@ -135,7 +135,7 @@ def test_two_levels(root: Path, folders: Folders) -> None:
 def follow(roots: Roots, folders: Folders) -> set[str]:
     """Look where a change was told; what is there then."""
     for owner in folders.changed(0.0):
-        assert isinstance(owner, Spot)
+        assert isinstance(owner, ScanNode)
         roots.look(owner)
     return found(roots)
 

@@ -1,0 +1,71 @@
+"""Folders that do not answer hold up nobody but who asked for them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from teleclaude.core.errors import Conflict, Unavailable
+from teleclaude.sync.commands.hanging_calls import HangingCalls
+from tests.dead_mount import DeadMount
+from tests.wait import until
+
+
+def test_a_call_that_hangs_is_left_and_few_are() -> None:
+    """Its caller is told in time; when all places hang the next is refused; one that returns makes room."""
+    calls, go_on = HangingCalls(limit=2), threading.Event()
+    assert calls.run("a", time.monotonic() + 10, lambda: 1) == 1
+    for name in ("a", "b"):
+        with pytest.raises(Unavailable, match=f"{name} does not answer"):
+            calls.run(name, time.monotonic() + 0.01, go_on.wait)
+    with pytest.raises(Unavailable, match="too many"):
+        calls.run("c", time.monotonic() + 0.01, lambda: 1)
+    go_on.set()
+    assert until(lambda: calls.run("d", time.monotonic() + 10, lambda: 2)) == 2
+
+
+def test_an_error_comes_to_the_caller() -> None:
+    """As if the call had been made there."""
+
+    def fail() -> None:
+        raise Conflict("no")
+
+    with pytest.raises(Conflict, match="no"):
+        HangingCalls().run("a", time.monotonic() + 10, fail)
+
+
+SCRIPT = """
+import sys, threading, time
+from teleclaude.sync.commands import start
+threading.Thread(target=start._fork, args=(["true"], sys.argv[1], 60), daemon=True).start()
+while threading.active_count() < 2:
+    pass
+for number in range(20):
+    time.sleep(0.01)
+    print(number, flush=True)
+"""
+
+
+def test_a_folder_that_hangs_when_it_is_entered_hangs_its_command_only(tmp_path: Path) -> None:
+    """The threads of the process go on while a command enters a dead folder."""
+    try:
+        mount = DeadMount(tmp_path)
+    except OSError as error:
+        pytest.skip(f"needs root, and FUSE in the kernel: {error}")
+    lines: list[bytes] = []
+    with subprocess.Popen([sys.executable, "-c", SCRIPT, str(tmp_path)], stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        out = process.stdout
+        reader = threading.Thread(target=lambda: lines.extend(out), daemon=True)
+        reader.start()
+        try:
+            until(lambda: len(lines) == 20)
+        finally:
+            process.kill()
+            mount.close()
+            reader.join(10)

@@ -57,7 +57,7 @@ class ProjectWithTodos(Project, frozen=True, kw_only=True):
     todos: tuple[Todo, ...] = ()
 
 
-class Answer(msgspec.Struct, frozen=True):
+class Reply(msgspec.Struct, frozen=True):
     """A successful answer: its bytes, where they stand (from the ETag), and why they are stale, if they are."""
 
     body: bytes
@@ -168,7 +168,7 @@ class Api:
 
     # The exchange
 
-    def call(self, method: str, target: str, payload: Any = None, *, timeout: float | None = None) -> Answer:
+    def call(self, method: str, target: str, payload: Any = None, *, timeout: float | None = None) -> Reply:
         """Make one request within `timeout` seconds. `payload` becomes the JSON body.
 
         Raises the error that the daemon tells, Unavailable, Refused or PeerError.
@@ -181,13 +181,13 @@ class Api:
             raise _error_of(response)
         epoch, _, version = response.headers.get("etag", "").strip('"').rpartition("-")
         stale = response.headers.get("x-teleclaude-stale", "")
-        return Answer(response.body, epoch, int(version) if version.isdecimal() else 0, stale)
+        return Reply(response.body, epoch, int(version) if version.isdecimal() else 0, stale)
 
     def _read(self, path: str, kind: type[T], **filters: str) -> T:
         query = _query({key: value for key, value in filters.items() if value})
         return _decoded(self.call("GET", f"{path}?{query}" if query else path).body, kind)
 
-    def _command(self, method: str, target: str, payload: Any) -> Answer:
+    def _command(self, method: str, target: str, payload: Any) -> Reply:
         try:
             return self.call(method, target, payload, timeout=self._command_timeout)
         except _NotAnswered as error:

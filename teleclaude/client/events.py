@@ -70,7 +70,7 @@ class Resumed(_Message, frozen=True, kw_only=True):
     version: int
 
 
-class Health(_Message, frozen=True, kw_only=True):
+class HealthEvent(_Message, frozen=True, kw_only=True):
     """Whether what the daemon shows is stale and why; the state of each of its workers by name."""
 
     stale: bool = False
@@ -78,7 +78,7 @@ class Health(_Message, frozen=True, kw_only=True):
     workers: dict[str, str] = {}
 
 
-class Output(_Message, frozen=True, kw_only=True):
+class LiveOutput(_Message, frozen=True, kw_only=True):
     """The screen of a watched session, with colours."""
 
     computer: str
@@ -115,8 +115,8 @@ Message: TypeAlias = (
     | Replaced
     | Changed
     | Resumed
-    | Health
-    | Output
+    | HealthEvent
+    | LiveOutput
     | Refreshed
     | ServerError
     | Malformed
@@ -255,7 +255,9 @@ def _resumed(_data: msgspec.Raw, version: int, epoch: str) -> list[Message]:
     return [Resumed(epoch=epoch, version=version)]
 
 
-def _plain(kind: type[Health | Output | Refreshed | ServerError]) -> Callable[[msgspec.Raw, int, str], list[Message]]:
+def _plain(
+    kind: type[HealthEvent | LiveOutput | Refreshed | ServerError],
+) -> Callable[[msgspec.Raw, int, str], list[Message]]:
     def read(data: msgspec.Raw, _version: int, _epoch: str) -> list[Message]:
         return [msgspec.json.decode(data, type=kind)]
 
@@ -275,8 +277,8 @@ _EVENTS: dict[str, Callable[[msgspec.Raw, int, str], list[Message]]] = {
     "projects_updated": _initial,
     "todos_updated": _todos_updated,
     "resumed": _resumed,
-    "health": _plain(Health),
-    "session_output": _plain(Output),
+    "health": _plain(HealthEvent),
+    "session_output": _plain(LiveOutput),
     "refreshed": _plain(Refreshed),
     "error": _plain(ServerError),
 }

@@ -6,13 +6,13 @@ from teleclaude.tui import dialogs, tree_keys
 from teleclaude.tui.cells import Line, Span, clipped, clipped_left, cut, fit, line_width, over, width
 from teleclaude.tui.edit import place_of, shown, wrapped
 from teleclaude.tui.form import Button, Choice, Field, Form, TextField
-from teleclaude.tui.state import Compose, ConfirmEnd, Dialog, Help, NewSession, State
+from teleclaude.tui.state import ClientState, Compose, ConfirmEnd, Dialog, Help, NewSession
 
 Cursor = tuple[int, int]
 Body = tuple[list[Line], Cursor | None]
 
 
-def laid_over(lines: list[Line], state: State) -> tuple[list[Line], Cursor | None]:
+def laid_over(lines: list[Line], state: ClientState) -> tuple[list[Line], Cursor | None]:
     """Give the screen with its dialog over it, and where the cursor is."""
     dialog = state.dialog
     if dialog is None:
@@ -29,7 +29,7 @@ def laid_over(lines: list[Line], state: State) -> tuple[list[Line], Cursor | Non
     return dimmed, None if cursor is None else (top + 1 + cursor[0], left + 2 + cursor[1])
 
 
-def _content(dialog: Dialog, state: State, inner: int) -> tuple[str, Body]:
+def _content(dialog: Dialog, state: ClientState, inner: int) -> tuple[str, Body]:
     match dialog:
         case Help():
             return "Keys", (_help(dialog, state, inner), None)
@@ -62,7 +62,7 @@ def _fitted(body: list[Line], cursor: Cursor | None, most: int) -> Body:
     return kept, None if cursor is None else (cursor[0] - start, cursor[1])
 
 
-def _help(dialog: Help, state: State, inner: int) -> list[Line]:
+def _help(dialog: Help, state: ClientState, inner: int) -> list[Line]:
     lines: list[Line] = [
         (("  " + fit(keys, 12), "key"), (clipped(words, inner - 14), "text"))
         for keys, _, words, _ in tree_keys.TABLE
@@ -92,7 +92,7 @@ def _what_ends(dialog: ConfirmEnd) -> str:
     return f"All {dialog.panes} panes of it end, with what runs in them."
 
 
-def _form(dialog: NewSession | Compose, state: State, inner: int) -> Body:
+def _form(dialog: NewSession | Compose, state: ClientState, inner: int) -> Body:
     lines: list[Line] = []
     cursor: Cursor | None = None
     for number, field in enumerate(dialog.form.fields):
@@ -122,7 +122,7 @@ def _buttons(form: Form, *, is_busy: bool, inner: int) -> Line:
     return (*spans, (fit(hint, room, right=True) if width(hint) < room else "", "hint"))
 
 
-def _field(field: Field, is_on: bool, state: State, is_wide: bool) -> Body:
+def _field(field: Field, is_on: bool, state: ClientState, is_wide: bool) -> Body:
     columns = dialogs.field_width(state, is_wide=is_wide)
     label_width = 0 if is_wide else dialogs.LABEL_WIDTH + 1
     style = "field-on" if is_on else "field"

@@ -12,8 +12,9 @@ from teleclaude.tui.edit import Edit
 from teleclaude.tui.form import Button, Choice, Form, TextField
 from teleclaude.tui.keys import Key, Paste
 from teleclaude.tui.notices import noticed
-from teleclaude.tui.rows import title_of
+from teleclaude.tui.row_lines import title_of
 from teleclaude.tui.state import (
+    ClientState,
     Compose,
     ConfirmEnd,
     Done,
@@ -24,28 +25,27 @@ from teleclaude.tui.state import (
     NewSession,
     SendMessage,
     StartSession,
-    State,
 )
 from teleclaude.tui.tree import home_of
 
-Step = tuple[State, list[Effect]]
+Step = tuple[ClientState, list[Effect]]
 
 BOX_WIDTH = 76  # cells, frame included
 LABEL_WIDTH = 9
 BUILT_IN = ("claude", "codex", "gemini", "shell")  # offered until the daemon has told its own
 
 
-def box_width(state: State) -> int:
+def box_width(state: ClientState) -> int:
     """Cells that a dialog is wide."""
     return max(24, min(BOX_WIDTH, state.rows[1] - 4))
 
 
-def field_width(state: State, *, is_wide: bool = False) -> int:
+def field_width(state: ClientState, *, is_wide: bool = False) -> int:
     """Cells in which a field's text is shown; a wide one has its label above it."""
     return box_width(state) - 4 - (0 if is_wide else LABEL_WIDTH + 1)
 
 
-def press(state: State, told: Key | Paste) -> Step:
+def press(state: ClientState, told: Key | Paste) -> Step:
     """Give the state after a key or a paste while a dialog is open."""
     match state.dialog:
         case Help():
@@ -58,7 +58,7 @@ def press(state: State, told: Key | Paste) -> Step:
             return state, []
 
 
-def open_new(state: State) -> Step:
+def open_new(state: ClientState) -> Step:
     """Ask for what a new session needs; its computer is that of the selection."""
     machine = state.machine or next((m for m in state.model.machines.values() if m.is_local), None)
     if machine is None:
@@ -80,20 +80,20 @@ def open_new(state: State) -> Step:
     return replace(state, dialog=NewSession(machine.name, form)), [LoadAgents()]
 
 
-def open_compose(state: State) -> State:
+def open_compose(state: ClientState) -> ClientState:
     """Ask for a message to the selected session."""
     session = state.session
     return state if session is None else replace(state, dialog=_compose(state, session))
 
 
-def open_unsent(state: State, session: StartedSession, text: str) -> State:
+def open_unsent(state: ClientState, session: StartedSession, text: str) -> ClientState:
     """Offer a first message that was not sent, with the reason."""
     dialog = _compose(state, session)
     form = dialog.form.paste(text)
     return replace(state, dialog=replace(dialog, form=form, error=f"Started, but not sent: {session.message_error}"))
 
 
-def _compose(state: State, session: Session) -> Compose:
+def _compose(state: ClientState, session: Session) -> Compose:
     rows = max(3, min(10, state.rows[0] - 12))
     form = Form(
         (
@@ -105,7 +105,7 @@ def _compose(state: State, session: Session) -> Compose:
     return Compose(session.session_id, title_of(session), form)
 
 
-def agents_known(state: State, failed: str = "") -> State:
+def agents_known(state: ClientState, failed: str = "") -> ClientState:
     """Offer the agents that the daemon told, the choice kept."""
     dialog = state.dialog
     if not isinstance(dialog, NewSession) or failed or not state.agents:
@@ -116,7 +116,7 @@ def agents_known(state: State, failed: str = "") -> State:
     return replace(state, dialog=replace(dialog, form=dialog.form.with_field(choice)))
 
 
-def refused(state: State, done: Done) -> State:
+def refused(state: ClientState, done: Done) -> ClientState:
     """Show in the dialog why it was refused, with all that was typed kept; if it was closed, above the keys."""
     reason = done.reason
     if done.code == "waiting_for_approval":
@@ -132,7 +132,7 @@ def refused(state: State, done: Done) -> State:
     return noticed(state, reason, "error", seconds=20)
 
 
-def _help(state: State, dialog: Help, told: Key | Paste) -> State:
+def _help(state: ClientState, dialog: Help, told: Key | Paste) -> ClientState:
     if isinstance(told, Key) and told.name in {"down", "j", "pgdn", " "}:
         return replace(state, dialog=Help(min(dialog.top + (1 if told.name in {"down", "j"} else 8), 40)))
     if isinstance(told, Key) and told.name in {"up", "k", "pgup"}:
@@ -140,7 +140,7 @@ def _help(state: State, dialog: Help, told: Key | Paste) -> State:
     return replace(state, dialog=None)
 
 
-def _confirm(state: State, dialog: ConfirmEnd, told: Key | Paste) -> Step:
+def _confirm(state: ClientState, dialog: ConfirmEnd, told: Key | Paste) -> Step:
     """Only y ends the session; whatever else is pressed means no. A paste is nobody's answer."""
     if isinstance(told, Paste):
         return state, []
@@ -150,7 +150,7 @@ def _confirm(state: State, dialog: ConfirmEnd, told: Key | Paste) -> Step:
     return noticed(closed, f"Ending {dialog.title}…", "soft", seconds=0), [EndSession(dialog.session_id, dialog.title)]
 
 
-def _form(state: State, dialog: NewSession | Compose, told: Key | Paste) -> Step:
+def _form(state: ClientState, dialog: NewSession | Compose, told: Key | Paste) -> Step:
     if isinstance(told, Paste):
         error = f"Only the first {len(told.text):,} characters of what was pasted were taken." if told.is_cut else ""
         return replace(state, dialog=replace(dialog, form=dialog.form.paste(told.text), error=error)), []
@@ -163,7 +163,7 @@ def _form(state: State, dialog: NewSession | Compose, told: Key | Paste) -> Step
     return replace(state, dialog=replace(dialog, form=form)), []
 
 
-def _submitted(state: State, dialog: NewSession | Compose) -> Step:
+def _submitted(state: ClientState, dialog: NewSession | Compose) -> Step:
     busy = replace(dialog, is_busy=True, error="")
     if isinstance(dialog, Compose):
         text = dialog.form.value("text")
@@ -179,7 +179,7 @@ def _submitted(state: State, dialog: NewSession | Compose) -> Step:
     return replace(state, dialog=busy), [start]
 
 
-def _projects(state: State, machine: Machine) -> tuple[tuple[str, str], ...]:
+def _projects(state: ClientState, machine: Machine) -> tuple[tuple[str, str], ...]:
     """Projects of a computer as (path, words), that of the selection first."""
     found = {path: project.name or posixpath.basename(path) for path, project in machine.projects.items()}
     selected = _selected_project(state, machine)
@@ -191,7 +191,7 @@ def _projects(state: State, machine: Machine) -> tuple[tuple[str, str], ...]:
     return tuple((path, found[path]) for path in paths)
 
 
-def _selected_project(state: State, machine: Machine) -> str:
+def _selected_project(state: ClientState, machine: Machine) -> str:
     row = state.row
     if row is None:
         return ""

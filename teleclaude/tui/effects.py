@@ -21,8 +21,8 @@ from teleclaude.tui.state import (
     EndSession,
     LoadAgents,
     LogError,
+    LookAgain,
     PrepareAttach,
-    Refresh,
     Save,
     SendMessage,
     StartDaemon,
@@ -73,7 +73,7 @@ class Calls:
                 return api.message(call.session_id, call.text)
             case EndSession():
                 return api.end(call.session_id)
-            case Refresh():
+            case LookAgain():
                 return api.refresh(call.computer)
             case LoadAgents():
                 return api.agents()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from teleclaude.client.api import Answer, Api
+from teleclaude.client.api import Api, Reply
 from teleclaude.client.dial import NotRunning
 from teleclaude.client.events import Connected, Message, Replaced, read_records
 from teleclaude.core.errors import TeleclaudeError
@@ -35,10 +35,10 @@ def first_look(api: Api) -> Looked:
     return Looked(told)
 
 
-def _of(api: Api, kind: Kind, computer: str) -> Answer:
+def _of(api: Api, kind: Kind, computer: str) -> Reply:
     return api.call("GET", f"/{kind}?computer={computer}", timeout=PATIENCE)
 
 
-def _replaced(answer: Answer, kind: Kind, computer: str) -> list[Message]:
+def _replaced(answer: Reply, kind: Kind, computer: str) -> list[Message]:
     records, bad = read_records(kind, answer.body)
     return [Replaced(epoch=answer.epoch, version=answer.version, kind=kind, computer=computer, records=records), *bad]

@@ -12,11 +12,11 @@ import itertools
 from msgspec.structs import replace
 
 from teleclaude.tui import tree
-from teleclaude.tui.state import State
-from teleclaude.tui.tree import Key, Row
+from teleclaude.tui.state import ClientState
+from teleclaude.tui.tree import Key, TreeRow
 
 
-def rebuilt(state: State) -> State:
+def rebuilt(state: ClientState) -> ClientState:
     """Give the state with the tree that its model and expansion make, the selection on its row."""
     signature = tree.signature(state.model, state.view, state.expansion)
     if signature != state.signature:
@@ -25,7 +25,7 @@ def rebuilt(state: State) -> State:
     return _scrolled(state)
 
 
-def move(state: State, step: int) -> State:
+def move(state: ClientState, step: int) -> ClientState:
     """Move the selection by `step` rows, over those that cannot be selected."""
     place, last = state.cursor, len(state.tree) - 1
     target = max(0, min(last, place + step))
@@ -37,7 +37,7 @@ def move(state: State, step: int) -> State:
     return _at(state, target)
 
 
-def move_to(state: State, place: int) -> State:
+def move_to(state: ClientState, place: int) -> ClientState:
     """Select the row at `place`, or the nearest before it that can be selected."""
     place = max(0, min(len(state.tree) - 1, place))
     while place > 0 and state.tree[place].kind == "note":
@@ -45,7 +45,7 @@ def move_to(state: State, place: int) -> State:
     return _at(state, place)
 
 
-def select(state: State, key: Key) -> State:
+def select(state: ClientState, key: Key) -> ClientState:
     """Select the row with `key`, opening what it is in; nothing happens when there is none."""
     place = _place(state.tree, key)
     if place is None:
@@ -54,7 +54,7 @@ def select(state: State, key: Key) -> State:
     return state if place is None else _scrolled(_at(state, place))
 
 
-def expand(state: State) -> State:
+def expand(state: ClientState) -> ClientState:
     """Open the selected row; on an open one, go to its first child."""
     row = state.row
     if row is None or row.is_open is None:
@@ -66,7 +66,7 @@ def expand(state: State) -> State:
     return move(state, 1) if has_child else state
 
 
-def collapse(state: State) -> State:
+def collapse(state: ClientState) -> ClientState:
     """Close the selected row; on a closed one or a leaf, go to its parent."""
     row = state.row
     if row is None:
@@ -79,19 +79,19 @@ def collapse(state: State) -> State:
     return _at(state, place)
 
 
-def toggle(state: State) -> State:
+def toggle(state: ClientState) -> ClientState:
     """Open a closed row, close an open one."""
     row = state.row
     return state if row is None or row.is_open is None else _with_open(state, row, not row.is_open)
 
 
-def _with_open(state: State, row: Row, opened: bool) -> State:
+def _with_open(state: ClientState, row: TreeRow, opened: bool) -> ClientState:
     key = (state.view, *row.key)
     expansion = {other: value for other, value in state.expansion.items() if other != key}
     return replace(state, expansion=expansion | {key: opened})
 
 
-def _unfolded(state: State, key: Key) -> State:
+def _unfolded(state: ClientState, key: Key) -> ClientState:
     """Open the computer and the project in which a session's row is."""
     computer, session_id = key[1], key[2]
     machine = state.model.machines.get(computer)
@@ -103,7 +103,7 @@ def _unfolded(state: State, key: Key) -> State:
     return rebuilt(replace(state, expansion=dict(state.expansion) | opened))
 
 
-def _reselected(state: State, rows: list[Row], signature: tuple[object, ...]) -> State:
+def _reselected(state: ClientState, rows: list[TreeRow], signature: tuple[object, ...]) -> ClientState:
     wanted = state.selected.get(state.view)
     here = state.cursor
     found = replace(state, tree=rows, signature=signature)
@@ -119,7 +119,7 @@ def _reselected(state: State, rows: list[Row], signature: tuple[object, ...]) ->
     return replace(found, cursor=_first(rows))  # it may still come: what was selected is not forgotten
 
 
-def _neighbour(old: list[Row], rows: list[Row], here: int) -> int:
+def _neighbour(old: list[TreeRow], rows: list[TreeRow], here: int) -> int:
     """Where the selection goes when its row has gone; a row that is at another depth now counts as gone."""
     places = {(row.key, row.depth): place for place, row in enumerate(rows) if row.kind != "note"}
     depth = old[here].depth
@@ -132,22 +132,22 @@ def _neighbour(old: list[Row], rows: list[Row], here: int) -> int:
     return next((places[row.key, row.depth] for row in nearest if (row.key, row.depth) in places), 0)
 
 
-def _place(rows: list[Row], key: Key) -> int | None:
+def _place(rows: list[TreeRow], key: Key) -> int | None:
     return next((place for place, row in enumerate(rows) if row.key == key), None)
 
 
-def _first(rows: list[Row]) -> int:
+def _first(rows: list[TreeRow]) -> int:
     """The first session or todo, else the first row."""
     return next((place for place, row in enumerate(rows) if row.kind in {"session", "todo"}), 0)
 
 
-def _at(state: State, place: int) -> State:
+def _at(state: ClientState, place: int) -> ClientState:
     if not 0 <= place < len(state.tree):
         return state
     return replace(state, cursor=place, selected={**state.selected, state.view: state.tree[place].key})
 
 
-def _scrolled(state: State) -> State:
+def _scrolled(state: ClientState) -> ClientState:
     """Keep the selection on the screen, with a row above and below it where there are any."""
     page, count = state.page, len(state.tree)
     margin = min(2, (page - 1) // 2)

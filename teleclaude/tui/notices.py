@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from teleclaude.tui.rows import title_of
-from teleclaude.tui.state import Done, EndSession, Notice, PrepareAttach, Refresh, State
+from teleclaude.tui.row_lines import title_of
+from teleclaude.tui.state import ClientState, Done, EndSession, LookAgain, Notice, PrepareAttach
 
 SHOWN = 5.0  # seconds
 _ADVICE = {
@@ -16,7 +16,7 @@ _ADVICE = {
 }
 
 
-def noticed(state: State, text: str, style: str = "text", *, seconds: float = SHOWN) -> State:
+def noticed(state: ClientState, text: str, style: str = "text", *, seconds: float = SHOWN) -> ClientState:
     """Give the state with words shown for `seconds`; 0: until others replace them."""
     return replace(state, notice=Notice(text, style, state.mono + seconds if seconds else 0.0))
 
@@ -28,7 +28,7 @@ def failure(done: Done) -> str:
             what = f"{done.call.title} was not ended: "
         case PrepareAttach():
             what = f"Not attached to {title_of(done.call.session)}: "
-        case Refresh():
+        case LookAgain():
             what = "Not refreshed: "
         case _:
             what = ""

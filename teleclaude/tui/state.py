@@ -1,7 +1,7 @@
 """The state of the terminal client, what it is told, and what it asks to be done. Data only.
 
 The channel in: keys, pastes, sizes, ticks, what the reader thread pushed, and how effects ended. The channel out:
-effects, which tui/runner.py and tui/app.py carry out; none of them is waited for.
+effects, which tui/effects.py and tui/app.py carry out; none of them is waited for.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import msgspec
 
 from teleclaude.client.api import AgentInfo
-from teleclaude.client.events import Health, Message
+from teleclaude.client.events import HealthEvent, Message
 from teleclaude.client.model import Machine, Model
 from teleclaude.core.records import Computer, Kind, Session
 from teleclaude.tui.form import Form
 from teleclaude.tui.keys import Key, Paste
 from teleclaude.tui.saved import Saved
-from teleclaude.tui.tree import Outlines, Row, View
+from teleclaude.tui.tree import Outlines, TreeRow, View
 
 if TYPE_CHECKING:
     from teleclaude.tui.attach import Plan
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 LEAST = (8, 24)  # rows and columns below which there is nothing to show
 
 
-class Link(msgspec.Struct, frozen=True):
+class LinkState(msgspec.Struct, frozen=True):
     """The connection to the daemon. `retry_at`: time.monotonic()."""
 
     phase: Literal["starting", "connecting", "up", "down"] = "connecting"
@@ -80,7 +80,7 @@ class Compose(msgspec.Struct, frozen=True):
 Dialog: TypeAlias = Help | ConfirmEnd | NewSession | Compose
 
 
-class State(msgspec.Struct, frozen=True, eq=False):
+class ClientState(msgspec.Struct, frozen=True, eq=False):
     """Everything the screen is made from. `wall`: seconds since 1970; `mono`: time.monotonic()."""
 
     model: Model = Model()
@@ -88,10 +88,10 @@ class State(msgspec.Struct, frozen=True, eq=False):
     rows: tuple[int, int] = (24, 80)
     wall: float = 0.0
     mono: float = 0.0
-    link: Link = Link()
-    health: Health = Health()
+    link: LinkState = LinkState()
+    health: HealthEvent = HealthEvent()
     expansion: Mapping[tuple[str, ...], bool] = MappingProxyType({})
-    tree: list[Row] = msgspec.field(default_factory=list)
+    tree: list[TreeRow] = msgspec.field(default_factory=list)
     signature: tuple[object, ...] = ()
     outlines: Outlines = msgspec.field(default_factory=dict)
     selected: Mapping[str, tuple[str, ...]] = MappingProxyType({})
@@ -107,7 +107,7 @@ class State(msgspec.Struct, frozen=True, eq=False):
     is_over: bool = False
 
     @property
-    def row(self) -> Row | None:
+    def row(self) -> TreeRow | None:
         """The selected row."""
         if 0 <= self.cursor < len(self.tree):
             return self.tree[self.cursor]
@@ -232,7 +232,7 @@ class EndSession(msgspec.Struct, frozen=True):
     title: str
 
 
-class Refresh(msgspec.Struct, frozen=True):
+class LookAgain(msgspec.Struct, frozen=True):
     """Look again at everything; at one computer's, if named."""
 
     computer: str = ""
@@ -259,7 +259,7 @@ class LogError(msgspec.Struct, frozen=True):
 
 
 Call: TypeAlias = (
-    StartDaemon | LoadAgents | StartSession | SendMessage | EndSession | Refresh | PrepareAttach | Save | LogError
+    StartDaemon | LoadAgents | StartSession | SendMessage | EndSession | LookAgain | PrepareAttach | Save | LogError
 )
 Effect: TypeAlias = Quit | Suspend | Redraw | Follow | Retry | Attach | Call
 

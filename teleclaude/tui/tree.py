@@ -24,7 +24,7 @@ _PATH_LIMIT = 4096  # PATH_MAX: what is longer is no folder
 NEEDS: dict[View, tuple[Kind, ...]] = {"sessions": ("sessions", "projects"), "preparation": ("projects", "todos")}
 
 
-class Row(msgspec.Struct, frozen=True, gc=False):
+class TreeRow(msgspec.Struct, frozen=True, gc=False):
     """A row of the tree. `ref` is a project's path, a session's id or a todo's key; `is_open` is None for a leaf.
 
     Kinds: computer, project, session, todo, quiet (the projects in which nothing is), note (words, not to select).
@@ -44,7 +44,7 @@ class Group(msgspec.Struct, frozen=True):
     """A project with the rows below it."""
 
     path: str
-    rows: tuple[Row, ...]
+    rows: tuple[TreeRow, ...]
 
 
 class Outline(msgspec.Struct, frozen=True):
@@ -84,13 +84,13 @@ def session_key(computer: str, session_id: str) -> Key:
     return ("session", computer, session_id)
 
 
-def build(model: Model, view: View, expansion: Expansion, outlines: Outlines) -> list[Row]:
+def build(model: Model, view: View, expansion: Expansion, outlines: Outlines) -> list[TreeRow]:
     """Give the rows of a view. `outlines` keeps what can be used again."""
-    rows: list[Row] = []
+    rows: list[TreeRow] = []
     for machine in machines_in_order(model):
         key = computer_key(machine.name)
         opened = is_open(view, key, expansion, by_default=machine.is_local)
-        rows.append(Row("computer", key, 0, machine.name, is_open=opened))
+        rows.append(TreeRow("computer", key, 0, machine.name, is_open=opened))
         if opened:
             _append_machine(rows, machine, view, expansion, _outline(machine, view, outlines))
     for name in {name for _, name in outlines} - model.machines.keys():
@@ -130,23 +130,23 @@ def home_of(session: Session, projects: Mapping[str, Project]) -> str:
     return path or session.project or session.cwd
 
 
-def _append_machine(rows: list[Row], machine: Machine, view: View, expansion: Expansion, outline: Outline) -> None:
+def _append_machine(rows: list[TreeRow], machine: Machine, view: View, expansion: Expansion, outline: Outline) -> None:
     for group in outline.busy:
         key = project_key(machine.name, group.path)
         opened = is_open(view, key, expansion, by_default=True)
-        rows.append(Row("project", key, 1, machine.name, group.path, is_open=opened, count=len(group.rows)))
+        rows.append(TreeRow("project", key, 1, machine.name, group.path, is_open=opened, count=len(group.rows)))
         if opened:
             rows.extend(group.rows)
     note = _note(machine, view, outline)
     if note:
-        rows.append(Row("note", ("note", machine.name), 1, machine.name, text=note))
+        rows.append(TreeRow("note", ("note", machine.name), 1, machine.name, text=note))
     if outline.quiet:
         key = ("quiet", machine.name)
         opened = is_open(view, key, expansion, by_default=False)
-        rows.append(Row("quiet", key, 1, machine.name, is_open=opened, count=len(outline.quiet)))
+        rows.append(TreeRow("quiet", key, 1, machine.name, is_open=opened, count=len(outline.quiet)))
         if opened:
             rows.extend(
-                Row("project", project_key(machine.name, group.path), 2, machine.name, group.path)
+                TreeRow("project", project_key(machine.name, group.path), 2, machine.name, group.path)
                 for group in outline.quiet
             )
 
@@ -181,18 +181,18 @@ def _outlined(machine: Machine, view: View) -> Outline:
     return Outline(machine.shape, tuple(g for g in groups if g.rows), tuple(quiet))
 
 
-def _session_rows(machine: Machine) -> dict[str, list[Row]]:
+def _session_rows(machine: Machine) -> dict[str, list[TreeRow]]:
     groups: defaultdict[str, list[Session]] = defaultdict(list)
     for session in machine.sessions.values():
         groups[home_of(session, machine.projects)].append(session)
     return {path: list(_family_rows(machine.name, sessions)) for path, sessions in groups.items()}
 
 
-def _family_rows(computer: str, sessions: list[Session]) -> Iterable[Row]:
+def _family_rows(computer: str, sessions: list[Session]) -> Iterable[TreeRow]:
     """Rows in order of creation, each followed by the sessions that its agent started."""
     sessions.sort(key=_age)
     if not any(session.parent for session in sessions):
-        return [Row("session", ("session", computer, s.session_id), 2, computer, s.session_id) for s in sessions]
+        return [TreeRow("session", ("session", computer, s.session_id), 2, computer, s.session_id) for s in sessions]
     return _nested_rows(computer, sessions)
 
 
@@ -202,7 +202,7 @@ def _age(session: Session) -> tuple[str, int, str, str]:
     return (session.created_at, len(number), number, session.session_id)
 
 
-def _nested_rows(computer: str, sessions: list[Session]) -> Iterable[Row]:
+def _nested_rows(computer: str, sessions: list[Session]) -> Iterable[TreeRow]:
     here = {s.session_id for s in sessions}
     children: defaultdict[str, list[Session]] = defaultdict(list)
     for session in sessions:
@@ -211,20 +211,20 @@ def _nested_rows(computer: str, sessions: list[Session]) -> Iterable[Row]:
     waiting = [(session, 2) for session in reversed(children.pop("", []))]
     while waiting:
         session, depth = waiting.pop()
-        yield Row("session", session_key(computer, session.session_id), depth, computer, session.session_id)
+        yield TreeRow("session", session_key(computer, session.session_id), depth, computer, session.session_id)
         waiting += [(child, min(depth + 1, 6)) for child in reversed(children.pop(session.session_id, []))]
     for lost in children.values():  # parents in a ring: shown all the same
         for session in lost:
-            yield Row("session", session_key(computer, session.session_id), 2, computer, session.session_id)
+            yield TreeRow("session", session_key(computer, session.session_id), 2, computer, session.session_id)
 
 
-def _todo_rows(machine: Machine) -> dict[str, list[Row]]:
+def _todo_rows(machine: Machine) -> dict[str, list[TreeRow]]:
     groups: defaultdict[str, list[tuple[Todo, str]]] = defaultdict(list)
     for key, todo in machine.todos.items():
         groups[todo.project].append((todo, key))
     return {
         path: [
-            Row("todo", ("todo", machine.name, path, todo.slug), 2, machine.name, key)
+            TreeRow("todo", ("todo", machine.name, path, todo.slug), 2, machine.name, key)
             for todo, key in sorted(todos, key=lambda pair: (pair[0].order, pair[0].slug))
         ]
         for path, todos in groups.items()

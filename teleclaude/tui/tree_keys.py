@@ -9,32 +9,32 @@ from msgspec.structs import replace
 from teleclaude.core.records import Computer
 from teleclaude.tui import dialogs, navigate
 from teleclaude.tui.notices import noticed
-from teleclaude.tui.rows import title_of
+from teleclaude.tui.row_lines import title_of
 from teleclaude.tui.state import (
+    ClientState,
     ConfirmEnd,
     Effect,
     Help,
+    LookAgain,
     PrepareAttach,
     Quit,
     Redraw,
-    Refresh,
     Retry,
     StartDaemon,
-    State,
     Suspend,
 )
 from teleclaude.tui.tree import VIEWS, View
 
-Step = tuple[State, list[Effect]]
+Step = tuple[ClientState, list[Effect]]
 
 
-def press(state: State, key: str) -> Step:
+def press(state: ClientState, key: str) -> Step:
     """Give the state after a key that no dialog takes, and what is to be done."""
     command = KEYS.get(key)
     return (state, []) if command is None else command(state)
 
 
-def attach(state: State) -> Step:
+def attach(state: ClientState) -> Step:
     """Enter on a session attaches; on another row it opens or closes it."""
     session, machine = state.session, state.machine
     if session is None or machine is None:
@@ -45,7 +45,7 @@ def attach(state: State) -> Step:
     return noticed(replace(state, attaching=call), f"Attaching to {title_of(session)}…", "soft"), [call]
 
 
-def end(state: State) -> Step:
+def end(state: ClientState) -> Step:
     """Ask whether the selected session is to be ended."""
     session = state.session
     if session is None:
@@ -55,51 +55,51 @@ def end(state: State) -> Step:
     return replace(state, dialog=asked), []
 
 
-def new(state: State) -> Step:
+def new(state: ClientState) -> Step:
     """Ask for a new session's project, agent, title and message."""
     if state.link.phase in {"starting", "down"}:
         return noticed(state, "A session can be started when the daemon is connected.", "warning"), []
     return dialogs.open_new(state)
 
 
-def message(state: State) -> Step:
+def message(state: ClientState) -> Step:
     """Ask for a message to the selected session."""
     if state.session is None:
         return _no_session(state, "send a message to"), []
     return dialogs.open_compose(state), []
 
 
-def refresh(state: State) -> Step:
+def refresh(state: ClientState) -> Step:
     """Look again; without a connection: connect again, and start the daemon."""
     if state.link.phase == "up":
         row = state.row
-        return noticed(state, "Looking again…", "soft"), [Refresh(row.computer if row else "")]
+        return noticed(state, "Looking again…", "soft"), [LookAgain(row.computer if row else "")]
     return replace(state, link=replace(state.link, phase="starting")), [Retry(), StartDaemon()]
 
 
-def show(view: View) -> Callable[[State], Step]:
+def show(view: View) -> Callable[[ClientState], Step]:
     """Make the command that shows a view."""
     return lambda state: (replace(state, view=view, top=0), [])
 
 
-def next_view(state: State) -> Step:
+def next_view(state: ClientState) -> Step:
     """Show the other view."""
     return show(VIEWS[(VIEWS.index(state.view) + 1) % len(VIEWS)])(state)
 
 
-def _no_session(state: State, what: str) -> State:
+def _no_session(state: ClientState, what: str) -> ClientState:
     return noticed(state, f"Select the session to {what} first.", "soft")
 
 
-def _plain(step: Callable[[State], State]) -> Callable[[State], Step]:
+def _plain(step: Callable[[ClientState], ClientState]) -> Callable[[ClientState], Step]:
     return lambda state: (step(state), [])
 
 
-def _moved(rows: int) -> Callable[[State], Step]:
+def _moved(rows: int) -> Callable[[ClientState], Step]:
     return _plain(lambda state: navigate.move(state, rows))
 
 
-def _paged(direction: int) -> Callable[[State], Step]:
+def _paged(direction: int) -> Callable[[ClientState], Step]:
     return _plain(lambda state: navigate.move(state, direction * max(1, state.page - 1)))
 
 
@@ -107,7 +107,7 @@ _first = _plain(lambda state: navigate.move_to(state, 0))
 _last = _plain(lambda state: navigate.move_to(state, len(state.tree) - 1))
 
 # What is done, the keys that do it, and the words for the help (none for a second way to do the same).
-TABLE: tuple[tuple[str, tuple[str, ...], str, Callable[[State], Step]], ...] = (
+TABLE: tuple[tuple[str, tuple[str, ...], str, Callable[[ClientState], Step]], ...] = (
     ("↑ k", ("up", "k", "ctrl+p"), "up", _moved(-1)),
     ("↓ j", ("down", "j", "ctrl+n"), "down", _moved(1)),
     ("PgUp PgDn", ("pgup", "ctrl+b"), "a page up or down", _paged(-1)),
@@ -131,4 +131,4 @@ TABLE: tuple[tuple[str, tuple[str, ...], str, Callable[[State], Step]], ...] = (
     ("q", ("q", "ctrl+c"), "quit; sessions go on", lambda state: (replace(state, is_over=True), [Quit()])),
 )
 ALWAYS = {"q", "ctrl+c", "ctrl+z", "ctrl+l"}  # keys that act on no row: also where none can be seen
-KEYS: dict[str, Callable[[State], Step]] = {key: command for _, keys, _, command in TABLE for key in keys}
+KEYS: dict[str, Callable[[ClientState], Step]] = {key: command for _, keys, _, command in TABLE for key in keys}

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from teleclaude.client.events import (
     Connected,
     Disconnected,
-    Health,
+    HealthEvent,
     Malformed,
     Message,
     Refreshed,
@@ -29,34 +29,34 @@ from teleclaude.tui.notices import failure, noticed
 from teleclaude.tui.saved import KEPT, Saved
 from teleclaude.tui.state import (
     Attach,
+    ClientState,
     Done,
     Effect,
     EndSession,
     Follow,
-    Link,
+    LinkState,
     LoadAgents,
     LogError,
+    LookAgain,
     Looked,
     PrepareAttach,
     Pushed,
     Redraw,
-    Refresh,
     Resized,
     Retry,
     Save,
     SendMessage,
     StartDaemon,
     StartSession,
-    State,
     Tick,
     Told,
 )
 from teleclaude.tui.tree import VIEWS, session_key, wanted_scopes
 
-Step = tuple[State, list[Effect]]
+Step = tuple[ClientState, list[Effect]]
 
 
-def update(state: State, told: Told) -> Step:
+def update(state: ClientState, told: Told) -> Step:
     """Give the state after something happened, and what is to be done about it."""
     after, effects = _step(state, told)
     if isinstance(told, Tick):
@@ -71,15 +71,15 @@ def update(state: State, told: Told) -> Step:
     return after, effects
 
 
-def first_state(saved: Saved, home: str, note: str = "") -> State:
+def first_state(saved: Saved, home: str, note: str = "") -> ClientState:
     """Give the state to begin with."""
     expansion = dict.fromkeys(saved.opened, True) | dict.fromkeys(saved.closed, False)
     view = VIEWS[VIEWS.index(saved.view)] if saved.view in VIEWS else VIEWS[0]
-    state = State(view=view, expansion=expansion, selected=dict(saved.selected), home=home)
+    state = ClientState(view=view, expansion=expansion, selected=dict(saved.selected), home=home)
     return noticed(state, note, "warning", seconds=0) if note else state
 
 
-def to_save(state: State) -> Saved:
+def to_save(state: ClientState) -> Saved:
     """Give what is to be kept over a restart."""
     recent = list(state.expansion.items())[-KEPT:]
     return Saved(
@@ -90,7 +90,7 @@ def to_save(state: State) -> Saved:
     )
 
 
-def _step(state: State, told: Told) -> Step:
+def _step(state: ClientState, told: Told) -> Step:
     match told:
         case Tick():
             return _tick(state, told), []
@@ -106,14 +106,14 @@ def _step(state: State, told: Told) -> Step:
             return _done(state, told)
 
 
-def _tick(state: State, tick: Tick) -> State:
+def _tick(state: ClientState, tick: Tick) -> ClientState:
     notice = state.notice
     if notice and notice.until and tick.mono >= notice.until:
         notice = None
     return replace(state, wall=tick.wall, mono=tick.mono, notice=notice)
 
 
-def _input(state: State, told: Key | Paste) -> Step:
+def _input(state: ClientState, told: Key | Paste) -> Step:
     if state.attaching is not None:
         state = replace(state, attaching=None, notice=None)
     if state.is_too_small and not (isinstance(told, Key) and told.name in tree_keys.ALWAYS):
@@ -125,25 +125,25 @@ def _input(state: State, told: Key | Paste) -> Step:
     return state, []
 
 
-def _looked(state: State, looked: Looked) -> Step:
+def _looked(state: ClientState, looked: Looked) -> Step:
     if not looked.is_running:
-        return replace(state, link=Link("starting")), [StartDaemon()]
+        return replace(state, link=LinkState("starting")), [StartDaemon()]
     return replace(state, model=fold(state.model, looked.messages)), []
 
 
-def _pushed(state: State, messages: Iterable[Message]) -> Step:
+def _pushed(state: ClientState, messages: Iterable[Message]) -> Step:
     state = replace(state, model=fold(state.model, messages))
     effects: list[Effect] = []
     for message in messages:
         match message:
             case Connected():
-                state = replace(state, link=Link("up"), health=Health())
+                state = replace(state, link=LinkState("up"), health=HealthEvent())
                 effects = [LoadAgents()]
             case Disconnected() if state.link.phase != "starting":
-                state = replace(state, link=Link("down", message.reason, message.retry_at))
+                state = replace(state, link=LinkState("down", message.reason, message.retry_at))
             case Stopped():
-                state = replace(state, link=Link("down", "stopped", state.mono))
-            case Health():
+                state = replace(state, link=LinkState("down", "stopped", state.mono))
+            case HealthEvent():
                 state = replace(state, health=message)
             case Refreshed():
                 state = _refreshed(state, message)
@@ -156,20 +156,20 @@ def _pushed(state: State, messages: Iterable[Message]) -> Step:
     return state, effects
 
 
-def _refreshed(state: State, message: Refreshed) -> State:
+def _refreshed(state: ClientState, message: Refreshed) -> ClientState:
     where = message.computer or "everything"
     if message.status == "ok":
         return noticed(state, f"Looked again at {where}.", "soft")
     return noticed(state, f"{where} was not refreshed: {message.message or message.status}", "warning")
 
 
-def _done(state: State, done: Done) -> Step:
+def _done(state: ClientState, done: Done) -> Step:
     if done.reason:
         return _failed(state, done)
     match done.call:
         case StartDaemon():
             # The reader may have been quicker than the command that waits until the daemon is ready.
-            link = Link("connecting") if state.link.phase == "starting" else state.link
+            link = LinkState("connecting") if state.link.phase == "starting" else state.link
             return replace(state, link=link), [Retry()]
         case LoadAgents():
             return dialogs.agents_known(replace(state, agents=tuple(done.value))), []
@@ -179,7 +179,7 @@ def _done(state: State, done: Done) -> Step:
             return noticed(replace(state, dialog=None), "Sent.", "soft"), []
         case EndSession():
             return noticed(state, f"Ended {done.call.title}.", "soft"), []
-        case Refresh():
+        case LookAgain():
             return noticed(state, f"Looked again at {done.call.computer or 'everything'}.", "soft"), []
         case PrepareAttach() if state.attaching == done.call:
             return replace(state, attaching=None), [Attach(done.value, done.call.computer)]
@@ -189,11 +189,11 @@ def _done(state: State, done: Done) -> Step:
             return state, []
 
 
-def _failed(state: State, done: Done) -> Step:
+def _failed(state: ClientState, done: Done) -> Step:
     match done.call:
         case StartDaemon():
             is_up = state.link.phase == "up"
-            down = state if is_up else replace(state, link=Link("down", done.reason, state.mono))
+            down = state if is_up else replace(state, link=LinkState("down", done.reason, state.mono))
             return noticed(down, f"The daemon did not start: {done.reason}", "error", seconds=0), [Retry()]
         case StartSession() | SendMessage():
             return dialogs.refused(state, done), []
@@ -211,7 +211,7 @@ def _failed(state: State, done: Done) -> Step:
             return noticed(state, failure(done), "error"), effects
 
 
-def _started(state: State, session: Any, message: str) -> State:
+def _started(state: ClientState, session: Any, message: str) -> ClientState:
     """The new session is selected as soon as it is in the tree, wherever the selection is then.
 
     A first message that was not sent is offered again, as it was typed.
@@ -227,7 +227,7 @@ def _started(state: State, session: Any, message: str) -> State:
     return state
 
 
-def _followed(state: State) -> State:
+def _followed(state: ClientState) -> ClientState:
     """Select the session that was started here, once it is there."""
     if not state.follow:
         return state

@@ -12,12 +12,12 @@ from collections.abc import Iterator
 import msgspec
 
 from teleclaude.core.records import Computer, utc_seconds
-from teleclaude.tui import boxes, rows
+from teleclaude.tui import boxes, row_lines
 from teleclaude.tui.ages import next_change
 from teleclaude.tui.cells import Line, Span, clipped, clipped_left, cut, line_width, safe, spread, width
-from teleclaude.tui.state import LEAST, State
+from teleclaude.tui.state import LEAST, ClientState
 from teleclaude.tui.style import SELECTED, SELECTED_GONE
-from teleclaude.tui.tree import Row
+from teleclaude.tui.tree import TreeRow
 
 _LONGEST = 3600.0  # seconds; a record may tell a time that is thousands of years away
 _TABS = (("sessions", "1 Sessions"), ("preparation", "2 Preparation"))
@@ -31,7 +31,7 @@ class Frame(msgspec.Struct, frozen=True):
     problems: tuple[str, ...] = ()
 
 
-def view(state: State) -> Frame:
+def view(state: ClientState) -> Frame:
     """Draw the state."""
     lines_high, cells = state.rows
     if state.is_too_small:
@@ -48,7 +48,7 @@ def view(state: State) -> Frame:
     return Frame(lines, cursor, tuple(problems))
 
 
-def next_tick(state: State) -> float | None:
+def next_tick(state: ClientState) -> float | None:
     """Seconds until something on the screen changes by the clock alone, an hour at the most; None for never."""
     waits = [next_change(state.wall - since) - (state.wall - since) for since in _shown_times(state)]
     if state.link.phase == "down":
@@ -65,27 +65,27 @@ def _too_small(lines_high: int, cells: int) -> list[Line]:
     return lines + [cut((), cells)] * (lines_high - len(lines))
 
 
-def _visible(state: State) -> Iterator[tuple[int, Row]]:
+def _visible(state: ClientState) -> Iterator[tuple[int, TreeRow]]:
     return enumerate(state.tree[state.top : state.top + state.page], state.top)
 
 
-def _shown_times(state: State) -> Iterator[float]:
+def _shown_times(state: ClientState) -> Iterator[float]:
     for _, row in _visible(state):
         machine = state.model.machines.get(row.computer)
         if machine is None:
             continue
         since = None
         if row.kind == "session" and row.ref in machine.sessions:
-            since = rows.age_of(machine.sessions[row.ref])
+            since = row_lines.age_of(machine.sessions[row.ref])
         elif row.kind == "computer" and not machine.is_online and machine.computer:
             since = utc_seconds(machine.computer.last_seen)
         if since is not None:
             yield since
 
 
-def _row(row: Row, place: int, state: State, problems: list[str]) -> Line:
+def _row(row: TreeRow, place: int, state: ClientState, problems: list[str]) -> Line:
     try:
-        line = rows.line_of(row, state)
+        line = row_lines.line_of(row, state)
     except Exception:  # noqa: BLE001  (one bad row must not take the screen with it)
         import traceback  # 3 ms, and seldom needed
 
@@ -99,7 +99,7 @@ def _row(row: Row, place: int, state: State, problems: list[str]) -> Line:
     return tuple((text, "gone") for text, _ in line) if is_gone else line
 
 
-def _header(state: State) -> Line:
+def _header(state: ClientState) -> Line:
     left: list[Span] = [(" teleclaude ", "brand")]
     for name, label in _TABS:
         left += [("  ", ""), (label, "tab-on" if name == state.view else "tab")]
@@ -116,12 +116,12 @@ def _header(state: State) -> Line:
     return spread(left, [*right, (" ", "")], cells)
 
 
-def _total(state: State, status: str) -> int:
+def _total(state: ClientState, status: str) -> int:
     found = [m.computer.counts.get(status, 0) for m in state.model.machines.values() if m.computer and m.is_online]
     return sum(found)
 
 
-def _second(state: State) -> Line:
+def _second(state: ClientState) -> Line:
     cells = state.rows[1]
     banner = banner_of(state)
     if banner:
@@ -129,7 +129,7 @@ def _second(state: State) -> Line:
     return (("─" * cells, "rule"),)
 
 
-def banner_of(state: State) -> str:
+def banner_of(state: ClientState) -> str:
     """What is wrong with the connection or the daemon, in words; empty when all is well."""
     link = state.link
     if link.phase == "starting":
@@ -145,7 +145,7 @@ def banner_of(state: State) -> str:
     return ""
 
 
-def _empty(state: State) -> list[Line]:
+def _empty(state: ClientState) -> list[Line]:
     words = {
         "starting": "The daemon is starting. This takes a few seconds.",
         "connecting": "Connecting…",
@@ -158,14 +158,14 @@ def _empty(state: State) -> list[Line]:
     return [cut((), cells)] * (state.page // 2 - 1) + [cut([(" " * left, ""), (text, "hint")], cells)]
 
 
-def _words(state: State) -> Line:
+def _words(state: ClientState) -> Line:
     cells = state.rows[1]
     if state.notice:
         return cut([(" " + clipped(state.notice.text, cells - 2), state.notice.style)], cells)
     return cut([(" ", ""), (_about(state, cells - 2), "soft")], cells)
 
 
-def _about(state: State, cells: int) -> str:
+def _about(state: ClientState, cells: int) -> str:
     """What is to say of the selected row, and is not in it."""
     row, machine = state.row, state.machine
     if row is None or machine is None:
@@ -173,16 +173,16 @@ def _about(state: State, cells: int) -> str:
     computer = machine.computer or Computer(name=machine.name)
     session = state.session
     if session is not None:
-        place = rows.short_path(session.cwd, state, machine)
+        place = row_lines.short_path(session.cwd, state, machine)
         # An id is shown whole or not at all: a cut one would be copied.
         return _joined([place, f"tmux {session.tmux.name}", f"id {session.session_id}"], cells)
     if row.kind == "project" and row.ref in machine.projects:
-        return _joined([rows.short_path(row.ref, state, machine), machine.projects[row.ref].description], cells)
+        return _joined([row_lines.short_path(row.ref, state, machine), machine.projects[row.ref].description], cells)
     if row.kind == "todo" and row.ref in machine.todos:
         return _joined([machine.todos[row.ref].slug, machine.todos[row.ref].description], cells, may_cut=True)
     if row.kind == "computer":
         where = f"{computer.user}@{computer.host}" if computer.user and computer.host else computer.host
-        problem = rows.problem_of(computer)
+        problem = row_lines.problem_of(computer)
         return clipped(problem, cells) if problem else _joined([where, computer.platform, computer.role], cells)
     return ""
 
@@ -201,7 +201,7 @@ def _joined(parts: list[str], cells: int, *, may_cut: bool = False) -> str:
     return text
 
 
-def _keys(state: State) -> Line:
+def _keys(state: ClientState) -> Line:
     cells = state.rows[1]
     place = f"{state.cursor + 1}/{len(state.tree)} " if len(state.tree) > state.page else ""
     spans: list[Span] = [(" ", "")]
@@ -213,7 +213,7 @@ def _keys(state: State) -> Line:
     return spread(spans, [(place, "soft")], cells)
 
 
-def _keys_now(state: State) -> list[tuple[str, str]]:
+def _keys_now(state: ClientState) -> list[tuple[str, str]]:
     row = state.row
     always = [("Tab", "view"), ("?", "help"), ("q", "quit")]
     if state.link.phase == "down":

@@ -8,7 +8,7 @@ from teleclaude.client.events import (
     Changed,
     Connected,
     Disconnected,
-    Health,
+    HealthEvent,
     Malformed,
     Message,
     Replaced,
@@ -62,7 +62,7 @@ class Observer:
                 self._is_connected = True
             case Disconnected() | Stopped():
                 self._is_connected = False
-            case Health():
+            case HealthEvent():
                 self._is_stale = message.stale
             case _:
                 pass

@@ -35,7 +35,7 @@ def folder() -> Iterator[Path]:
 
 
 def wait_for(event: threading.Event) -> None:
-    """Answer nothing until the test says so."""
+    """Reply nothing until the test says so."""
     event.wait(20)
 
 

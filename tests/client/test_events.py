@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from teleclaude.client.events import (
     Changed,
     Connected,
-    Health,
+    HealthEvent,
+    LiveOutput,
     Malformed,
     Message,
-    Output,
     Refreshed,
     Replaced,
     Resumed,
@@ -60,8 +60,8 @@ def test_each_event_becomes_its_message() -> None:
         "todos_updated": Changed(**at, kind="todos", computer="here", puts=[todo()], project="/code/a"),
         "projects_updated": Replaced(**at, kind="projects", computer="here", records=[project()]),
         "resumed": Resumed(**at),
-        "health": Health(stale=True, reason="sync is gone", workers={"sync": "backoff"}),
-        "session_output": Output(computer="here", session_id="s1", text="x"),
+        "health": HealthEvent(stale=True, reason="sync is gone", workers={"sync": "backoff"}),
+        "session_output": LiveOutput(computer="here", session_id="s1", text="x"),
         "refreshed": Refreshed(status="ok"),
         "error": ServerError(code="invalid", message="no", field="subscribe"),
     }

@@ -10,7 +10,7 @@ from teleclaude.core.records import Computer, Project, Record, Session, Todo, ki
 from teleclaude.tui.cells import line_width
 from teleclaude.tui.keys import Key, Paste
 from teleclaude.tui.saved import Saved
-from teleclaude.tui.state import Effect, Pushed, Resized, State, Tick, Told
+from teleclaude.tui.state import ClientState, Effect, Pushed, Resized, Tick, Told
 from teleclaude.tui.update import first_state, update
 from teleclaude.tui.view import Frame, view
 from tests.make import project, session, todo
@@ -29,7 +29,7 @@ class Driver:
     """A client without a terminal."""
 
     def __init__(self, size: tuple[int, int] = (24, 80), saved: Saved | None = None) -> None:
-        self.state: State = first_state(saved or Saved(), HOME)
+        self.state: ClientState = first_state(saved or Saved(), HOME)
         self.effects: list[Effect] = []
         self.version = 1
         self.tell(Resized(*size))

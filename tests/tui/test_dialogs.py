@@ -16,8 +16,8 @@ from teleclaude.tui.state import (
     Effect,
     EndSession,
     LoadAgents,
+    LookAgain,
     Quit,
-    Refresh,
     Retry,
     SendMessage,
     StartDaemon,
@@ -291,7 +291,7 @@ def test_quit_asks_nothing_and_ends_nothing(driver: Driver) -> None:
 
 def test_refresh_asks_the_selected_computer(driver: Driver) -> None:
     """r looks again; what is there stays until the new data lands."""
-    assert driver.press("r") == [Refresh("here")]
+    assert driver.press("r") == [LookAgain("here")]
     assert "Fix the reader" in driver.text()
 
 

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from teleclaude.client.events import Connected, Disconnected, Health, Malformed, Message
+from teleclaude.client.events import Connected, Disconnected, HealthEvent, Malformed, Message
 from teleclaude.core.records import Computer, Service, Todo
 from teleclaude.core.text import has_control
-from teleclaude.tui import rows
+from teleclaude.tui import row_lines
 from teleclaude.tui.cells import Line
-from teleclaude.tui.state import Done, Looked, Resized, StartDaemon, State
-from teleclaude.tui.tree import Row
+from teleclaude.tui.state import ClientState, Done, Looked, Resized, StartDaemon
+from teleclaude.tui.tree import TreeRow
 from teleclaude.tui.view import next_tick, view
 from tests.tui.driving import SCREENS, Driver, ago, alpha, work
 
@@ -211,9 +211,9 @@ def test_without_the_daemon_the_last_tree_stays_dimmed_and_says_so() -> None:
 def test_stale_data_is_marked() -> None:
     """While a worker is away, what is shown is said to be the last known state, and why."""
     driver = busy()
-    driver.push(Health(stale=True, reason="the sync process is starting again"))
+    driver.push(HealthEvent(stale=True, reason="the sync process is starting again"))
     assert "showing the last known state: the sync process is starting again" in driver.lines()[1]
-    driver.push(Health())
+    driver.push(HealthEvent())
     assert driver.lines()[1] == "─" * 80
 
 
@@ -294,13 +294,13 @@ def test_of_ten_thousand_sessions_only_those_in_sight_are_drawn(monkeypatch: pyt
     driver.load("here", [alpha(), *(work(f"s{n:05}", f"title {n}") for n in range(10_000))])
     driver.press("G")
     drawn: list[str] = []
-    original = rows.line_of
+    original = row_lines.line_of
 
-    def counted(row: Row, state: State) -> Line:
+    def counted(row: TreeRow, state: ClientState) -> Line:
         drawn.append(row.ref)
         return original(row, state)
 
-    monkeypatch.setattr(rows, "line_of", counted)
+    monkeypatch.setattr(row_lines, "line_of", counted)
     lines = driver.lines()
     assert len(drawn) == driver.state.page
     assert "10002/10002" in lines[-1]

@@ -11,9 +11,9 @@ from teleclaude.client.model import Machine
 from teleclaude.core.records import Computer, Session, Todo, utc_seconds
 from teleclaude.tui.ages import age_text
 from teleclaude.tui.cells import Line, Span, clipped, clipped_left, cut, fit, line_width, spread, width
-from teleclaude.tui.state import State
+from teleclaude.tui.state import ClientState
 from teleclaude.tui.style import agent_style
-from teleclaude.tui.tree import Row
+from teleclaude.tui.tree import TreeRow
 
 MARKS = {
     "working": "●",
@@ -50,7 +50,7 @@ class Columns(msgspec.Struct, frozen=True):
         return cls(0, 0 if cells < 50 else 14, 0, 0, 7 if cells >= 36 else 0)
 
 
-def line_of(row: Row, state: State) -> Line:
+def line_of(row: TreeRow, state: ClientState) -> Line:
     """The line of a row. Raises whatever a record that lies makes it raise: the caller shows a mark instead."""
     machine = state.model.machines[row.computer]
     cells = state.rows[1]
@@ -87,7 +87,7 @@ def problem_of(computer: Computer) -> str:
     return "; ".join(told)
 
 
-def short_path(path: str, state: State, machine: Machine) -> str:
+def short_path(path: str, state: ClientState, machine: Machine) -> str:
     """Give a path with this user's home as ~."""
     home = state.home
     if machine.is_local and home and (path == home or path.startswith(home + "/")):
@@ -95,12 +95,12 @@ def short_path(path: str, state: State, machine: Machine) -> str:
     return path
 
 
-def _indent(row: Row) -> list[Span]:
+def _indent(row: TreeRow) -> list[Span]:
     sign = {True: "▾ ", False: "▸ ", None: ""}[row.is_open]
     return [(" " * (1 + 2 * row.depth) + sign, "soft")]
 
 
-def _computer(row: Row, machine: Machine, state: State, cells: int) -> Line:
+def _computer(row: TreeRow, machine: Machine, state: ClientState, cells: int) -> Line:
     computer = machine.computer or Computer(name=machine.name)
     left: list[Span] = [*_indent(row), (clipped(computer.name, cells // 2), "computer")]
     about = "this computer" if computer.is_local else computer.role
@@ -117,7 +117,7 @@ def _computer(row: Row, machine: Machine, state: State, cells: int) -> Line:
     return spread(left, [*right, (" ", "")], cells)
 
 
-def _offline(computer: Computer, state: State) -> list[Span]:
+def _offline(computer: Computer, state: ClientState) -> list[Span]:
     seen = utc_seconds(computer.last_seen)
     age = age_text(state.wall - seen) if seen is not None else ""
     return [(f"offline {age}".rstrip(), "warning")]
@@ -133,7 +133,7 @@ def _counts(counts: dict[str, int]) -> list[Span]:
     return spans
 
 
-def _project(row: Row, machine: Machine, state: State, cells: int) -> Line:
+def _project(row: TreeRow, machine: Machine, state: ClientState, cells: int) -> Line:
     project = machine.projects.get(row.ref)
     name = project.name if project and project.name else posixpath.basename(row.ref) or row.ref or "elsewhere"
     right: list[Span] = []
@@ -150,7 +150,7 @@ def _project(row: Row, machine: Machine, state: State, cells: int) -> Line:
     return spread(left, right, cells)
 
 
-def _inside(row: Row, machine: Machine, state: State) -> list[Span]:
+def _inside(row: TreeRow, machine: Machine, state: ClientState) -> list[Span]:
     outline = state.outlines.get((state.view, machine.name))
     group = next((g for g in outline.busy if g.path == row.ref), None) if outline else None
     if state.view == "preparation" or group is None:
@@ -163,7 +163,7 @@ def _inside(row: Row, machine: Machine, state: State) -> list[Span]:
     return _counts(counts)
 
 
-def _session(row: Row, session: Session, state: State, cells: int) -> Line:
+def _session(row: TreeRow, session: Session, state: ClientState, cells: int) -> Line:
     since = age_of(session)
     age = "" if since is None else age_text(state.wall - since)
     colours = {agent.name: agent.colour for agent in state.agents}
@@ -211,7 +211,7 @@ def _status_style(session: Session, columns: Columns) -> str:
     return "soft" if is_command else session.status
 
 
-def _todo(row: Row, todo: Todo, cells: int) -> Line:
+def _todo(row: TreeRow, todo: Todo, cells: int) -> Line:
     mark, style = TODO_MARKS.get(todo.status, ("?", "unknown"))
     right: list[Span] = []
     if cells >= 70:

@@ -39,6 +39,15 @@ def changed(text: str, changes: Mapping[str, Value]) -> str:
     return result
 
 
+def check(path: Path, changes: Mapping[str, Value]) -> None:
+    """Raise SettingsError or OSError when `change` would."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        text = ""
+    changed(text, changes)
+
+
 def change(path: Path, changes: Mapping[str, Value]) -> None:
     """Change the settings file, which may be missing; for its owner alone to read. Raises SettingsError, OSError."""
     target = path.resolve()  # people link it from a repository of their own settings

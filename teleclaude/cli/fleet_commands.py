@@ -1,4 +1,8 @@
-"""`teleclaude fleet`: make a fleet of computers, join it, leave it, change its key."""
+"""`teleclaude fleet`: make a fleet of computers, join it, leave it, change its key.
+
+All is checked and tried before anything is written. A join string stands alone on standard output; all else that is
+said beside one goes to standard error.
+"""
 
 from __future__ import annotations
 
@@ -6,25 +10,44 @@ import secrets
 import sys
 import time
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import click
+import msgspec
 
 from teleclaude.cli import config_file
-from teleclaude.cli.table import print_table, say
+from teleclaude.cli.fleet_checks import (
+    check_address,
+    check_authority,
+    check_url,
+    given_secret,
+    read_authority,
+    same_server,
+)
+from teleclaude.cli.fleet_steps import (
+    address_of,
+    authority_file,
+    become_member,
+    changes_for,
+    clean,
+    embedded_urls,
+    invitation_to,
+    leave_notice,
+    make_string,
+    tell_daemon,
+    try_fleet,
+)
+from teleclaude.cli.table import print_table, say, say_aside
 from teleclaude.client.api import Api
-from teleclaude.core.errors import Conflict, InvalidField, NotFound, TeleclaudeError, Unavailable
+from teleclaude.core.errors import Conflict, InvalidField, NotFound, Refused, Unavailable
 from teleclaude.core.files import private_folder, write_atomic
 from teleclaude.core.paths import Places, places
 from teleclaude.core.records import Computer, utc_seconds
 from teleclaude.core.settings import RedisSettings, Settings, load
-from teleclaude.daemon import lifecycle
 from teleclaude.sync.fleet import keyring
-from teleclaude.sync.fleet.keyring import Invitation, KeyRing
+from teleclaude.sync.fleet.keyring import KeyRing
 
-SCHEMES = ("redis", "rediss", "unix")
-ANYWHERE = ("0.0.0.0", "::", "*")  # noqa: S104  (addresses to recognise, not to bind)
-LEAVE_WITHIN = 3.0  # seconds
+WAYS = "itself, - for standard input, or @FILE"
 
 
 @click.group()
@@ -33,12 +56,15 @@ def fleet() -> None:
 
 
 @fleet.command()
-@click.option("--redis", "url", metavar="URL", help="redis://, rediss:// or unix:// of a Redis that all can reach.")
+@click.option("--redis", "url", metavar="URL", help=f"redis://, rediss:// or unix://; {WAYS}.")
 @click.option("--embedded", metavar="ADDRESS:PORT", help="Run a server here, on this address, in place of a Redis.")
 @click.option("--prefix", default=RedisSettings().prefix, show_default=True, help="Begins the name of every key.")
 @click.option("--cluster", is_flag=True, help="The URL is that of a Redis Cluster.")
 @click.option("--ca-file", type=click.Path(exists=True, dir_okay=False), help="Certificate of your own authority.")
-def create(url: str | None, embedded: str | None, prefix: str, cluster: bool, ca_file: str | None) -> None:
+@click.option("--untried", is_flag=True, help="Write it although Redis cannot be tried now.")
+def create(
+    url: str | None, embedded: str | None, prefix: str, cluster: bool, ca_file: str | None, untried: bool
+) -> None:
     """Make a fleet with this computer as its first, and print the string by which others join."""
     place = places()
     settings = load(place.settings_file)
@@ -46,38 +72,51 @@ def create(url: str | None, embedded: str | None, prefix: str, cluster: bool, ca
         raise Conflict("this computer is in a fleet already: `teleclaude fleet leave` ends that")
     if bool(url) == bool(embedded):
         raise InvalidField("--redis", "give the URL of a Redis, or with --embedded an address to run a server on")
-    own, theirs = _embedded_urls(embedded, settings) if embedded else (check_url(url or ""), check_url(url or ""))
-    changes = _changes(own, prefix, cluster=cluster, ca_file=str(Path(ca_file).resolve()) if ca_file else "")
+    if embedded:
+        own, theirs = embedded_urls(embedded, settings, secrets.token_urlsafe(32))
+        check_address(*address_of(embedded))
+    else:
+        own = theirs = check_url(given_secret(url, "--redis"))
+        _warn_of_secret(url or "", own)
+    authority = read_authority(ca_file) if ca_file else ""
+    redis = RedisSettings(url=own, prefix=prefix, cluster=cluster)
+    changes = changes_for(redis, ca_file=str(Path(ca_file).resolve()) if ca_file else "")
     changes["fleet.embedded"] = embedded or None
+    config_file.check(place.settings_file, changes)
+    if not embedded and not untried:
+        try_fleet(redis, authority)
     key = keyring.new_key()
-    _become_member(place, changes, KeyRing(key))
-    if not embedded:
-        _say_whether_reachable(place)
-    authority = Path(ca_file).read_text(encoding="ascii") if ca_file else ""
-    _print_join_string(Invitation(theirs, prefix, cluster, key, authority))
+    string = make_string(place, settings, redis, theirs, key, authority)
+    become_member(place, changes, KeyRing(key))
+    _print_join_string(string)
 
 
 @fleet.command()
-@click.argument("string")
-def join(string: str) -> None:
-    """Join the fleet whose join STRING this is; `-` reads it from standard input."""
+@click.argument("string", required=False)
+@click.option("--grace", default=0.0, show_default=True, help="Hours for which a key that is replaced still opens.")
+@click.option("--untried", is_flag=True, help="Write it although Redis cannot be tried now.")
+def join(string: str | None, grace: float, untried: bool) -> None:
+    """Join the fleet whose join STRING this is: itself, - for standard input, @FILE, or asked for."""
     place = places()
     settings = load(place.settings_file)
-    invitation = keyring.read_join_string(sys.stdin.read() if string == "-" else string)
+    invitation = keyring.read_join_string(given_secret(string, "join string"))
     check_url(invitation.url)
-    is_same = (settings.redis.prefix, settings.redis.cluster) == (invitation.prefix, invitation.cluster)
-    if settings.redis.url and not (is_same and _same_server(settings, invitation.url)):
-        raise Conflict("this computer is in another fleet: `teleclaude fleet leave` ends that")
-    changes = _changes(invitation.url, invitation.prefix, cluster=invitation.cluster, ca_file="")
+    redis = RedisSettings(url=invitation.url, prefix=invitation.prefix, cluster=invitation.cluster)
+    _refuse_another_fleet(settings, redis)
+    authority = check_authority(invitation.ca) if invitation.ca else ""
+    changes = changes_for(redis, ca_file=str(authority_file(place)) if authority else "")
     if settings.fleet.embedded:
         changes["redis.url"] = settings.redis.url  # the one who runs the server reaches it by its own address
-    if invitation.ca:
-        changes["redis.ca_file"] = str(_authority_file(place, invitation.ca))
+    config_file.check(place.settings_file, changes)
     known = keyring.load_ring(place)
-    ring = known.replaced(invitation.key, time.time()) if known else KeyRing(invitation.key)
-    _become_member(place, changes, ring)
+    if not untried and not settings.fleet.embedded:
+        try_fleet(redis, authority, invitation.key)
+    ring = known.replaced(invitation.key, time.time(), grace * 3600) if known else KeyRing(invitation.key)
+    if authority:
+        private_folder(place.state)
+        write_atomic(authority_file(place), authority.encode("ascii"))
+    become_member(place, changes, ring, invitation)
     say(f"{settings.computer.name} is in the fleet now.")
-    _say_whether_reachable(place)
 
 
 @fleet.command()
@@ -104,40 +143,62 @@ def status() -> None:
 
 
 @fleet.command()
-def leave() -> None:
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def leave(yes: bool) -> None:
     """Leave the fleet: this computer is seen no more by others, nor sees them."""
     place = places()
     settings = _member(place)
+    if settings.fleet.embedded and not yes:
+        ends = "This computer runs the fleet's server: when it leaves, the fleet ends for all others."
+        if not sys.stdin.isatty():
+            raise Refused(f"{ends} With --yes it does")
+        click.confirm(f"{ends} Leave?", abort=True, err=True)
     changes: dict[str, config_file.Value] = dict.fromkeys(
         ("redis.url", "redis.prefix", "redis.cluster", "redis.ca_file", "fleet.embedded")
     )
     config_file.change(place.settings_file, changes)
     keyring.forget_ring(place)
     keyring.forget_members(place)
-    _tell_daemon(place)
+    tell_daemon(place)
     if not settings.fleet.embedded:
-        _clean(settings)
+        clean(settings)
     say(f"{settings.computer.name} has left the fleet.")
 
 
 @fleet.command()
-@click.option("--grace", default=24.0, show_default=True, help="Hours for which the old key still opens messages here.")
-def rotate(grace: float) -> None:
-    """Make a new key, as after a computer was stolen; every other computer has to join again."""
+def invite() -> None:
+    """Print the string by which the next computer joins."""
     place = places()
     settings = _member(place)
-    known = keyring.load_ring(place)
-    if known is None:
-        raise NotFound("this computer has no key: join the fleet first")
-    key = keyring.new_key()
-    keyring.save_ring(place, known.replaced(key, time.time(), grace * 3600))
-    _tell_daemon(place)
-    say("The key is new. Computers that do not join again with this string are seen no more:")
-    url = settings.redis.url
-    if settings.fleet.embedded:
-        url = _reached_by_others(settings, urlsplit(url).password or "")
-    authority = Path(settings.redis.ca_file).read_text(encoding="ascii") if settings.redis.ca_file else ""
-    _print_join_string(Invitation(url, settings.redis.prefix, settings.redis.cluster, key, authority))
+    _print_join_string(invitation_to(place, settings, settings.redis, _ring(place).key))
+
+
+@fleet.command()
+@click.option("--grace", default=0.0, show_default=True, help="Hours for which what the old key seals is still shown.")
+def rotate(grace: float) -> None:
+    """Make a new key, as after a computer was stolen; every other computer has to join again.
+
+    No old key opens a request from then on. Without --grace none opens anything, and a server that runs here gets
+    another password.
+    """
+    place = places()
+    settings, old = _member(place), _ring(place)
+    redis, key = settings.redis, keyring.new_key()
+    changes: dict[str, config_file.Value] = {}
+    if settings.fleet.embedded and grace <= 0:
+        own, _ = embedded_urls(settings.fleet.embedded, settings, secrets.token_urlsafe(32))
+        redis, changes = msgspec.structs.replace(redis, url=own), {"redis.url": own}
+    string = invitation_to(place, settings, redis, key)
+    become_member(place, changes, old.replaced(key, time.time(), grace * 3600))
+    told = bool(settings.fleet.embedded) or leave_notice(settings, old.key)  # a server of our own begins empty
+    say_aside("The key is new. The other computers are seen again when they have joined with this string:")
+    if not told:
+        say_aside("(Redis could not be reached: who comes with the old string is not told that it is old.)")
+    if not settings.fleet.embedded and urlsplit(redis.url).password:
+        say_aside(
+            "Who had the old string knows the password of Redis too: change it there, then join with another URL."
+        )
+    _print_join_string(string)
 
 
 @fleet.command()
@@ -156,78 +217,26 @@ def accept(name: str) -> None:
 # Parts.
 
 
-def check_url(url: str) -> str:
-    """Give back a Redis URL. Raises InvalidField, which never shows it."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError as error:
-        raise InvalidField("redis.url", "is not a URL: its port is not a number") from error
-    if parts.scheme not in SCHEMES:
-        raise InvalidField("redis.url", "must begin with redis://, rediss:// or unix://")
-    if parts.scheme == "unix" and not parts.path:
-        raise InvalidField("redis.url", "must name a socket, as unix:///run/redis.sock")
-    if parts.scheme != "unix" and not parts.hostname:
-        raise InvalidField("redis.url", f"must name a host{'' if port is None else ' before the port'}")
-    return url
+def _warn_of_secret(given: str, url: str) -> None:
+    if urlsplit(url).password and given == url:
+        say_aside(
+            "Careful: the password stood in the process list. `--redis -` or `--redis @FILE` keeps it out of that."
+        )
 
 
-def _embedded_urls(embedded: str, settings: Settings) -> tuple[str, str]:
-    """Make a password, and the URLs by which this computer and the others reach the server."""
-    from teleclaude.sync.fleet.redis.embedded_server import address, find_server  # noqa: PLC0415
-
-    host, port = address(embedded)
-    find_server()
-    password = secrets.token_urlsafe(32)
-    near = {"0.0.0.0": "127.0.0.1", "*": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
-    far = settings.computer.host if host in ANYWHERE else host
-    return _url(near, port, password), _url(far, port, password)
+def _refuse_another_fleet(settings: Settings, redis: RedisSettings) -> None:
+    own = settings.redis
+    is_same = (own.prefix, own.cluster) == (redis.prefix, redis.cluster)
+    is_there = bool(settings.fleet.embedded) or same_server(own.url, redis.url)
+    if own.url and not (is_same and is_there):
+        raise Conflict("this computer is in another fleet: `teleclaude fleet leave` ends that")
 
 
-def _reached_by_others(settings: Settings, password: str) -> str:
-    from teleclaude.sync.fleet.redis.embedded_server import address  # noqa: PLC0415
-
-    host, port = address(settings.fleet.embedded)
-    return _url(settings.computer.host if host in ANYWHERE else host, port, password)
-
-
-def _url(host: str, port: int, password: str) -> str:
-    return f"redis://:{quote(password, safe='')}@{f'[{host}]' if ':' in host else host}:{port}"
-
-
-def _same_server(settings: Settings, url: str) -> bool:
-    if settings.fleet.embedded:
-        return urlsplit(settings.redis.url).password == urlsplit(url).password
-    return settings.redis.url == url
-
-
-def _changes(url: str, prefix: str, *, cluster: bool, ca_file: str) -> dict[str, config_file.Value]:
-    return {
-        "redis.url": url,
-        "redis.prefix": None if prefix == RedisSettings().prefix else prefix,
-        "redis.cluster": cluster or None,
-        "redis.ca_file": ca_file or None,
-    }
-
-
-def _authority_file(place: Places, pem: str) -> Path:
-    private_folder(place.state)
-    path = place.state / "fleet-ca.pem"
-    write_atomic(path, pem.encode("ascii"))
-    return path
-
-
-def _become_member(place: Places, changes: dict[str, config_file.Value], ring: KeyRing) -> None:
-    """Write the key, then the settings, so that a daemon that reads them finds both."""
-    private_folder(place.state)
-    before = keyring.load_ring(place)
-    keyring.save_ring(place, ring)
-    try:
-        config_file.change(place.settings_file, changes)
-    except (TeleclaudeError, OSError):
-        keyring.save_ring(place, before) if before else keyring.forget_ring(place)
-        raise
-    _tell_daemon(place)
+def _ring(place: Places) -> KeyRing:
+    ring = keyring.load_ring(place)
+    if ring is None:
+        raise NotFound("this computer has no key: join the fleet first")
+    return ring
 
 
 def _member(place: Places) -> Settings:
@@ -239,52 +248,10 @@ def _member(place: Places) -> Settings:
     return settings
 
 
-def _tell_daemon(place: Places) -> None:
-    try:
-        lifecycle.reload(place)
-    except Unavailable:
-        return  # none runs; the next one reads it
-
-
-def _say_whether_reachable(place: Places) -> None:
-    from teleclaude.sync.fleet.redis.connection import FAILURES, connect, explain, place_of  # noqa: PLC0415
-
-    settings = load(place.settings_file).redis
-    try:
-        line = connect(settings)
-        line.call("TYPE", f"{settings.prefix}computers")
-        line.close()
-    except FAILURES as error:
-        reason = explain(error, place_of(settings.url))
-        click.echo(f"Careful: {reason}. All is written, and works when that is mended.", err=True)
-
-
-def _clean(settings: Settings) -> None:
-    """Remove what this computer has in Redis, once its daemon has let go."""
-    from teleclaude.sync.fleet.redis.connection import FAILURES, connect  # noqa: PLC0415
-    from teleclaude.sync.fleet.redis.redis_keys import KeyNames  # noqa: PLC0415
-
-    keys, name = KeyNames(settings.redis.prefix), settings.computer.name
-    try:
-        line = connect(settings.redis)
-        until = time.monotonic() + LEAVE_WITHIN
-        while line.call("GET", keys.heartbeat(name)) and time.monotonic() < until:
-            time.sleep(0.05)
-        line.pipeline(
-            [
-                ("ZREM", keys.computers, name),
-                *(("DEL", key) for key in (keys.heartbeat(name), keys.messages(name), keys.inbox(name))),
-            ]
-        )
-        line.close()
-    except FAILURES:
-        click.echo("Redis cannot be reached: what this computer had there goes by itself.", err=True)
-
-
-def _print_join_string(invitation: Invitation) -> None:
-    click.echo("On the next computer: teleclaude fleet join STRING", err=True)
-    click.echo("Who has the string is a member of the fleet: show it to nobody. STRING is", err=True)
-    click.echo(keyring.join_string(invitation))
+def _print_join_string(string: str) -> None:
+    say_aside("On the next computer: teleclaude fleet join")
+    say_aside("It asks for this string. Who has it is a member of the fleet: show it to nobody.")
+    click.echo(string)
 
 
 def _status_and_age(computer: Computer) -> tuple[str, str]:

@@ -30,3 +30,8 @@ def print_json(value: Any) -> None:
 def say(text: str) -> None:
     """Print one line that may hold anything."""
     click.echo(visible(text))
+
+
+def say_aside(text: str) -> None:
+    """Print one line on standard error, beside what is for other programs."""
+    click.echo(visible(text), err=True)

@@ -53,7 +53,7 @@ class Computers:
         first, *others = self._machines.values()
         join_string = cli(first, "fleet", "create", "--embedded", f"127.0.0.1:{free_port()}").split()[-1]
         for machine in others:
-            cli(machine, "fleet", "join", join_string)
+            cli(machine, "fleet", "join", "--untried", join_string)  # its server starts with the daemon
 
     @staticmethod
     def _sees_all(machine: Machine) -> bool:

@@ -19,7 +19,7 @@ from teleclaude.core.files import write_atomic
 from teleclaude.core.paths import Places
 
 KEY_SIZE = 32
-JOIN_PREFIX = "tc1-"
+JOIN_PREFIX, OLDER_PREFIX = "tc2-", "tc1-"  # an older version cannot talk to this one, and refuses the string
 GRACE = 0.0  # seconds that a key opens messages after it was replaced: a key is changed because somebody has it
 
 
@@ -57,6 +57,8 @@ class Invitation(msgspec.Struct, array_like=True):
     cluster: bool
     key: bytes
     ca: str = ""  # the certificate of a private authority, PEM
+    inviter: str = ""  # the computer that made the string, and the key by which it signs
+    inviter_key: bytes = b""
 
 
 def key_file(place: Places) -> Path:
@@ -128,10 +130,12 @@ def _coded(data: bytes) -> str:
 def read_join_string(text: str) -> Invitation:
     """Read a join string. Raises InvalidField, which never shows it."""
     text = "".join(text.split())
-    wrong = InvalidField("join string", "is not one, or was cut off when it was copied; print it again")
-    if not text.startswith(JOIN_PREFIX):
+    wrong = InvalidField(
+        "join string", "is not one, or was cut off when it was copied; `teleclaude fleet invite` prints it again"
+    )
+    if not text.startswith((JOIN_PREFIX, OLDER_PREFIX)):
         raise wrong
-    coded = text.removeprefix(JOIN_PREFIX)
+    coded = text[len(JOIN_PREFIX) :]
     try:
         data = base64.urlsafe_b64decode(coded + "=" * (-len(coded) % 4))
         if binascii.crc32(data[:-4]).to_bytes(4, "big") != data[-4:] or _coded(data) != coded:

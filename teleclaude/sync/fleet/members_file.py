@@ -116,6 +116,18 @@ def accept(place: Places, name: str) -> bytes:
     return accepted[0]
 
 
+def believe(place: Places, name: str, key: bytes) -> None:
+    """Know a computer by the key that a join string tells: it came from a person's hand."""
+    if len(key) != KEY_SIZE:
+        raise Refused("the join string holds a key of a wrong size: print it again")
+
+    def take(members: Members) -> None:
+        members.pinned[name] = key
+        members.refused.pop(name, None)
+
+    MembersFile(place).change(take)
+
+
 def make_seal(place: Places, me: str, epoch: str, generation: int, ring: KeyRing | None = None) -> Seal:
     """Make the seal of this computer. Raises Refused, OSError."""
     found = ring or load_ring(place)

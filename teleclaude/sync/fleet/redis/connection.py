@@ -34,7 +34,7 @@ LARGEST = 512 * 1024  # bytes of a string in a reply, where nothing else is said
 
 Value: TypeAlias = bytes | str | int | float
 Command: TypeAlias = Sequence[Value]
-FAILURES = (wrong.RedisError, OSError, ValueError)
+FAILURES = (wrong.RedisError, wrong.RedisClusterException, OSError, ValueError)
 
 
 @dataclass(frozen=True)

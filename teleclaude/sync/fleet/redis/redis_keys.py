@@ -25,6 +25,10 @@ class KeyNames:
         """Sorted set of names by the time of their last entry: discovery without SCAN."""
         return f"{self.prefix}computers"
 
+    def rotated(self, key_id: str) -> str:
+        """Notice that a key of the fleet was replaced; see wire/rotation_notice.py."""
+        return f"{self.prefix}rotated:{key_id}"
+
     def heartbeat(self, name: str) -> str:
         """Sealed heartbeat of a computer, a string that expires."""
         return f"{self.prefix}computer:{{{name}}}:heartbeat"

@@ -10,18 +10,37 @@ records (`computer` names the owner) and nobody else writes them.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias, get_args
 
 import msgspec
+from msgspec.structs import force_setattr
 
 Kind: TypeAlias = Literal["computers", "projects", "sessions", "todos"]
 Scope: TypeAlias = tuple[str, Kind]  # a computer's name, or EVERYWHERE, and a kind: a part of all that there is
 EVERYWHERE = "*"  # in place of a computer's name: all of them
 KINDS: tuple[Kind, ...] = ("computers", "projects", "sessions", "todos")
 
+
 Agent: TypeAlias = str  # a profile's name (claude, codex, gemini, shell, or one from the settings), or "other"
 SessionStatus: TypeAlias = Literal["starting", "working", "waiting", "idle", "error", "ended", "unknown"]
-TodoStatus: TypeAlias = Literal["pending", "ready", "in_progress", "done"]
+TodoStatus: TypeAlias = Literal["pending", "ready", "in_progress", "done", "unknown"]
+ComputerStatus: TypeAlias = Literal["online", "offline"]
+ServiceState: TypeAlias = Literal["ok", "off", "absent", "down", "hung", "unknown"]
+AwaitedKind: TypeAlias = Kind
+SESSION_STATUSES: Final[tuple[str, ...]] = get_args(SessionStatus)
+TODO_STATUSES: Final[tuple[str, ...]] = get_args(TodoStatus)
+COMPUTER_STATUSES: Final[tuple[str, ...]] = get_args(ComputerStatus)
+SERVICE_STATES: Final[tuple[str, ...]] = get_args(ServiceState)
+
+# One value that a newer version knows must not cost the message that it is in. So a decoder takes any text here, and
+# the record makes *unknown* what it does not know; for who checks types and for the schema the choice is closed.
+if not TYPE_CHECKING:
+
+    def _open(choice: Any) -> Any:
+        return Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(get_args(choice))})]
+
+    SessionStatus, TodoStatus, ComputerStatus = _open(SessionStatus), _open(TodoStatus), _open(ComputerStatus)
+    ServiceState, AwaitedKind = _open(ServiceState), _open(Kind)
 
 
 class Service(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,9 +50,14 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     name: str
-    state: Literal["ok", "off", "absent", "down", "hung"]
+    state: ServiceState
     reason: str = ""
     since: str = ""
+
+    def __post_init__(self) -> None:
+        """Take a state of another version for an unknown one."""
+        if self.state not in SERVICE_STATES:
+            force_setattr(self, "state", "unknown")
 
 
 class Computer(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +68,7 @@ class Computer(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     name: str
-    status: Literal["online", "offline"] = "online"
+    status: ComputerStatus = "online"
     last_seen: str = ""
     is_local: bool = False
     user: str = ""
@@ -54,9 +78,16 @@ class Computer(msgspec.Struct, frozen=True, kw_only=True):
     platform: str = ""
     version: str = ""
     epoch: str = ""
-    awaited: tuple[Kind, ...] = ()
+    awaited: tuple[AwaitedKind, ...] = ()
     counts: dict[str, int] = {}
     services: tuple[Service, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Know nothing of kinds of another version, nor take for live what has a status of one."""
+        if self.status not in COMPUTER_STATUSES:
+            force_setattr(self, "status", "offline")
+        if self.awaited:
+            force_setattr(self, "awaited", tuple(kind for kind in self.awaited if kind in KINDS))
 
 
 class Project(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,6 +140,11 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     parent: str = ""
     tmux: Tmux
 
+    def __post_init__(self) -> None:
+        """Take a status of another version for an unknown one."""
+        if self.status not in SESSION_STATUSES:
+            force_setattr(self, "status", "unknown")
+
 
 class StartedSession(Session, frozen=True, kw_only=True):
     """A session that was just started, and what became of its first message.
@@ -135,6 +171,11 @@ class Todo(msgspec.Struct, frozen=True, kw_only=True):
     has_plan: bool = False
     build_status: str = ""
     review_status: str = ""
+
+    def __post_init__(self) -> None:
+        """Take a status of another version for an unknown one."""
+        if self.status not in TODO_STATUSES:
+            force_setattr(self, "status", "unknown")
 
 
 Record: TypeAlias = Computer | Project | Session | Todo

@@ -7,12 +7,18 @@ of a request and of an outcome. What this module must not know: who carries them
 from __future__ import annotations
 
 import secrets
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 
 import msgspec
+from msgspec.structs import force_setattr
 
 from teleclaude.core.errors import OutcomeUnknown, TeleclaudeError, from_code
 from teleclaude.core.verbs import Args
+
+OutcomeStatus: TypeAlias = Literal["ok", "error", "unknown"]
+_STATUSES: Final[tuple[str, ...]] = get_args(OutcomeStatus)
+if not TYPE_CHECKING:  # as in records.py: what another version says does not cost the message
+    OutcomeStatus = str
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,11 +40,16 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     id: str
-    status: Literal["ok", "error", "unknown"]
+    status: OutcomeStatus
     data: dict[str, Any] = {}
     code: str = ""
     message: str = ""
     field: str | None = None
+
+    def __post_init__(self) -> None:
+        """Take a status of another version for an unknown one."""
+        if self.status not in _STATUSES:
+            force_setattr(self, "status", "unknown")
 
 
 def new_id() -> str:
@@ -48,7 +59,7 @@ def new_id() -> str:
 
 def failed(request_id: str, error: TeleclaudeError) -> Outcome:
     """Tell an error as an outcome."""
-    status: Literal["error", "unknown"] = "unknown" if isinstance(error, OutcomeUnknown) else "error"
+    status: OutcomeStatus = "unknown" if isinstance(error, OutcomeUnknown) else "error"
     return Outcome(id=request_id, status=status, code=error.code, message=error.message, field=error.field)
 
 

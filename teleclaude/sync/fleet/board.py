@@ -6,13 +6,10 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import Literal, TypeAlias
 
-from teleclaude.core.records import Service, utc_text
+from teleclaude.core.records import Service, ServiceState, utc_text
 
 log = logging.getLogger(__name__)
-
-State: TypeAlias = Literal["ok", "off", "absent", "down", "hung"]
 
 
 class Board:
@@ -23,7 +20,7 @@ class Board:
         self._services: dict[str, Service] = {}
         self._on_change = on_change
 
-    def show(self, name: str, state: State, reason: str = "") -> None:
+    def show(self, name: str, state: ServiceState, reason: str = "") -> None:
         """Show how a service is."""
         with self._lock:
             known = self._services.get(name)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from teleclaude.cache import wire
+from teleclaude.core.records import ServiceState
 from teleclaude.core.requests import Outcome, Request
-from teleclaude.sync.fleet.board import State
 
 Value: TypeAlias = bytes | str | int | float
 
@@ -179,7 +179,7 @@ class ShowService:
     """Show people how something of the fleet is; `state` None: show it no more."""
 
     name: str
-    state: State | None
+    state: ServiceState | None
     reason: str = ""
 
 

@@ -15,7 +15,7 @@ import msgspec
 
 from teleclaude.cache.snapshot import Snapshot, SnapshotReader
 from teleclaude.core.errors import Ambiguous, InvalidField, NotFound, Unavailable
-from teleclaude.core.records import Kind
+from teleclaude.core.records import COMPUTER_STATUSES, SESSION_STATUSES, TODO_STATUSES, Kind
 from teleclaude.web.http.json_body import json_array
 
 KEPT: Final = 64  # answers to questions other than for all of a kind
@@ -27,9 +27,9 @@ FILTERS: Final[dict[str, tuple[str, ...]]] = {
     "projects-with-todos": ("computer", "project"),
 }
 STATUSES: Final = {
-    "computers": ("online", "offline"),
-    "sessions": ("starting", "working", "waiting", "idle", "error", "ended", "unknown"),
-    "todos": ("pending", "ready", "in_progress", "done"),
+    "computers": COMPUTER_STATUSES,
+    "sessions": SESSION_STATUSES,
+    "todos": TODO_STATUSES,
 }
 _TARGETS: Final[dict[str, Kind]] = {
     "/sessions": "sessions",

@@ -101,7 +101,8 @@ def _target(context: ApiContext, prefix: str, computer: str | None) -> tuple[str
 
 def _response(verb: Verb, data: dict[str, Any], computer: str, session_id: str) -> Response:
     """Tell a verb's data in the form of its answer. Raises PeerError for data that is no such answer."""
-    fields = {"session_id": session_id, **(data.get("session") or {}), **data}
+    session = data.get("session")
+    fields = {"session_id": session_id, **(session if isinstance(session, dict) else {}), **data}
     try:
         answer = msgspec.convert(fields, verb.answer)
     except msgspec.ValidationError as error:

@@ -614,6 +614,33 @@ def test_request_runs_once(bench: Bench) -> None:
     assert len(bench.local.sessions()) == 1
 
 
+def test_what_is_kept_of_outcomes_is_bounded(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answers of what only reads are not kept, and those that are take no more than so many bytes."""
+    session = bench.start()
+    kept = bench.executor._outcomes
+    before = list(kept)
+    for _ in range(5):
+        bench.ok(Output(session_id=session.session_id))
+        bench.ok(Refresh())
+    assert list(kept) == before
+    assert not bench.executor._running
+    monkeypatch.setattr("teleclaude.sync.commands.executor.KEPT_BYTES", 3000)
+    for number in range(20):
+        bench.ok(Rename(session_id=session.session_id, title=f"title {number}"))
+    assert 0 < sum(map(len, kept.values())) == bench.executor._bytes <= 3000
+
+
+def test_a_session_that_has_ended_is_told_as_such(bench: Bench) -> None:
+    """By its id and by its beginning; what never was is told otherwise."""
+    session = bench.start()
+    bench.start(title="keep")
+    bench.ok(End(session_id=session.session_id))
+    for ident in (session.session_id, session.session_id[:10]):
+        outcome = bench.run(Output(session_id=ident))
+        assert (outcome.code, outcome.message) == ("not_found", f"the session {ident} has ended")
+    assert bench.run(Output(session_id="never-was")).message == "no session here has the id 'never-was'"
+
+
 def test_hung_tmux_refuses_at_once(bench: Bench) -> None:
     """While tmux hangs commands are refused at once; one that was under way ends as unknown."""
     session = bench.start()

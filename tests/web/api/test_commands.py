@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from teleclaude.core.errors import Conflict, OutcomeUnknown, Refused
+from teleclaude.core.errors import Conflict, NotFound, OutcomeUnknown, Refused
 from teleclaude.core.records import Computer
 from teleclaude.core.request_wire import AskerFrame, TakenFrame, to_bytes
 from teleclaude.core.verbs import Args, End, Keys, Message, Output, Refresh, Rename, Start
@@ -156,6 +156,66 @@ def test_a_message_may_be_as_long_as_it_says(web: Daemon) -> None:
     answer = web.send("PATCH", "/sessions/a00001", {"title": "x" * 70_000})
     assert (answer.status, answer.json["error"]["code"]) == (413, "too_large")
     assert web.get("/sessions").status == 200
+
+
+def test_a_sync_process_that_just_started_is_waited_for(web: Daemon) -> None:
+    """A command to a computer that the view shows is never answered with "there is no such computer"."""
+    web.put(Computer(name="other"), session(7, computer="other", session_id="fa4a4a"))
+    asked: list[Args] = []
+
+    def answer(args: Args) -> dict[str, Any]:
+        asked.append(args)
+        if len(asked) < 4:
+            raise NotFound("no computer of the fleet is called 'other'", field="computer")
+        return {}
+
+    web.answer = answer
+    assert web.send("POST", "/sessions/fa4a4a/message", {"text": "x"}).status == 200
+    assert asked == [Message(session_id="fa4a4a", text="x")] * 4
+
+
+def test_an_id_that_another_computer_tells_never_catches_ours(web: Daemon) -> None:
+    """A copied id, and one that begins as ours, leave ours as they are; (computer, id) names each of them."""
+    web.put(
+        Computer(name="other"),
+        session(1, computer="other", title="a copy"),
+        session(9, computer="other", session_id="a0000"),
+    )
+    text = {"text": "x"}
+    for ident in ("a00001", "a0000", "a0000"):
+        answer = web.send("POST", f"/sessions/{ident}/message", text)
+        assert answer.status == (200 if ident == "a00001" else 409)
+    assert web.get("/sessions/a00001").json["title"] == "session 1"
+    assert web.get("/sessions/a00001?computer=other").json["title"] == "a copy"
+    assert web.send("DELETE", "/sessions/a00001?computer=other").status == 200
+    assert web.send("DELETE", "/sessions/a0000?computer=other").status == 200
+    assert [(r.computer, r.args) for r in web.requests] == [
+        ("here", Message(session_id="a00001", text="x")),
+        ("other", End(session_id="a00001")),
+        ("other", End(session_id="a0000")),
+    ]
+
+
+def test_this_computer_says_of_an_id_whether_it_has_ended(web: Daemon) -> None:
+    """An id that is not in the view is asked about here, which knows what has ended."""
+
+    def ended(_: Args) -> dict[str, Any]:
+        raise NotFound("the session beef has ended", field="session_id")
+
+    web.answer = ended
+    answer = web.send("POST", "/sessions/beef/message", {"text": "x"})
+    assert (answer.status, answer.json["error"]["message"]) == (404, "the session beef has ended")
+    assert [(r.computer, r.args) for r in web.requests] == [("here", Message(session_id="beef", text="x"))]
+
+
+@pytest.mark.parametrize("data", [{}, {"session": {}}, {"session": 5}, {"session": {"session_id": 1, "computer": "x"}}])
+def test_an_answer_that_cannot_be_read_is_told_as_the_others_fault(web: Daemon, data: dict[str, Any]) -> None:
+    """502 that names the computer, and no error of ours."""
+    web.put(Computer(name="other"))
+    web.answer = lambda _: data
+    answer = web.send("POST", "/sessions", START | {"computer": "other"})
+    assert (answer.status, answer.json["error"]["code"]) == (502, "peer")
+    assert "other answered what cannot be read" in answer.json["error"]["message"]
 
 
 def test_unknown_things_are_404(web: Daemon) -> None:

@@ -34,7 +34,7 @@ from teleclaude.web.api.request_queue import RequestQueue
 from teleclaude.web.flask_app import make_app
 from teleclaude.web.http.listeners import allow_connections, bind_tcp, bind_unix, shares
 from teleclaude.web.http.security import Gate, Tokens, address_of, gate_for_tcp, tokens_file
-from teleclaude.web.http.server import HttpServer
+from teleclaude.web.http.server import HttpServer, Site
 from teleclaude.web.http.tls import Certificate
 from teleclaude.web.push.client_interest import ClientInterest
 from teleclaude.web.push.feed_reader import Feed
@@ -42,7 +42,7 @@ from teleclaude.web.push.hub import Client, Hub
 from teleclaude.web.push.memory import Memory
 from teleclaude.web.push.socket import Conversations
 from teleclaude.web.push.watches import Watches
-from teleclaude.web.push.websocket_transport import Thread
+from teleclaude.web.push.websocket_transport import Line, Thread
 from teleclaude.web.sync_link import SyncLink
 
 log = logging.getLogger(__name__)
@@ -87,7 +87,8 @@ class WebProcess:
         self._feed.on_link = self._tell_health
         self._feed.on_outcome = self._commands.receive_outcome
         self._hub.on_wants = self._note_interest
-        self._app = make_app(self._context, self._conversations)
+        app = make_app(self._context, self._conversations)
+        self._site = Site(app, self._queries.ready, Line)
         self._connections = allow_connections()
         self._tcp: HttpServer | None = None
         self._tcp_problem = ""
@@ -112,7 +113,7 @@ class WebProcess:
         limit, _ = shares(self._connections, is_tcp_open=bool(api.tcp))
         listener = bind_unix(self._place.api_socket)
         self._socket_file = self._place.api_socket.lstat()
-        return HttpServer(listener, self._app, Gate(frozenset(api.origins)), self._queries, limit)
+        return HttpServer(listener, self._site, Gate(frozenset(api.origins)), limit)
 
     def _serve_tcp(self, api: ApiSettings) -> str:
         """Open TCP where it is asked for; gives what is wrong there, or nothing. Local use goes on without it."""
@@ -125,7 +126,7 @@ class WebProcess:
             try:
                 gate = gate_for_tcp(api, Tokens(tokens_file(self._place.state)))
                 certificate = Certificate(api.tls_cert, api.tls_key) if api.tls_cert else None
-                self._tcp = HttpServer(bind_tcp(*address_of(api)), self._app, gate, self._queries, limit, certificate)
+                self._tcp = HttpServer(bind_tcp(*address_of(api)), self._site, gate, limit, certificate)
                 self._tcp.start()
             except (SettingsError, OSError, OverflowError) as error:
                 problem = f"TCP stays closed: {error}"

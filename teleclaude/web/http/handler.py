@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import socket as sockets
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import gevent
 from gevent.pywsgi import WSGIHandler
@@ -21,7 +21,6 @@ from teleclaude.core.peer import is_same_user
 from teleclaude.web.http.error_responses import Unauthorised, body_of
 from teleclaude.web.http.head import Head
 from teleclaude.web.http.request_reader import RequestReader
-from teleclaude.web.push.websocket_transport import Line, UpgradedInput
 
 if TYPE_CHECKING:
     from teleclaude.web.http.server import HttpServer
@@ -42,6 +41,18 @@ _PHRASES: Final = {400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 40
 }
 
 
+class UpgradedConnection(Protocol):
+    """A connection that speaks another protocol from its upgrade on."""
+
+    def wsgi_input(self) -> Any:
+        """Give what stands in a WSGI environment for the request's body."""
+        ...
+
+    def end(self, within: float) -> None:
+        """Let what is to be sent go out within so many seconds, and close."""
+        ...
+
+
 class Handler(WSGIHandler):  # type: ignore[misc]  # gevent is untyped
     """Serves one connection until it ends."""
 
@@ -52,7 +63,7 @@ class Handler(WSGIHandler):  # type: ignore[misc]  # gevent is untyped
         super().__init__(sock, address, server, rfile=reader)  # pyright: ignore[reportCallIssue]  # the stub leaves it out
         self._reader = reader
         self._head: Head | None = None
-        self._line: Line | None = None
+        self._upgraded: UpgradedConnection | None = None
         self._turns = 0
         self._is_known = server.gate.is_local
 
@@ -102,7 +113,7 @@ class Handler(WSGIHandler):  # type: ignore[misc]  # gevent is untyped
             if not self._is_known:
                 self._is_known = True
                 self._wait_at_most(TCP_PATIENCE)
-            ready = self.server.ready.ready(head.target, head.headers.get("if-none-match")) if head.plain else None
+            ready = self.server.site.ready(head.target, head.headers.get("if-none-match")) if head.plain else None
             if ready is None:
                 _give_way()
                 self._reader.unread(data)
@@ -120,8 +131,8 @@ class Handler(WSGIHandler):  # type: ignore[misc]  # gevent is untyped
         environ: dict[str, Any] = super().get_environ()
         if self._head is not None and self._head.headers.get("upgrade", "").lower() == "websocket":
             self.socket.settimeout(None)
-            self._line = environ[LINE_KEY] = Line(self.socket, self._reader.take())
-            environ["wsgi.input"] = UpgradedInput(self._line)
+            self._upgraded = environ[LINE_KEY] = self.server.site.upgrade(self.socket, self._reader.take())
+            environ["wsgi.input"] = self._upgraded.wsgi_input()
             environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
         return environ
 
@@ -130,10 +141,9 @@ class Handler(WSGIHandler):  # type: ignore[misc]  # gevent is untyped
         try:
             super().run_application()
         finally:
-            if self._line is not None:
+            if self._upgraded is not None:
                 self.close_connection = True
-                self._line.outbox.finish(_DRAIN_LIMIT)
-                self._line.outbox.abort()
+                self._upgraded.end(_DRAIN_LIMIT)
 
     def log_request(self) -> None:
         """Log no access."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, Final, Protocol
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
 
 from gevent.pywsgi import WSGIServer
 from gevent.socket import socket
 
 from teleclaude.core.errors import Unavailable
-from teleclaude.web.http.handler import Handler, refusal_bytes
+from teleclaude.web.http.handler import Handler, UpgradedConnection, refusal_bytes
 from teleclaude.web.http.head import Head, parse
 from teleclaude.web.http.security import Gate
 from teleclaude.web.http.tls import Certificate
@@ -20,30 +22,29 @@ _HEADS_KEPT: Final = 512
 _HEAD_KEPT_LIMIT: Final = 1024
 
 
-class ReadyAnswers(Protocol):
-    """What knows whole responses by heart."""
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What is served: a WSGI application, and two ways around it.
 
-    def ready(self, target: str, known: str | None) -> bytes | None:
-        """Give the response to a plain GET, or None. `known`: its If-None-Match header."""
-        ...
+    `ready` gives the whole response to a plain GET by (target, If-None-Match), or None where the application must
+    make it; `upgrade` takes a connection and what came early on it, when it is to speak WebSocket.
+    """
+
+    app: Any
+    ready: Callable[[str, str | None], bytes | None]
+    upgrade: Callable[[socket, bytes], UpgradedConnection]
 
 
 class HttpServer(WSGIServer):  # type: ignore[misc]  # gevent is untyped
-    """Serves `app` on `listener`, to at most `limit` connections at a time; `refused` counts requests."""
+    """Serves a site on `listener`, to at most `limit` connections at a time; `refused` counts requests."""
 
     handler_class = Handler
 
     def __init__(
-        self,
-        listener: socket,
-        app: Any,
-        gate: Gate,
-        ready: ReadyAnswers,
-        limit: int,
-        certificate: Certificate | None = None,
+        self, listener: socket, site: Site, gate: Gate, limit: int, certificate: Certificate | None = None
     ) -> None:
-        super().__init__(listener, app, log=None, error_log=logging.getLogger("teleclaude.web.http"))
-        self.gate, self.ready, self.limit = gate, ready, limit
+        super().__init__(listener, site.app, log=None, error_log=logging.getLogger("teleclaude.web.http"))
+        self.site, self.gate, self.limit = site, gate, limit
         self.connections = 0
         self.refused = 0
         self._certificate = certificate

@@ -69,6 +69,15 @@ class Line:
             return data
         return bytes(self._sock.recv(size))
 
+    def wsgi_input(self) -> UpgradedInput:
+        """Give what simple_websocket finds this in."""
+        return UpgradedInput(self)
+
+    def end(self, within: float) -> None:
+        """Let the outbox drain for so many seconds, and close."""
+        self.outbox.finish(within)
+        self.outbox.abort()
+
     def close(self) -> None:
         """Do nothing: the connection is closed by its handler, when the outbox is empty."""
 

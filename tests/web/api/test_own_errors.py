@@ -22,10 +22,11 @@ from teleclaude.web.api.request_queue import RequestQueue
 from teleclaude.web.flask_app import make_app
 from teleclaude.web.http.listeners import bind_unix
 from teleclaude.web.http.security import Gate
-from teleclaude.web.http.server import HttpServer
+from teleclaude.web.http.server import HttpServer, Site
 from teleclaude.web.push.hub import Client, Hub
 from teleclaude.web.push.socket import Conversations
 from teleclaude.web.push.watches import Watches
+from teleclaude.web.push.websocket_transport import Line
 from tests.web.http.test_hostile import HANDSHAKE, close_code
 from tests.web.raw_http import ask, raw
 
@@ -66,8 +67,8 @@ def _serve(path: Path, ready: threading.Event, stop: threading.Event) -> None:
         workers=Workers(path.with_name("workers.json")),
         metrics=broken_metrics,
     )
-    app = make_app(context, conversations)
-    server: Any = HttpServer(bind_unix(path), app, Gate(frozenset()), queries, limit=100)
+    site = Site(make_app(context, conversations), queries.ready, Line)
+    server: Any = HttpServer(bind_unix(path), site, Gate(frozenset()), limit=100)
     server.start()
     ready.set()
     while not stop.is_set():

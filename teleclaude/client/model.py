@@ -9,6 +9,7 @@ Rules of this module, beyond those of replication/scopes.py, which say what is t
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -28,7 +29,7 @@ class Machine(msgspec.Struct, frozen=True, eq=False):
     """A computer, and what is known of its records, by key. Without `computer` nobody says that there is one.
 
     `loaded`: kinds that have had a snapshot. `shape` changes whenever the tree of its records may look different:
-    which rows there are, and where; not what is in them.
+    which rows there are, and where; not what is in them. `row_counts`: how many of `sessions` have each status.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Machine(msgspec.Struct, frozen=True, eq=False):
     todos: Mapping[str, Todo] = MappingProxyType({})
     loaded: frozenset[Kind] = frozenset()
     shape: int = 0
+    row_counts: Mapping[str, int] = MappingProxyType({})
 
     @property
     def is_local(self) -> bool:
@@ -131,8 +133,10 @@ class _Draft:
         if message.project is not None:
             inside = message.project + "\0"
             gone |= {key for key in old if key.startswith(inside) and key not in puts}
-        removed = [key for key in gone if old.pop(key, None) is not None]
+        removed = [old.pop(key) for key in gone if key in old]
         is_reshaped = bool(removed) or any(_place(old.get(key)) != _place(put) for key, put in puts.items())
+        if kind == "sessions":
+            self._recount(computer, [*removed, *(old[key] for key in puts if key in old)], puts.values())
         old.update(puts)
         if is_reshaped:
             self._reshape(computer)
@@ -179,6 +183,8 @@ class _Draft:
         )
         shape = machine.shape if is_same_shape else next(_shapes)
         self._machines[computer] = _with(machine, **{kind: records, "loaded": machine.loaded | {kind}, "shape": shape})
+        if kind == "sessions":
+            self._recount(computer, old.values(), records.values())
 
     def _scope(self, computer: str, kind: Kind) -> dict[str, Any]:
         """Give the scope's dictionary, to write to."""
@@ -190,6 +196,13 @@ class _Draft:
         copied = dict(getattr(machine, kind))
         self._machines[computer] = _with(machine, **{kind: copied})
         return copied
+
+    def _recount(self, computer: str, gone: Iterable[Record], come: Iterable[Record]) -> None:
+        machine = self._machine(computer)
+        counts = Counter(machine.row_counts)
+        counts.subtract(session.status for session in gone if isinstance(session, Session))
+        counts.update(session.status for session in come if isinstance(session, Session))
+        self._machines[computer] = _with(machine, row_counts=+counts)
 
     def _reshape(self, computer: str) -> None:
         self._machines[computer] = _with(self._machines[computer], shape=next(_shapes))

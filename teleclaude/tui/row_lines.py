@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Mapping
 from functools import lru_cache
 
 import msgspec
@@ -13,7 +14,7 @@ from teleclaude.tui.ages import age_text
 from teleclaude.tui.cells import Line, Span, clipped, clipped_left, cut, fit, line_width, spread, width
 from teleclaude.tui.state import ClientState
 from teleclaude.tui.style import agent_style
-from teleclaude.tui.tree import TreeRow
+from teleclaude.tui.tree import TreeRow, counts_of
 
 MARKS = {
     "working": "●",
@@ -106,7 +107,11 @@ def _computer(row: TreeRow, machine: Machine, state: ClientState, cells: int) ->
     about = "this computer" if computer.is_local else computer.role
     if about:
         left.append(("  " + clipped(about, 24), "soft"))
-    right = _offline(computer, state) if computer.status == "offline" else _counts(computer.counts)
+    right = (
+        _offline(computer, state)
+        if computer.status == "offline"
+        else _counts(counts_of(machine, state.view, state.expansion))
+    )
     problem = problem_of(computer) if computer.status != "offline" else ""
     if problem:
         room = cells - line_width(left) - line_width(right) - 6
@@ -123,7 +128,7 @@ def _offline(computer: Computer, state: ClientState) -> list[Span]:
     return [(f"offline {age}".rstrip(), "warning")]
 
 
-def _counts(counts: dict[str, int]) -> list[Span]:
+def _counts(counts: Mapping[str, int]) -> list[Span]:
     shown = [(name, counts[name]) for name in COUNTED if counts.get(name)]
     total = sum(counts.values())
     spans: list[Span] = []

@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from teleclaude.client.model import Machine, Model
+from teleclaude.client.model import OWNED, Machine, Model
 from teleclaude.core.records import Kind, Project, Session, Todo
 
 View: TypeAlias = Literal["sessions", "preparation"]
@@ -110,13 +110,23 @@ def signature(model: Model, view: View, expansion: Expansion) -> tuple[object, .
 
 def wanted_scopes(model: Model, view: View, expansion: Expansion) -> frozenset[tuple[str, Kind]]:
     """What must be followed: all of this computer, and of each other one what an open node shows."""
-    scopes: set[tuple[str, Kind]] = set()
-    for machine in model.machines.values():
-        if machine.is_local:
-            scopes |= {(machine.name, "sessions"), (machine.name, "projects"), (machine.name, "todos")}
-        elif is_open(view, computer_key(machine.name), expansion, by_default=False):
-            scopes |= {(machine.name, kind) for kind in NEEDS[view]}
-    return frozenset(scopes)
+    return frozenset(
+        (machine.name, kind) for machine in model.machines.values() for kind in followed_kinds(machine, view, expansion)
+    )
+
+
+def followed_kinds(machine: Machine, view: View, expansion: Expansion) -> tuple[Kind, ...]:
+    """Of what kinds a computer's records are followed: this one's of all, another one's of those that its row shows."""
+    if machine.is_local:
+        return OWNED
+    return NEEDS[view] if is_open(view, computer_key(machine.name), expansion, by_default=False) else ()
+
+
+def counts_of(machine: Machine, view: View, expansion: Expansion) -> Mapping[str, int]:
+    """Numbers of a computer's sessions by status: of the rows where they are followed, else as it says."""
+    if "sessions" in machine.loaded and "sessions" in followed_kinds(machine, view, expansion):
+        return machine.row_counts
+    return machine.computer.counts if machine.computer else {}
 
 
 def home_of(session: Session, projects: Mapping[str, Project]) -> str:

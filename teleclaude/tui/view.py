@@ -17,7 +17,7 @@ from teleclaude.tui.ages import next_change
 from teleclaude.tui.cells import Line, Span, clipped, clipped_left, cut, line_width, safe, spread, width
 from teleclaude.tui.state import LEAST, ClientState
 from teleclaude.tui.style import SELECTED, SELECTED_GONE
-from teleclaude.tui.tree import TreeRow
+from teleclaude.tui.tree import TreeRow, counts_of
 
 _LONGEST = 3600.0  # seconds; a record may tell a time that is thousands of years away
 _TABS = (("sessions", "1 Sessions"), ("preparation", "2 Preparation"))
@@ -117,8 +117,8 @@ def _header(state: ClientState) -> Line:
 
 
 def _total(state: ClientState, status: str) -> int:
-    found = [m.computer.counts.get(status, 0) for m in state.model.machines.values() if m.computer and m.is_online]
-    return sum(found)
+    online = [machine for machine in state.model.shown if machine.computer and machine.is_online]
+    return sum(counts_of(machine, state.view, state.expansion).get(status, 0) for machine in online)
 
 
 def _second(state: ClientState) -> Line:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from typing import Any
 
 from teleclaude.client.events import Changed, Connected, Message, Replaced
@@ -183,3 +184,21 @@ def test_any_split_of_the_same_messages_gives_the_same_model() -> None:
         for start in range(0, len(messages), size):
             model = fold(model, messages[start : start + size])
         assert dict(model.machines["raspi"].sessions) == expected
+
+
+def test_sessions_are_counted_as_the_rows_are() -> None:
+    """The counts of a computer's rows follow each snapshot, change and removal, and go with the computer."""
+    randomly = random.Random(5)
+    model = known(replaced("sessions", [session(key, "raspi") for key in "abc"], computer="raspi"))
+    for version in range(2, 200):
+        key, status = randomly.choice("abcde"), randomly.choice(["idle", "working", "error"])
+        message = (
+            put("sessions", session(key, "raspi", status=status), version, "raspi")
+            if randomly.random() < 0.7
+            else gone("sessions", key, version, "raspi")
+        )
+        model = fold(model, [message])
+        machine = model.machines["raspi"]
+        assert machine.row_counts == Counter(found.status for found in machine.sessions.values())
+    model = fold(model, [replaced("sessions", [session("z", "raspi")], 300, "raspi")])
+    assert model.machines["raspi"].row_counts == {"idle": 1}

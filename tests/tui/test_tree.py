@@ -9,6 +9,7 @@ from teleclaude.client.events import Changed
 from teleclaude.core.records import Computer, Project
 from teleclaude.tui.saved import Saved
 from teleclaude.tui.state import Follow
+from teleclaude.tui.tree import Expansion, counts_of
 from tests.tui.driving import Driver, ago, alpha, todo, work
 
 BETA = Project(computer="here", path="/home/me/code/beta", name="beta")
@@ -249,3 +250,15 @@ def test_a_forgotten_computer_leaves_the_tree(driver: Driver) -> None:
     driver.push(gone)
     assert "raspi" not in refs(driver)
     assert driver.selected() in refs(driver)
+
+
+def test_an_open_computer_counts_the_rows_that_are_there(driver: Driver) -> None:
+    """What another computer said of itself a while ago counts only while its rows are not followed."""
+    raspi = driver.state.model.machines["raspi"]
+    assert counts_of(raspi, "sessions", driver.state.expansion) == {"working": 2}
+    driver.load("raspi", [work("r", "one", computer="raspi", status="waiting")])
+    raspi = driver.state.model.machines["raspi"]
+    opened: Expansion = {("sessions", "computer", "raspi"): True}
+    assert counts_of(raspi, "sessions", opened) == {"waiting": 1}
+    assert counts_of(raspi, "sessions", {}) == {"working": 2}
+    assert counts_of(raspi, "preparation", opened) == {"working": 2}

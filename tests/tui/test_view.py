@@ -85,7 +85,7 @@ def test_preparation_at_80x24() -> None:
     driver.load("here", [alpha(), *todos])
     driver.press("2", "g")
     assert driver.lines()[2:7] == [
-        " ▾ here  this computer                     ◆ 1 waiting  ● 1 working  3 sessions",
+        " ▾ here  this computer",
         "   ▾ alpha  ~/code/alpha  main",
         "     ● Seal the messages                                            in progress",
         "     ◆ 漢字                                   plan                  ready",

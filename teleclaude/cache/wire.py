@@ -10,7 +10,6 @@ from typing import TypeAlias
 import msgspec
 
 from teleclaude.core.records import Computer, Kind, Project, Record, Session, Todo
-from teleclaude.core.request_wire import OutputFrame as OutputFrame  # noqa: PLC0414  (fleet knows it from here)
 from teleclaude.replication.version import Version
 
 

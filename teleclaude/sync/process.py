@@ -26,7 +26,7 @@ from teleclaude.sync.cache_writer import CacheWriter
 from teleclaude.sync.commands.actions import Actions
 from teleclaude.sync.commands.dispatch import Dispatch
 from teleclaude.sync.commands.executor import Executor
-from teleclaude.sync.commands.live_output import Watches
+from teleclaude.sync.commands.live_output import LiveOutput
 from teleclaude.sync.commands.session_panes import SessionPanes
 from teleclaude.sync.local_loop import LocalHalf
 from teleclaude.sync.own_records import OwnRecords
@@ -50,8 +50,8 @@ class SyncProcess:
         self._threads = ThreadGroup()
         self.projects = ProjectService(self.own.computer, settings.projects, self._threads)
         self.local = LocalHalf(settings, self._tmux_socket(), self.own, self.projects)
-        self.watches = Watches(self.own.computer, self._emit)
-        self.actions = Actions(SessionPanes(self.local, self.own, self.writer), self.watches, settings)
+        self.live_output = LiveOutput(self.own.computer, self._emit, self.local.watch_output)
+        self.actions = Actions(SessionPanes(self.local, self.own, self.writer), self.live_output, settings)
         self.executor = Executor(self.actions)
         self.dispatch = Dispatch(
             place.requests_socket,
@@ -68,9 +68,7 @@ class SyncProcess:
         self._connect_parts()
 
     def _connect_parts(self) -> None:
-        self.watches.capture = self.actions.capture
-        self.watches.on_panes = self.local.watch_output
-        self.local.on_output = self.watches.wrote
+        self.local.on_output = self.live_output.wrote
         self.local.services = self._services
 
     def _tmux_socket(self) -> str:
@@ -88,7 +86,7 @@ class SyncProcess:
         """Work until stopped."""
         self._threads.start("writer", self.writer.run)
         self._threads.start("cache's end", self.writer.watch_cache, self.client.hold)
-        self._threads.start("live output", self.watches.run)
+        self._threads.start("live output", self.live_output.run, self.actions.capture)
         self.dispatch.start(self._threads)
         self._set_peers()
         self._lifeline.ready()
@@ -96,7 +94,7 @@ class SyncProcess:
         self.dispatch.stop()
         if self._peers:
             self._peers.stop()
-        self.watches.stop()
+        self.live_output.stop()
         self.writer.stop()
 
     # Requests and interest.

@@ -56,6 +56,10 @@ class _Asker:
         self.writer: gevent.Greenlet | None = None
         self.interest: dict[str, list[Kind]] | None = None  # what it was told last
 
+    def begin(self, number: int, writer: gevent.Greenlet) -> None:
+        """Take the number, and what sends to it."""
+        self.number, self.writer = number, writer
+
     def cut_off(self) -> None:
         """Let nothing more come in or go out. What has come in already is still read."""
         with contextlib.suppress(OSError):
@@ -155,9 +159,8 @@ class SyncLink:
         if self._newest:
             log.info("another run of the sync process asks: %s", run)
             self._newest.cut_off()
-        asker.number = self._queue.new_asker()
         self._newest = asker
-        asker.writer = gevent.spawn(self._write, asker)
+        asker.begin(self._queue.new_asker(), gevent.spawn(self._write, asker))
         self._news.set()
 
     def _lose(self, asker: _Asker) -> None:

@@ -17,6 +17,7 @@ import redis
 
 from teleclaude.cache import wire
 from teleclaude.core.records import Computer, Kind, Session, key_of
+from teleclaude.core.request_wire import OutputFrame
 from teleclaude.core.requests import Outcome
 from teleclaude.core.settings import parse
 from teleclaude.sync.fleet.membership.peers import Peers
@@ -43,7 +44,7 @@ class _Nobody:
     def finish(self, outcome: Outcome) -> None:
         """Drop an outcome."""
 
-    def emit(self, screen: wire.OutputFrame) -> None:
+    def emit(self, screen: OutputFrame) -> None:
         """Drop a screen."""
 
 

@@ -28,7 +28,7 @@ from teleclaude.core.verbs import End, Keys, Message, Output, Refresh, Rename, S
 from teleclaude.sync.commands import start as new_session
 from teleclaude.sync.commands.agent_prompt import AgentPrompt, Program, program_of
 from teleclaude.sync.commands.hanging_calls import HangingCalls
-from teleclaude.sync.commands.live_output import Watches
+from teleclaude.sync.commands.live_output import LiveOutput
 from teleclaude.sync.commands.pane_input import PaneInput
 from teleclaude.sync.commands.pane_now import PaneNow, Target
 from teleclaude.sync.commands.session_panes import STEP_TIMEOUT, SessionPanes, left
@@ -54,8 +54,8 @@ Sent: TypeAlias = dict[str, Any]  # message_sent, and where it was not, message_
 class Actions:
     """The verbs. Each method gives the data of an outcome, or raises a TeleclaudeError; from any thread."""
 
-    def __init__(self, panes: SessionPanes, watches: Watches, settings: Settings) -> None:
-        self._panes, self._watches = panes, watches
+    def __init__(self, panes: SessionPanes, live_output: LiveOutput, settings: Settings) -> None:
+        self._panes, self._live_output = panes, live_output
         self.settings = settings
         self._input = PaneInput(panes.tmux)
         self._prompt = AgentPrompt(self._input.look, panes.screen)
@@ -213,10 +213,10 @@ class Actions:
         _, target = self._panes.find(session_id)
         return target.pane, self._captured(target, lines, time.monotonic() + STEP_TIMEOUT)
 
-    def watch(self, args: Watch, _request: Request) -> dict[str, Any]:
+    def watch(self, args: Watch, request: Request) -> dict[str, Any]:
         """Have a session's screens sent for a while."""
         session, _ = self._panes.find(args.session_id)
-        self._watches.watch(session.session_id, args.seconds)
+        self._live_output.watch(session.session_id, request.origin, args.seconds)
         return {}
 
     def refresh(self, _args: Refresh, request: Request) -> dict[str, Any]:

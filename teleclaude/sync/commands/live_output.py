@@ -1,7 +1,8 @@
 """Live output: the screens of watched sessions, sent on when they change.
 
 Contract: at most `AT_ONCE` sessions are watched; a screen is sent when it differs from the last one sent, at most every
-`EVERY` seconds, best effort. A watch ends by itself, so that one who forgot to end it costs nothing for long.
+`EVERY` seconds, best effort. Each watcher has a watch of its own, so that one who ends his ends nobody else's. A watch
+ends by itself, so that one who forgot to end it costs nothing for long.
 """
 
 from __future__ import annotations
@@ -10,10 +11,10 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from teleclaude.cache.wire import OutputFrame
 from teleclaude.core.errors import InvalidField, TeleclaudeError, TooLarge
+from teleclaude.core.request_wire import OutputFrame
 
 log = logging.getLogger(__name__)
 
@@ -25,8 +26,10 @@ _UNTOLD = 1.0  # seconds after which a screen is looked at although nothing told
 
 
 @dataclass(slots=True)
-class _Watch:
-    until: float
+class _WatchedSession:
+    """`watchers`: until when each watches (monotonic)."""
+
+    watchers: dict[str, float] = field(default_factory=dict)
     pane: str = ""
     due: float = 0.0
     is_told: bool = True
@@ -36,40 +39,50 @@ class _Watch:
 Capture = Callable[[str, int], tuple[str, str]]
 
 
-class Watches:
-    """Sends screens from a thread of its own. `capture` gives (pane, screen), `emit` sends a frame on."""
+class LiveOutput:
+    """Sends screens from a thread of its own. `emit` sends a frame on; `on_panes` gets the panes that are watched."""
 
-    def __init__(self, computer: str, emit: Callable[[OutputFrame], None]) -> None:
-        self._computer, self._emit = computer, emit
+    def __init__(
+        self,
+        computer: str,
+        emit: Callable[[OutputFrame], None],
+        on_panes: Callable[[frozenset[str]], None] = lambda _: None,
+    ) -> None:
+        self._computer, self._emit, self._on_panes = computer, emit, on_panes
         self._changed = threading.Condition()
-        self._watches: dict[str, _Watch] = {}
+        self._watched: dict[str, _WatchedSession] = {}
         self._stopped = False
-        self.capture: Capture = lambda *_: ("", "")
-        self.on_panes: Callable[[frozenset[str]], None] = lambda _: None
 
-    def watch(self, session_id: str, seconds: float) -> None:
-        """Watch a session for `seconds`, 0 to stop. Raises InvalidField, TooLarge."""
+    def watch(self, session_id: str, watcher: str, seconds: float) -> None:
+        """Let a watcher watch a session for `seconds` at least, 0 to stop. Raises InvalidField, TooLarge.
+
+        `watcher` is the name of a computer; "" for the clients of this one.
+        """
         if not 0 <= seconds <= LONGEST:
             raise InvalidField("seconds", f"must be from 0 to {LONGEST:.0f}")
         with self._changed:
-            known = self._watches.get(session_id)
             if not seconds:
-                self._watches.pop(session_id, None)
-            elif known:
-                known.until = time.monotonic() + seconds
-            elif len(self._watches) >= AT_ONCE:
+                self._drop(session_id, watcher)
+                return
+            if session_id not in self._watched and len(self._watched) >= AT_ONCE:
                 raise TooLarge(f"{AT_ONCE} sessions are watched already")
-            else:
-                self._watches[session_id] = _Watch(time.monotonic() + seconds)
+            watchers = self._watched.setdefault(session_id, _WatchedSession()).watchers
+            watchers[watcher] = max(watchers.get(watcher, 0.0), time.monotonic() + seconds)
+            self._changed.notify_all()
+
+    def _drop(self, session_id: str, watcher: str) -> None:
+        known = self._watched.get(session_id)
+        if known:
+            known.watchers.pop(watcher, None)
             self._changed.notify_all()
 
     def wrote(self, panes: list[str]) -> None:
         """Note that panes wrote."""
-        if not self._watches:
+        if not self._watched:
             return
         with self._changed:
-            for watch in self._watches.values():
-                watch.is_told = watch.is_told or watch.pane in panes
+            for watched in self._watched.values():
+                watched.is_told = watched.is_told or watched.pane in panes
             self._changed.notify_all()
 
     def stop(self) -> None:
@@ -78,40 +91,45 @@ class Watches:
             self._stopped = True
             self._changed.notify_all()
 
-    def run(self) -> None:
-        """Send screens until stopped; for a thread of its own."""
+    def run(self, capture: Capture) -> None:
+        """Send screens until stopped; for a thread of its own. `capture` gives (pane, screen) of a session."""
         while True:
             with self._changed:
                 due = self._take_due()
                 if self._stopped:
                     return
-            for session_id, watch in due:
-                self._look(session_id, watch)
+            for session_id, watched in due:
+                self._look(session_id, watched, capture)
             if due:
-                self.on_panes(frozenset(watch.pane for watch in list(self._watches.values())))
+                self._on_panes(frozenset(watched.pane for watched in list(self._watched.values())))
 
-    def _take_due(self) -> list[tuple[str, _Watch]]:
+    def _take_due(self) -> list[tuple[str, _WatchedSession]]:
         """Wait for screens that are due, and for watches that are over."""
         now = time.monotonic()
-        for session_id in [key for key, watch in self._watches.items() if watch.until <= now]:
-            del self._watches[session_id]
-        due = [(key, watch) for key, watch in self._watches.items() if _due(watch) <= now]
+        self._end_watches(now)
+        due = [(key, watched) for key, watched in self._watched.items() if _due(watched) <= now]
         if not due and not self._stopped:
-            times = [min(_due(watch), watch.until) for watch in self._watches.values()]
+            times = [min(_due(watched), *watched.watchers.values()) for watched in self._watched.values()]
             self._changed.wait(min(times) - now if times else None)
         return due
 
-    def _look(self, session_id: str, watch: _Watch) -> None:
-        watch.is_told, watch.due = False, time.monotonic() + EVERY
+    def _end_watches(self, now: float) -> None:
+        for session_id, watched in list(self._watched.items()):
+            watched.watchers = {name: until for name, until in watched.watchers.items() if until > now}
+            if not watched.watchers:
+                del self._watched[session_id]
+
+    def _look(self, session_id: str, watched: _WatchedSession, capture: Capture) -> None:
+        watched.is_told, watched.due = False, time.monotonic() + EVERY
         try:
-            watch.pane, screen = self.capture(session_id, LINES)
-            if screen != watch.sent:
+            watched.pane, screen = capture(session_id, LINES)
+            if screen != watched.sent:
                 self._emit(OutputFrame(self._computer, session_id, screen))
-                watch.sent = screen
+                watched.sent = screen
         except TeleclaudeError as error:
             log.debug("session %s cannot be shown: %s", session_id, error.message)
-            watch.due += _UNTOLD
+            watched.due += _UNTOLD
 
 
-def _due(watch: _Watch) -> float:
-    return watch.due if watch.is_told else watch.due + _UNTOLD
+def _due(watched: _WatchedSession) -> float:
+    return watched.due if watched.is_told else watched.due + _UNTOLD

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 
-from teleclaude.cache import wire
+from teleclaude.core.request_wire import OutputFrame
 from teleclaude.sync.fleet.node_events import CommandGiven, Event, InterestChanged, ScreenChanged
 
 COMMANDS_LIMIT = 1000
@@ -24,7 +24,7 @@ class Mailbox:
         self._changed = threading.Condition()
         self._events: deque[Event] = deque()
         self._interest: InterestChanged | None = None
-        self._screens: dict[str, wire.OutputFrame] = {}
+        self._screens: dict[str, OutputFrame] = {}
         self._commands = 0
         self._nudged = False
         self._closed = False
@@ -51,7 +51,7 @@ class Mailbox:
         self.put(event)
         return True
 
-    def screen_changed(self, screen: wire.OutputFrame) -> None:
+    def screen_changed(self, screen: OutputFrame) -> None:
         """Have a screen told, in place of an older one of that session."""
         with self._changed:
             self._screens[screen.session_id] = screen

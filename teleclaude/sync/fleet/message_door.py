@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict
 
-from teleclaude.cache import wire
+from teleclaude.core.request_wire import OutputFrame
 from teleclaude.sync.fleet.membership.heartbeat import Heartbeats
 from teleclaude.sync.fleet.membership.name_claim import NameClaim
 from teleclaude.sync.fleet.membership.peers import Peers
@@ -184,6 +184,6 @@ class MessageDoor:
                 if not self._commands.answered(body.outcome, owner):
                     raise Dropped("unasked", owner)
             case WatchedScreen():
-                self._context.want(ShowScreen(wire.OutputFrame(owner, body.session_id, body.text)))
+                self._context.want(ShowScreen(OutputFrame(owner, body.session_id, body.text)))
             case _:
                 raise Dropped("malformed", owner)

@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from teleclaude.cache import wire
 from teleclaude.core.records import ServiceState
+from teleclaude.core.request_wire import OutputFrame
 from teleclaude.core.requests import Outcome, Request
 
 Value: TypeAlias = bytes | str | int | float
@@ -126,7 +127,7 @@ class TellOutcome:
 class ShowScreen:
     """Show the screen of a session elsewhere, which a client here watches."""
 
-    screen: wire.OutputFrame
+    screen: OutputFrame
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from teleclaude.cache import wire
 from teleclaude.core.records import Computer, Kind, Record
+from teleclaude.core.request_wire import OutputFrame
 from teleclaude.core.requests import Outcome, Request
 from teleclaude.core.settings import Settings
 from teleclaude.replication.change import Change
@@ -146,7 +146,7 @@ class RequestRan:
 class ScreenChanged:
     """The screen of a session here."""
 
-    screen: wire.OutputFrame
+    screen: OutputFrame
 
 
 @dataclass(frozen=True)

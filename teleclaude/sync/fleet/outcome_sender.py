@@ -6,8 +6,8 @@ import logging
 import queue
 from typing import Protocol
 
-from teleclaude.cache import wire
 from teleclaude.core.errors import TeleclaudeError
+from teleclaude.core.request_wire import OutputFrame
 from teleclaude.core.requests import Outcome
 from teleclaude.core.thread_group import ThreadGroup
 
@@ -23,7 +23,7 @@ class OutcomeTaker(Protocol):
         """Tell how a request ended. The cache's client raises Unavailable."""
         ...
 
-    def emit(self, output: wire.OutputFrame) -> None:
+    def emit(self, output: OutputFrame) -> None:
         """Show a watched screen. The cache's client raises Unavailable."""
         ...
 
@@ -33,7 +33,7 @@ class OutcomeSender:
 
     def __init__(self, taker: OutcomeTaker) -> None:
         self._taker = taker
-        self._queue: queue.Queue[Outcome | wire.OutputFrame | None] = queue.Queue(WAITING)
+        self._queue: queue.Queue[Outcome | OutputFrame | None] = queue.Queue(WAITING)
         self._threads = ThreadGroup()
         self._threads.start("fleet-outcomes", self._run)
 
@@ -41,7 +41,7 @@ class OutcomeSender:
         """Tell how a request ended. Never waits."""
         self._put(outcome)
 
-    def emit(self, output: wire.OutputFrame) -> None:
+    def emit(self, output: OutputFrame) -> None:
         """Show a watched screen. Never waits."""
         self._put(output)
 
@@ -50,7 +50,7 @@ class OutcomeSender:
         self._put(None)
         self._threads.join(timeout)
 
-    def _put(self, item: Outcome | wire.OutputFrame | None) -> None:
+    def _put(self, item: Outcome | OutputFrame | None) -> None:
         try:
             self._queue.put_nowait(item)
         except queue.Full:

@@ -18,6 +18,7 @@ from teleclaude.core.errors import NotFound, SettingsError, TeleclaudeError, Una
 from teleclaude.core.files import private_folder
 from teleclaude.core.paths import Places
 from teleclaude.core.records import Kind, Service
+from teleclaude.core.request_wire import OutputFrame
 from teleclaude.core.requests import Outcome, Request, failed
 from teleclaude.core.settings import Settings, load_in_force
 from teleclaude.core.thread_group import fatal
@@ -247,7 +248,7 @@ class FleetService:
         if self._loop:
             self._loop.interest_changed(self._interest)
 
-    def output(self, screen: wire.OutputFrame) -> None:
+    def output(self, screen: OutputFrame) -> None:
         """Show the screen of a session here to the computers that watch it. Never waits."""
         if loop := self._loop:
             loop.mailbox.screen_changed(screen)

@@ -42,7 +42,7 @@ class ProjectReader(Progress):
         self, host: ReaderHost, computer: str, settings: ProjectSettings, before: ProjectReader | None = None
     ) -> None:
         self._host, self._computer = host, computer
-        self.settings = settings
+        self._settings = settings
         self.at: tuple[str, float] | None = None  # what it touches, and since when (monotonic)
         self.catalogue: Catalogue | None = before.catalogue if before else None
         self._is_abandoned = self._is_anew = False
@@ -52,9 +52,14 @@ class ProjectReader(Progress):
 
     # From other threads.
 
-    def wake(self, *, anew: bool = False) -> None:
-        """Look soon; `anew`: at everything, with the settings of now."""
-        self._is_anew = self._is_anew or anew
+    def read_anew(self, settings: ProjectSettings) -> None:
+        """Look at everything soon, with other settings."""
+        self._settings = settings
+        self._is_anew = True
+        self.wake()
+
+    def wake(self) -> None:
+        """Look soon."""
         with self._gate, contextlib.suppress(BlockingIOError):
             if not self._is_closed:
                 os.write(self._wake_write, b"!")
@@ -102,7 +107,7 @@ class ProjectReader(Progress):
         before = old or self.catalogue
         if old:
             old.close()
-        self.catalogue = found = Catalogue(self._computer, self.settings, self, before)
+        self.catalogue = found = Catalogue(self._computer, self._settings, self, before)
         return found
 
     def _look(self, catalogue: Catalogue) -> None:

@@ -125,8 +125,7 @@ class ProjectService:
 
     def _anew(self) -> None:
         if self._reader:
-            self._reader.settings = self._settings
-            self._reader.wake(anew=True)
+            self._reader.read_anew(self._settings)
 
     def _begin(self, before: ProjectReader | None) -> None:
         self._reader = ProjectReader(self, self._computer, self._settings, before)

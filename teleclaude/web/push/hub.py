@@ -15,8 +15,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
-from teleclaude.cache.wire import OutputFrame, RowChange, SnapshotFrame
+from teleclaude.cache.wire import RowChange, SnapshotFrame
 from teleclaude.core.records import EVERYWHERE, Kind, Scope
+from teleclaude.core.request_wire import OutputFrame
 from teleclaude.replication.version import NOTHING, Version
 from teleclaude.web.push import frames
 from teleclaude.web.push.mirror import ChangedKey, Mirror

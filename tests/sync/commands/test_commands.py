@@ -19,16 +19,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from teleclaude.cache.wire import OutputFrame
 from teleclaude.core.errors import NotFound
 from teleclaude.core.records import Session
+from teleclaude.core.request_wire import OutputFrame
 from teleclaude.core.requests import Outcome, Request, new_id
 from teleclaude.core.settings import parse
 from teleclaude.core.verbs import TEXT_LIMIT, Args, End, Keys, Message, Output, Refresh, Rename, Start, Watch
 from teleclaude.sync.commands import start
 from teleclaude.sync.commands.actions import Actions
 from teleclaude.sync.commands.executor import Executor
-from teleclaude.sync.commands.live_output import Watches
+from teleclaude.sync.commands.live_output import LiveOutput
 from teleclaude.sync.commands.pane_now import Target
 from teleclaude.sync.commands.session_panes import SessionPanes
 from tests.sync.conftest import Local, TmuxServer
@@ -54,9 +54,9 @@ class Bench:
         self.tmux, self.local, self.folder = tmux, half, folder
         self.flushed = 0
         self.frames: list[OutputFrame] = []
-        self.watches = Watches("here", self.frames.append)
+        self.live_output = LiveOutput("here", self.frames.append, half.half.watch_output)
         self.panes = SessionPanes(half.half, half.own, self)
-        self.actions = Actions(self.panes, self.watches, parse(settings))
+        self.actions = Actions(self.panes, self.live_output, parse(settings))
         self.executor = Executor(self.actions)
 
     def flush(self, timeout: float) -> bool:
@@ -573,10 +573,8 @@ def test_output_has_colours_and_nothing_else(bench: Bench) -> None:
 
 def test_watch(bench: Bench) -> None:
     """A watched session's screen is sent at once and whenever it changes, until the watch is over."""
-    bench.watches.capture = bench.actions.capture
-    bench.watches.on_panes = bench.local.half.watch_output
-    bench.local.half.on_output = bench.watches.wrote
-    thread = threading.Thread(target=bench.watches.run)
+    bench.local.half.on_output = bench.live_output.wrote
+    thread = threading.Thread(target=bench.live_output.run, args=(bench.actions.capture,))
     thread.start()
     try:
         session = bench.start()
@@ -586,10 +584,10 @@ def test_watch(bench: Bench) -> None:
         bench.tmux("send-keys", "-t", session.tmux.pane, "echo chan''ged", "Enter")
         until(lambda: "changed" in bench.frames[-1].text)
         bench.ok(Watch(session_id=session.session_id, seconds=0))
-        until(lambda: not bench.watches._watches)
+        until(lambda: not bench.live_output._watched)
         assert bench.run(Watch(session_id=session.session_id, seconds=1e9)).field == "seconds"
     finally:
-        bench.watches.stop()
+        bench.live_output.stop()
         thread.join(5)
 
 

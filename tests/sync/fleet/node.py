@@ -20,6 +20,7 @@ from teleclaude.cache.daemon_cache import DaemonCache
 from teleclaude.core.files import write_atomic
 from teleclaude.core.paths import Places
 from teleclaude.core.records import Computer, Kind, Record, Session
+from teleclaude.core.request_wire import OutputFrame
 from teleclaude.core.requests import Outcome, Request
 from teleclaude.core.settings import FleetSettings, RedisSettings, Settings, parse
 from teleclaude.core.verbs import Output, Rename, Start
@@ -62,13 +63,13 @@ class _Lane:
 
     def __init__(self) -> None:
         self.outcomes: dict[str, list[Outcome]] = {}
-        self.screens: list[wire.OutputFrame] = []
+        self.screens: list[OutputFrame] = []
 
     def finish(self, outcome: Outcome) -> None:
         """Note an outcome."""
         self.outcomes.setdefault(outcome.id, []).append(outcome)
 
-    def emit(self, output: wire.OutputFrame) -> None:
+    def emit(self, output: OutputFrame) -> None:
         """Note a screen."""
         self.screens.append(output)
 

@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from teleclaude.cache.wire import OutputFrame
 from teleclaude.core.errors import Conflict
+from teleclaude.core.request_wire import OutputFrame
 from teleclaude.core.requests import Outcome, Request, failed, new_id
 from teleclaude.core.settings import FleetSettings
 from teleclaude.core.verbs import Args, End, Keys, Message, Output, Rename, Start, Watch, verb_name

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from teleclaude.cache.daemon_cache import DaemonCache
-from teleclaude.cache.wire import OutputFrame, SnapshotFrame
+from teleclaude.cache.wire import SnapshotFrame
 from teleclaude.core.records import Computer, Kind, Project, Record, Scope, Session, Tmux, Todo
+from teleclaude.core.request_wire import OutputFrame
 from teleclaude.replication.version import Version
 from teleclaude.web.push.hub import Client, Hub
 from teleclaude.web.push.mirror import ChangesMissingError, Mirror

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import msgspec
 
-from teleclaude.cache import wire
 from teleclaude.core.errors import InvalidField, Refused
 from teleclaude.core.records import Kind, Record
+from teleclaude.core.request_wire import OutputFrame
 from teleclaude.core.requests import Outcome, Request, failed
 from teleclaude.core.verbs import Args, Refresh, Watch, check
 from teleclaude.replication.change import Change, merge
@@ -63,7 +63,7 @@ class RequestServer:
         self.subscribers = Subscribers(context.me)
         self._pending: dict[Kind, Change[str, Record]] = {}
         self._watchers = Watchers()
-        self._screens: dict[str, wire.OutputFrame] = {}
+        self._screens: dict[str, OutputFrame] = {}
         self._under_way: dict[str, UnderWay] = {}
         self._heads_at: dict[str, float] = {}  # subscribers who are to be told how far this computer is, and when
         self._notes: list[tuple[float, NoteWritten]] = []  # that Redis refused, and when to try again
@@ -84,7 +84,7 @@ class RequestServer:
         self._pending.pop(kind, None)
         self.connected()
 
-    def screen_changed(self, screen: wire.OutputFrame) -> None:
+    def screen_changed(self, screen: OutputFrame) -> None:
         """Take the screen of a session here, for whoever watches it elsewhere; only the newest waits."""
         self._screens[screen.session_id] = screen
 

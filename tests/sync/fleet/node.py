@@ -101,6 +101,7 @@ class Node:
         if identity and not identity_file(self.place).exists():
             write_atomic(identity_file(self.place), seed_of(identity).hex().encode())
         self.settings = _settings(name, url, cluster=cluster)
+        self.place.settings_file.write_text(f'[computer]\nname = "{name}"\n')
         self.core = CacheCore(DaemonCache(name))
         self.door = _Door(self.core)
         self.writer = CacheWriter(self.door)

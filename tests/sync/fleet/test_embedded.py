@@ -10,13 +10,16 @@ import sys
 import tempfile
 from pathlib import Path
 
+import msgspec
 import pytest
+from redis.exceptions import NoPermissionError
 
 from teleclaude.core.errors import InvalidField
 from teleclaude.core.settings import FleetSettings, RedisSettings, Settings, parse
 from teleclaude.sync.fleet.board import Board
 from teleclaude.sync.fleet.redis.connection import FAILURES, connect
 from teleclaude.sync.fleet.redis.embedded_server import SERVICE, EmbeddedServer, address, find_server
+from teleclaude.sync.fleet.redis.trial import try_redis
 from tests.sync.fleet.conftest import MakeNode
 from tests.wait import until
 
@@ -92,6 +95,27 @@ def test_no_password_in_the_process_list() -> None:
         finally:
             server.stop()
         assert server.pid is None
+
+
+@pytest.mark.parametrize("prefix", ["teleclaude:", "t*[x]:", 'q"\\:'])
+def test_a_member_may_use_the_fleet_s_commands_alone(prefix: str) -> None:
+    """All that a fleet needs works on its keys; nothing is administrated, and no other key is seen (F23)."""
+    port = free_port()
+    settings = RedisSettings(url=f"redis://:a-word@127.0.0.1:{port}", prefix=prefix)
+    server = EmbeddedServer(Path("/tmp"), msgspec.structs.replace(_settings(port), redis=settings), Board())
+    server.start()
+    try:
+        line = try_redis(settings, patience=20.0)
+        wrong = [f"{prefix[:-1]}x", "other", prefix.replace("*", "any")] if "*" in prefix else ["other"]
+        refused: list[tuple[str, ...]] = [("SET", key, "x") for key in wrong]
+        refused += [("FLUSHALL",), ("CONFIG", "GET", "*"), ("EVAL", "return 1", "0"), ("KEYS", "*"), ("MONITOR",)]
+        refused += [("REPLICAOF", "evil.lan", "6379"), ("ACL", "LIST"), ("SLOWLOG", "GET"), ("SHUTDOWN",)]
+        for command in refused:
+            with pytest.raises(NoPermissionError):
+                line.call(*command)
+        line.close()
+    finally:
+        server.stop()
 
 
 LAUNCH = """

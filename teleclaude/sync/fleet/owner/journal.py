@@ -18,6 +18,8 @@ from teleclaude.core.errors import OutcomeUnknown
 from teleclaude.core.requests import Outcome, failed
 
 KEEP = 24 * 3600.0  # seconds
+PRUNE_EVERY = 1000  # commands
+ROWS = 100_000  # the newest that are kept, at most
 _TABLES = """
 create table if not exists requests (
     id text primary key, sender text not null, verb text not null, at real not null, outcome blob);
@@ -36,6 +38,7 @@ class Journal:
         self._db.execute("pragma journal_mode = wal")
         self._db.execute("pragma synchronous = normal")  # a power cut ends the epoch, and with it every request
         self._db.executescript(_TABLES)
+        self._since_pruned = 0
 
     def next_generation(self) -> int:
         """Count a start. Later starts get higher numbers, also after the state folder was lost."""
@@ -48,6 +51,9 @@ class Journal:
     def begin(self, request_id: str, sender: str, verb: str) -> Outcome | None:
         """Write a command down. None: run it, now. Else it is known: its outcome, or *unknown*."""
         with self._lock:
+            self._since_pruned += 1
+            if self._since_pruned >= PRUNE_EVERY:
+                self._prune()
             found = self._db.execute("select outcome from requests where id = ?", (request_id,)).fetchone()
             if found is None:
                 row = (request_id, sender, verb, time.time())
@@ -64,9 +70,15 @@ class Journal:
             self._db.execute("update requests set outcome = ? where id = ?", (msgspec.msgpack.encode(kept), outcome.id))
 
     def prune(self) -> None:
-        """Drop what is older than a day."""
+        """Drop what is older than a day, and what is over ROWS; done now and then while it is used too."""
         with self._lock:
-            self._db.execute("delete from requests where at < ?", (time.time() - KEEP,))
+            self._prune()
+
+    def _prune(self) -> None:
+        self._since_pruned = 0
+        self._db.execute("delete from requests where at < ?", (time.time() - KEEP,))
+        newest = "select rowid from requests order by rowid desc limit -1 offset ?"
+        self._db.execute(f"delete from requests where rowid in ({newest})", (ROWS,))  # noqa: S608  (words of our own)
 
     def close(self) -> None:
         """Close the file."""

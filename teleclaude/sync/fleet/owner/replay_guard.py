@@ -24,7 +24,8 @@ class Guard:
         """Let a request pass, once. Raises Dropped."""
         if fresh.epoch != self._epoch:
             raise Dropped("epoch", sender)
-        if fresh.issued > now + CLOCK_TOLERANCE or fresh.expires > fresh.issued + REQUEST_LIFE + 1e-6:
+        latest = now + CLOCK_TOLERANCE
+        if not (fresh.issued <= latest and fresh.expires <= fresh.issued + REQUEST_LIFE + 1e-6):  # not for NaN either
             raise Dropped("future", sender)
         if fresh.expires <= now:
             raise Dropped("expired", sender)

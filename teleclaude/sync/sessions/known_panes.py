@@ -51,6 +51,10 @@ class KnownPanes:
         """Take other profiles."""
         self._foregrounds = Foregrounds(agents)
 
+    def glance(self, pane_pid: int) -> object:
+        """What a pane's process has in the foreground now, to be compared; that it is not what is known counts too."""
+        return self._foregrounds.glance(pane_pid)
+
     def note_input(self, pane: str, when: float) -> None:
         """Note that a command wrote to a pane."""
         self._inputs[pane] = when

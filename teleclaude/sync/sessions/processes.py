@@ -131,6 +131,24 @@ class Foregrounds:
         self._found[pane_pid] = ((pane.foreground, command), until, found)
         return found
 
+    def glance(self, pane_pid: int) -> tuple[int, bytes, str, bool]:
+        """Give what a pane has in the foreground, to be compared: who, its name, its folder; and whether `look` last
+        found another.
+
+        The folder is read as a link of /proc, which follows none: one on a dead mount costs no wait.
+        """
+        pane = read_process(pane_pid)
+        if pane is None:
+            return 0, b"", "", False
+        leader = pane if pane.foreground == pane_pid else read_process(pane.foreground)
+        try:
+            folder = os.readlink(f"/proc/{pane.foreground}/cwd")
+        except OSError:
+            folder = ""
+        known = self._found.get(pane_pid)
+        is_other = known is not None and known[0][0] != pane.foreground
+        return pane.foreground, leader.name if leader else b"", folder, is_other
+
     def are_same(self, one: str, other: str) -> bool:
         """Tell whether two profiles run the same program, so that their processes look alike."""
         return one in self._signatures and self._signatures[one] == self._signatures.get(other)
@@ -173,22 +191,6 @@ def read_process(pid: int) -> Process | None:
         return Process(pid, text[text.index(b"(") + 1 : end], int(fields[2]), int(fields[5]), int(fields[19]))
     except (OSError, ValueError, IndexError):
         return None
-
-
-def glance(pid: int) -> tuple[int, bytes, str]:
-    """Give what a pane's process has in the foreground of its terminal, to be compared: who, its name, its folder.
-
-    The folder is read as a link of /proc, which follows none: one on a dead mount costs no wait.
-    """
-    pane = read_process(pid)
-    if pane is None:
-        return 0, b"", ""
-    leader = pane if pane.foreground == pid else read_process(pane.foreground)
-    try:
-        folder = os.readlink(f"/proc/{pane.foreground}/cwd")
-    except OSError:
-        folder = ""
-    return pane.foreground, leader.name if leader else b"", folder
 
 
 def children(pid: int) -> list[int]:

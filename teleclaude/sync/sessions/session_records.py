@@ -58,6 +58,10 @@ class SessionBook:
         """Take other profiles, with the next look."""
         self._known.use_agents(agents)
 
+    def glance(self, pane_pid: int) -> object:
+        """What a pane's process has in the foreground now, to be compared; that it is not what is known counts too."""
+        return self._known.glance(pane_pid)
+
     def note_input(self, pane: str, now: float) -> None:
         """Note that a command wrote to a pane."""
         self._known.note_input(pane, now)
@@ -90,7 +94,9 @@ class SessionBook:
         by_id = {peek.id: peek for peek in peeks}
         self._panes = [by_id[pane.id].applied_to(pane) if pane.id in by_id else pane for pane in self._panes]
         home = at_home(pane for pane in self._panes if pane.id in by_id)
-        new = {pane.id: pane for pane in home.values() if self._known.is_new(pane, now)}
+        # What all was asked of has another foreground, though tmux may call it the same (a shell, and its script).
+        asked = {peek.id for peek in peeks if peek.command is not None}
+        new = {pane.id: pane for pane in home.values() if pane.id in asked or self._known.is_new(pane, now)}
         before = {pane: self._shown(known) for pane in new if (known := self._known[pane].pane)}
         for pane in new.values():
             self._known.look_at(pane, now, offset)

@@ -1,7 +1,7 @@
 """Listens to panes: to terminals by inotify (ttys.py), to what is in their foreground by glances; and says whom to ask.
 
 A glance compares what a pane's process has in the foreground with what it had; it costs no tmux. There is one whenever
-a terminal is listened to again after it was heard, and one a little later, because a shell goes on silently.
+a terminal is listened to again after it was heard, and some a little later, because a shell goes on silently.
 
 Where many write all the time, being woken is what costs: their rests end together, and then what is heard is taken
 many at a time.
@@ -18,7 +18,7 @@ from teleclaude.sync.tmux.pace import PanePaces
 from teleclaude.sync.tmux.panes import Pane
 from teleclaude.sync.tmux.ttys import Ttys
 
-LATER = 0.350  # seconds until the second glance
+LATER = (0.350, 1.0, 2.5)  # seconds to the second glance, and to those after it while nothing else is heard
 TOGETHER = 0.250  # seconds: rests that are longer end at a multiple of it
 MANY, HUSH = 4, 0.050  # terminals that write, from which on what is heard waits so many seconds for more
 SHORT = 0.150  # seconds of rest up to which a second glance follows; who is heard again and again is glanced at anyway
@@ -40,7 +40,7 @@ class Listening:
         self._paces = PanePaces()
         self._panes: dict[str, Pane] = {}  # by terminal
         self._glanced: dict[str, object] = {}
-        self._later: dict[str, float] = {}  # terminals to the time of their second glance
+        self._later: dict[str, tuple[float, int]] = {}  # terminals to the time of their next glance, and its number
         self._changed: set[str] = set()  # terminals with another foreground than tmux has told
         self._is_gone = False  # a terminal has vanished
         self._hush_until: float | None = None
@@ -71,7 +71,7 @@ class Listening:
     def follow_up(self, tty: str, at: float) -> None:
         """Glance at a terminal's foreground at `at`, and ask about it if that is another."""
         if tty in self._panes:
-            self._later[tty] = min(at, self._later.get(tty, at))
+            self._later[tty] = (at, 0)
 
     def _on_event(self) -> None:
         now = time.monotonic()
@@ -87,7 +87,7 @@ class Listening:
         for tty in heard:
             rest = self._paces.heard(tty, now)
             if rest <= SHORT:
-                self._later[tty] = now + LATER
+                self._later[tty] = (now + LATER[0], 0)
             self._ttys.rest(tty, _end(now, min(rest, WATCHED_REST) if tty in self.watched else rest))
         if heard:
             self._on_heard(heard)
@@ -103,9 +103,12 @@ class Listening:
             self._arm(tty, now)
         if self.watched and (maybe := [tty for tty in rested if tty in self.watched]):
             self._on_heard(maybe)  # what they wrote while they rested is unknown
-        later = [tty for tty, at in self._later.items() if at <= now]
-        for tty in later:
-            del self._later[tty]
+        later = {tty: number + 1 for tty, (at, number) in self._later.items() if at <= now}
+        for tty, number in later.items():
+            if number < len(LATER):
+                self._later[tty] = (now + LATER[number], number)
+            else:
+                del self._later[tty]
         for tty in {*rested, *later}:
             self._compare(tty, now)
         is_gone, self._is_gone = self._is_gone, False
@@ -123,12 +126,12 @@ class Listening:
         if found != self._glanced.get(tty):
             self._glanced[tty] = found
             self._changed.add(tty)
-            self._later[tty] = now + LATER
+            self._later[tty] = (now + LATER[0], 0)
             self._paces.ask(tty, now)
 
     def next_due(self) -> float | None:
         """When `step` has something to do (monotonic)."""
-        dues = [*self._later.values()]
+        dues = [at for at, _ in self._later.values()]
         dues += [at for at in (self._ttys.next_due(), self._hush_until) if at is not None]
         return min(dues, default=None)
 

@@ -6,7 +6,9 @@ seldom (`STEPS`); and when a pane pauses for longer than it is used to, it is as
 last is not missed. Panes that would be asked soon anyway are asked along with one that is due.
 
 A pane that was heard is not listened to for a moment (`RESTS`), longer while it goes on. What it writes meanwhile is
-unknown, so an answer counts as the last word only when the pane was being listened to as it was asked.
+unknown, so an answer counts as the last word only when the pane was being listened to as it was asked. And output
+takes a moment through the kernel to tmux, so what was written less than `YOUNG` before is asked about once more, unless
+the answer had something new.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ SETTLE = 0.012  # seconds from the first output to the question, so that it sees
 RESTS = (0.010, 0.100, 0.150, 0.250, 0.400)  # seconds after the first, second, … event in a row
 STEPS = (0.150, 0.300, 0.600, 1.000)  # seconds between questions, by how many in a row found nothing new
 PAUSE = 0.250  # seconds without output, at least, that end what a pane was saying
+YOUNG, AGAIN = 0.100, 0.300  # seconds; after how many it is asked about once more
+FIRST = 2  # events in a row for which that is so; who goes on is asked again anyway
 FORGET = 5.0  # seconds of quiet after which all starts anew
 AT_ONCE = 40  # panes in one question; more is a look at all
 _NEVER = float("inf")
@@ -114,10 +118,11 @@ class PanePaces:
         for tty in ttys:
             pace = self._paces.get(tty)
             if pace is not None:
-                pace.asked_at, pace.ask_at = now, _NEVER
+                is_young = now - pace.heard_last < YOUNG and pace.events <= FIRST
+                pace.asked_at, pace.ask_at = now, now + AGAIN if is_young else _NEVER
                 is_covered = pace.heard_first is None or pace.armed_at is not None
                 pace.heard_first = None if is_covered else now
-                (self._open.discard if is_covered else self._open.add)(tty)
+                (self._open.discard if is_covered and not is_young else self._open.add)(tty)
 
     def answered(self, tty: str, *, is_new: bool) -> None:
         """Note whether an answer held something new of what a row shows."""
@@ -125,6 +130,10 @@ class PanePaces:
             pace = self._paces[tty]
             self._is_stale = True
             pace.nothing_new = 0 if is_new else pace.nothing_new + 1
+            if is_new and pace.ask_at == pace.asked_at + AGAIN:
+                pace.ask_at = _NEVER
+                if pace.heard_first is None:
+                    self._open.discard(tty)
 
 
 def _goes_along(pace: _Pace, now: float) -> bool:

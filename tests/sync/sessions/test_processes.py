@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import subprocess
 import sys
 
@@ -11,6 +12,7 @@ import pytest
 from teleclaude.core.settings import AgentProfile
 from teleclaude.sync.sessions import processes
 from teleclaude.sync.sessions.processes import Foregrounds, is_interactive, profiles_by_signature, signature
+from tests.wait import until
 
 
 @pytest.mark.parametrize(
@@ -108,3 +110,29 @@ def test_own_process() -> None:
         assert named.group == os.getpgrp()
         assert child.pid in processes.children(os.getpid())
         child.communicate(b"\n")
+
+
+def test_glance_tells_a_change() -> None:
+    """Another process in the foreground, another folder, and that it is not what was last found, change a glance."""
+    pid, fd = pty.fork()
+    if pid == 0:  # pragma: no cover  (the child)
+        os.execve("/bin/sh", ["sh", "-i"], {"PS1": "$ ", "PATH": os.environ["PATH"]})
+    try:
+        foregrounds = Foregrounds({})
+        until(lambda: foregrounds.look(pid, "sh", 1e9).at_prompt)
+        quiet = foregrounds.glance(pid)
+        assert foregrounds.glance(pid) == quiet
+        os.write(fd, b"sleep 100\n")
+        until(lambda: foregrounds.glance(pid)[1] == b"sleep")
+        assert foregrounds.glance(pid)[3]
+        foregrounds.look(pid, "sleep", 1e9)
+        assert not foregrounds.glance(pid)[3]
+        os.write(fd, b"\x03")
+        until(lambda: foregrounds.glance(pid)[:2] == quiet[:2])
+        assert foregrounds.glance(pid) != quiet  # as it was, but another one was found meanwhile
+        os.write(fd, b"cd /usr\n")
+        until(lambda: foregrounds.glance(pid)[2] == "/usr")
+    finally:
+        os.close(fd)
+        os.waitpid(pid, 0)
+    assert foregrounds.glance(pid) == (0, b"", "", False)

@@ -38,7 +38,8 @@ def attached(tmux: TmuxServer, session: str) -> Iterator[int]:
 def is_quiet(here: Local) -> bool:
     """Whether nothing is to be done for what happened so far."""
     watch = here.half._watch
-    return not watch.listening.next_due() and not watch.listening.next_peek() and watch._schedule._asked is None
+    is_rested = watch.listening._ttys.next_due() is None
+    return is_rested and not watch.listening.next_peek() and watch._schedule._asked is None
 
 
 def test_new_session_is_seen(tmux: TmuxServer, local: Start) -> None:

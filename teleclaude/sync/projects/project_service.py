@@ -43,6 +43,7 @@ class ProjectService:
         self._patience: dict[str, float] = {}  # by place that did not answer before
         self._cwds: frozenset[str] = frozenset()
         self._wish = self._shown = 0  # number of the last wish, and of the last one that `_view` fulfils
+        self._awaited = -1  # number of the last wish that was waited for
         self._view: CatalogueView | None = None
         self._first_by: float | None = None
         self._since = ""
@@ -75,8 +76,10 @@ class ProjectService:
                 self._cwds = wanted
                 if self._reader:
                     self._reader.wake()
-            if self._view is None or not wanted <= self._view.homes.keys():
+            is_known = self._view is not None and wanted <= self._view.homes.keys()
+            if not is_known and self._awaited != self._wish:
                 self._lock.wait_for(lambda: self._shown >= self._wish, self._worth_waiting())
+                self._awaited = self._wish if self._view else -1  # once for each wish: the loop has other things to do
             return self._view
 
     def check(self, now: float) -> None:

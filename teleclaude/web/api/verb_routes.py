@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -18,30 +19,55 @@ from teleclaude.web.http.error_responses import WrongMedia
 from teleclaude.web.http.json_body import read_json
 
 _ID = re.compile(r"[0-9a-f]{1,16}")
+_STARTED = 1024  # sessions remembered
 
 
 def routes(context: ApiContext, verbs: Mapping[str, Verb] = VERBS) -> Blueprint:
     """Make the routes."""
     found = Blueprint("verbs", __name__)
+    started = Started()
     for verb in verbs.values():
         if verb.route:
             rule = re.sub(r"\{(\w+)\}", r"<\1>", verb.route)
-            found.add_url_rule(rule, verb.name, _view(context, verb), methods=[verb.method])
+            found.add_url_rule(rule, verb.name, _view(context, verb, started), methods=[verb.method])
     return found
 
 
-def _view(context: ApiContext, verb: Verb) -> Callable[..., Response]:
+class Started:
+    """The computers of sessions that were started through here: each may be acted on before it is in the view.
+
+    That of another computer comes into it some milliseconds after the answer, or never, while nobody looks there.
+    """
+
+    def __init__(self) -> None:
+        self._computers: OrderedDict[str, str] = OrderedDict()
+
+    def note(self, session_id: str, computer: str) -> None:
+        """Note where a session was started."""
+        self._computers[session_id] = computer
+        while len(self._computers) > _STARTED:
+            self._computers.popitem(last=False)
+
+    def computer(self, session_id: str) -> str:
+        """Where a session with this whole id was started; empty when it was not started here."""
+        return self._computers.get(session_id, "")
+
+
+def _view(context: ApiContext, verb: Verb, started: Started) -> Callable[..., Response]:
     read = _query_reader(verb) if verb.method == "GET" else _body_reader(verb)
 
     def view(session_id: str = "") -> Response:
         fields = read()
         named = fields.pop("computer", None)
         if verb.is_for_session:
-            computer, fields["session_id"] = _target(context, session_id, named)
+            computer, fields["session_id"] = _target(context, session_id, named or started.computer(session_id))
         else:
             computer = context.queries.known_computer(named)
         data = context.commands.run(computer, verb.args(**fields))
-        return _response(verb, data, computer, fields.get("session_id", ""))
+        answer = _response(verb, data, computer, fields.get("session_id", ""))
+        if verb.status == 201:  # noqa: PLR2004  (HTTP: created)
+            started.note(data["session"]["session_id"], computer)
+        return answer
 
     return view
 

@@ -52,6 +52,18 @@ def test_each_route_is_its_command(web: Daemon) -> None:
     ]
 
 
+def test_what_was_just_started_elsewhere_can_be_acted_on_before_it_is_shown(web: Daemon) -> None:
+    """A session on another computer gets the next message, though nobody looks there and it is not in the view."""
+    web.put(Computer(name="other"))
+    web.answer = lambda args: (
+        {"session": msgspec.to_builtins(session(9, computer="other"))} if isinstance(args, Start) else {}
+    )
+    made = web.send("POST", "/sessions", {"computer": "other", "project": "/p", "agent": "claude"})
+    assert made.json["session_id"] == "a00009"
+    assert web.send("POST", "/sessions/a00009/message", {"text": "x"}).status == 200
+    assert [request.computer for request in web.requests] == ["other", "other"]
+
+
 @pytest.mark.parametrize(
     ("told", "shown"),
     [

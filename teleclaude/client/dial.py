@@ -28,7 +28,7 @@ def dial(path: Path, deadline: float) -> socket.socket:
             raise Refused(f"{path} is served by another user's process: not spoken to")
     except OSError as error:
         connection.close()
-        raise _told(path, error) from error
+        raise _unavailable(path, error) from error
     except BaseException:
         connection.close()
         raise
@@ -53,7 +53,7 @@ def _connect(connection: socket.socket, path: Path, deadline: float) -> None:
             time.sleep(_BUSY_PAUSE)
 
 
-def _told(path: Path, error: OSError) -> Unavailable:
+def _unavailable(path: Path, error: OSError) -> Unavailable:
     if isinstance(error, FileNotFoundError):
         return NotRunning("the daemon is not running")
     if isinstance(error, ConnectionRefusedError):

@@ -43,14 +43,15 @@ def _soak(seconds: float) -> int:
     In the first, computers are cut off and put to sleep for longer than a lease.
     """
     from tests.chaos.faults import LONG_FAULTS
+    from tests.chaos.redis_faults import away_for_long
     from tests.chaos.run import end_in_order, run
 
     end_in_order()
     end, seed, broken = time.monotonic() + seconds, int(time.time()) % 1_000_000, 0
-    long = LONG_FAULTS if seconds >= SOAK_WITH_LONG else []
+    long = [*LONG_FAULTS, away_for_long] if seconds >= SOAK_WITH_LONG else []
     while (left := end - time.monotonic()) > 0:
         seed += 1
-        report = run(seed, 400, seconds=left, hold=SOAK_HOLD, long=long)
+        report = run(seed, 400, seconds=left, hold=SOAK_HOLD, long=long, crowded=True)
         print(report.text(), flush=True)
         broken += bool(report.found)
         long = []

@@ -4,7 +4,7 @@ Called by `inject/sitecustomize.py` before anything of the daemon was imported. 
     TELECLAUDE_TEST_WALL    seconds by which the wall clock (time.time) of this computer is ahead
     TELECLAUDE_TEST_BOOT    seconds by which it was started earlier (CLOCK_BOOTTIME)
     TELECLAUDE_TEST_LEASE   seconds of a lease, instead of a minute; heartbeats come as often in it as ever
-    TELECLAUDE_TEST_BUG     "immortal": no lease ever runs out
+    TELECLAUDE_TEST_BUG     "immortal": no lease ever runs out; "stubborn": no session can be renamed
 """
 
 from __future__ import annotations
@@ -19,8 +19,11 @@ def install() -> None:
     lease = os.environ.get("TELECLAUDE_TEST_LEASE", "")
     if lease:
         set_lease(float(lease))
-    if os.environ.get("TELECLAUDE_TEST_BUG") == "immortal":
-        never_expire()
+    match os.environ.get("TELECLAUDE_TEST_BUG"):
+        case "immortal":
+            never_expire()
+        case "stubborn":
+            never_rename()
 
 
 def shift_clocks(wall: float, boot: float) -> None:
@@ -58,3 +61,14 @@ def never_expire() -> None:
 
     Peers.expire = no_peers  # type: ignore[method-assign,assignment]  # that is the bug
     DaemonCache.expire = lambda _self: 0  # type: ignore[method-assign,assignment]  # the same
+
+
+def never_rename() -> None:
+    """Seed a bug that shows only in a command's outcome."""
+    from teleclaude.core.errors import Unavailable
+    from teleclaude.sync.commands.actions import Actions
+
+    def refuse(*_: object) -> None:
+        raise Unavailable("the bug that a test has put here")
+
+    Actions.rename = refuse  # type: ignore[method-assign,assignment]  # that is the bug

@@ -12,6 +12,10 @@ Entries it reads (others are left out):
     agreed   seconds                                     how long after the last fault healed all agreed
     final    owner, who, state                           what each observer says of an owner's records at the end
     answer   computer, request, status, body             an answer that no client may ever get
+    calm     computer, request, ok, answer               a command without any fault for five seconds, or none near it
+    own      client, status                              what a client says of the computer that it runs on
+    unlike   client, differences                         what a client shows otherwise than its daemon's cache has it
+    memory   computer, worker, gained                    bytes that a process has more at the end than at the beginning
 Those of promise 4 are in leases.py.
 """
 
@@ -24,6 +28,7 @@ from tests.chaos.journal import Entry
 from tests.chaos.leases import four
 
 PROMISED = 5.0  # seconds after the last fault healed
+GROWTH = 64 * 1024 * 1024  # bytes that a process may have gained in a run
 BOUND = 15.0  # seconds that are too many even on a machine that does much else
 
 
@@ -131,6 +136,34 @@ def _two_at_the_end(entries: list[Entry]) -> Iterator[str]:
             yield f"2: of {owner} not all say the same: {by}"
 
 
+def _calm(entries: list[Entry]) -> Iterator[str]:
+    """Where all is healthy and no fault was for five seconds, every command succeeds."""
+    for entry in _of(entries, "calm"):
+        if not entry["ok"]:
+            yield f"calm: {entry['computer']}, {entry['request']}: {entry['answer']}"
+
+
+def _own(entries: list[Entry]) -> Iterator[str]:
+    """No computer is ever offline to itself."""
+    for entry in _of(entries, "own"):
+        if entry["status"] == "offline":
+            yield f"own: {entry['client']} was shown as offline to itself"
+
+
+def _clients(entries: list[Entry]) -> Iterator[str]:
+    """What a client shows after any reconnect is what the cache has."""
+    for entry in _of(entries, "unlike"):
+        if entry["differences"]:
+            yield f"client: {entry['client']} differs from its cache: {'; '.join(entry['differences'])}"
+
+
+def _ten(entries: list[Entry]) -> Iterator[str]:
+    """After load, memory is back where it was."""
+    for entry in _of(entries, "memory"):
+        if entry["gained"] > GROWTH:
+            yield f"10: {entry['worker']} of {entry['computer']} has gained {entry['gained'] / 2**20:.0f} MB"
+
+
 CHECKS = (
     _one_and_three_in_replicas,
     _three_in_clients,
@@ -141,4 +174,8 @@ CHECKS = (
     _two_in_time,
     _two_at_the_end,
     _answers,
+    _calm,
+    _own,
+    _clients,
+    _ten,
 )

@@ -107,6 +107,12 @@ def _cut(field: Field, draw: random.Random, how: str, seconds: float) -> None:
         network.mend(machine.name)
 
 
-PROCESS_FAULTS: list[Fault] = [kill_a_worker, stop_a_worker, restart_a_daemon, stop_a_computer]
+def cut_the_clients(field: Field, draw: random.Random) -> None:
+    """Break the connection of every client to its daemon, at some byte of what comes next."""
+    for way in field.ways:
+        way.cut(draw.randrange(3000) if draw.random() < 0.7 else 0)
+
+
+PROCESS_FAULTS: list[Fault] = [kill_a_worker, stop_a_worker, restart_a_daemon, stop_a_computer, cut_the_clients]
 LINK_FAULTS: list[Fault] = [cut_a_link, cut_the_way_to_redis, cut_the_way_from_redis]
 LONG_FAULTS: list[Fault] = [cut_a_link_for_long, stop_a_computer_for_long]

@@ -8,6 +8,7 @@ import signal
 import threading
 from collections.abc import Iterator, Mapping
 
+from tests.chaos.cutting_proxy import CuttingProxy
 from tests.chaos.journal import Journal
 from tests.chaos.network import Network
 from tests.fleet import Fleet
@@ -28,6 +29,8 @@ class Field:
         self.network = network
         self._hold = hold
         self.long = long
+        self.ways: list[CuttingProxy] = []  # of the clients
+        self.is_redis_away = False
         self.broken: set[int] = set()  # process ids of workers that have to be replaced
         self._away: set[str] = set()
         self._lock = threading.Lock()
@@ -58,6 +61,14 @@ class Field:
         """Tell whether it is taken away."""
         with self._lock:
             return machine.name in self._away
+
+    def pids(self, machine: Machine) -> list[int]:
+        """Process ids of a computer's workers; empty when it cannot be asked, or is taken away, or not all run."""
+        with contextlib.suppress(OSError, AssertionError):
+            workers = machine.get("/health")["workers"].values()
+            if not self.is_away(machine) and all(worker["state"] == "running" for worker in workers):
+                return [int(worker["pid"]) for worker in workers]
+        return []
 
     def heal(self) -> None:
         """Wait until every worker of every computer runs, and none of them is one that was killed or stopped."""

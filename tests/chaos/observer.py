@@ -15,9 +15,11 @@ from teleclaude.client.events import (
     Resumed,
     Stopped,
 )
-from teleclaude.client.model import Model, fold
+from teleclaude.client.model import OWNED, Model, fold
 from teleclaude.client.reader import Reader
 from teleclaude.core.backoff import Backoff
+from teleclaude.core.records import Kind, Record
+from tests.chaos.cutting_proxy import CuttingProxy
 from tests.chaos.journal import Journal
 from tests.machine import Machine
 
@@ -33,7 +35,9 @@ class Observer:
         self._connection = 0
         self._is_connected = self._is_stale = False
         self._view: tuple[bool, list[str]] = (False, [])
-        self._reader = Reader(machine.place.api_socket, self._wake, backoff=Backoff(0.1, 1.0))
+        self._own = ""
+        self.way = CuttingProxy(machine.folder / "way.sock", machine.place.api_socket)
+        self._reader = Reader(self.way.path, self._wake, backoff=Backoff(0.1, 1.0))
         self._reader.want({("*", "sessions"), ("*", "projects"), ("*", "todos")})
         self._reader.start()
 
@@ -54,6 +58,10 @@ class Observer:
         if view != self._view:
             self._view = view
             self._journal.write("view", client=self.name, live=view[0], online=online)
+        own = next((m.computer.status for m in self._model.machines.values() if m.computer and m.is_local), "")
+        if view[0] and own != self._own:
+            self._own = own
+            self._journal.write("own", client=self.name, status=own)
 
     def _note(self, message: Message) -> None:
         match message:
@@ -97,6 +105,20 @@ class Observer:
             known = machine and machine.computer and self._is_connected
             return machine.computer.status if machine and machine.computer and known else "unknown"
 
+    def records(self) -> dict[tuple[Kind, str, str], Record]:
+        """All that the client has, by kind, owner and key."""
+        self._wake()
+        found: dict[tuple[Kind, str, str], Record] = {}
+        with self._lock:
+            for machine in self._model.machines.values():
+                if machine.computer is not None:
+                    found["computers", machine.name, machine.name] = machine.computer
+                for kind in OWNED:
+                    for key, record in getattr(machine, kind).items():
+                        found[kind, machine.name, key] = record
+        return found
+
     def close(self) -> None:
         """Stop following."""
         self._reader.stop()
+        self.way.close()

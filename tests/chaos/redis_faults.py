@@ -19,6 +19,15 @@ def restart_empty(field: Field, draw: random.Random) -> None:
     field.fleet.redis.start()
 
 
+def away_for_long(field: Field, draw: random.Random) -> None:
+    """Redis is not there until long after every lease ran out; each computer must work by itself as ever."""
+    field.is_redis_away = True
+    field.fleet.redis.kill()
+    time.sleep(field.long)  # how long the fault lasts
+    field.fleet.redis.start()
+    field.is_redis_away = False
+
+
 def restart_with_old_data(field: Field, draw: random.Random) -> None:
     """Redis comes back with what it held some time ago: streams that end earlier, requests that were answered."""
     field.fleet.redis.kill()

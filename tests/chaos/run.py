@@ -23,11 +23,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.chaos.checker import PROMISED, violations
+from tests.chaos.crowd import Crowd
 from tests.chaos.faults import LINK_FAULTS, LONG_FAULTS, PROCESS_FAULTS, Fault, cut_a_link_for_long
 from tests.chaos.field import Field
 from tests.chaos.journal import Journal, read
 from tests.chaos.network import Network, why_not
-from tests.chaos.redis_faults import REDIS_FAULTS
+from tests.chaos.redis_faults import REDIS_FAULTS, away_for_long
 from tests.chaos.work import Work
 from tests.fleet import Fleet
 from tests.machine import ROOT
@@ -88,12 +89,22 @@ class Run:
 
     def step(self) -> None:
         """Do one thing."""
-        if self._draw.random() >= FAULT_RATE or not self._faults:
+        if self._field.is_redis_away and self._draw.random() < 0.5:
+            self._step_alone()
+            return
+        if self._field.is_redis_away or self._draw.random() >= FAULT_RATE or not self._faults:
             self._work.step()
             return
         if not self._deck:  # each comes once before any comes again
             self._deck = self._draw.sample(self._faults, len(self._faults))
         self._do(self._deck.pop())
+
+    def _step_alone(self) -> None:
+        """Without Redis: do a fault of processes, or local commands."""
+        if self._draw.random() < FAULT_RATE:
+            self._do(self._draw.choice(PROCESS_FAULTS))
+        else:
+            self._work.work_alone()
 
     def _do(self, fault: Fault, draw: random.Random | None = None) -> None:
         self._field.journal.write("fault", name=fault.__name__)
@@ -137,6 +148,8 @@ class Run:
         self._field.journal.write("agreed", seconds=took, workers=began - ended)
         self._report.agreed.append(took)
         self._report.healed.append(began - ended)
+        if took < AGREE_WITHIN:
+            self._work.prove_calm(began)
         return took < AGREE_WITHIN
 
     def go(self, steps: int, seconds: float, long: Sequence[Fault]) -> None:
@@ -166,11 +179,13 @@ def run(
     lease: float = 0.0,
     long: Sequence[Fault] = (),
     passing: bool = True,
+    crowded: bool = False,
 ) -> Report:
     """Do one run of at most `steps` steps or `seconds`.
 
     `links`: in namespaces, where possible. `hold`: the most seconds of a passing fault. `lease`: seconds, if another
     than usual. `long`: faults to begin with, whatever time they take. `passing`: whether there are any others.
+    `crowded`: with output that is polled and silent connections all the time.
     """
     report = Report(seed, network=why_not() if links else "not asked for")
     folder = Path(tempfile.mkdtemp(prefix="tcj", dir="/tmp"))
@@ -188,6 +203,8 @@ def run(
         with contextlib.closing(Work(place, draw)) as work:
             faults = [*PROCESS_FAULTS, *REDIS_FAULTS, *(LINK_FAULTS if network else [])] if passing else []
             try:
+                if crowded:
+                    stack.enter_context(contextlib.closing(Crowd(place)))
                 Run(place, work, faults, draw, report).go(steps, seconds, long)
             except BaseException:
                 _keep(seed, folder, fleet)
@@ -219,6 +236,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--hold", type=float, default=0.7, help="the most seconds of a passing fault")
     parser.add_argument("--long", action="store_true", help="faults of over a minute as well")
+    parser.add_argument("--crowded", action="store_true", help="output is polled, strangers connect")
     parser.add_argument("--no-links", action="store_true", help="no network namespaces")
     parser.add_argument("--bug", default="", help="seed one")
     parser.add_argument("--lease", type=float, default=0.0, help="seconds of a lease")
@@ -230,7 +248,8 @@ def main() -> None:
         links=not options.no_links,
         hold=options.hold,
         lease=options.lease,
-        long=LONG_FAULTS if options.long else (),
+        long=[*LONG_FAULTS, away_for_long] if options.long else (),
+        crowded=options.crowded,
     )
     print(report.text())
     sys.exit(bool(report.found))

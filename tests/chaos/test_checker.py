@@ -134,6 +134,10 @@ FRAME = {"what": "frame", "client": "c", "connection": 1, "epoch": "e", "event":
           {"what": "final", "owner": "a", "who": "y", "state": "2"}], "2:"),
         ([{"what": "agreed", "seconds": 16.0}], "2:"),
         ([*seen_live(until=70.0)], "4:"),
+        ([{"what": "calm", "computer": "a", "request": "DELETE /x", "ok": False, "answer": "504"}], "ca"),
+        ([{"what": "own", "client": "c", "status": status} for status in ("online", "offline")], "ow"),
+        ([{"what": "unlike", "client": "c", "differences": ["s: shown None, cached x"]}], "cl"),
+        ([{"what": "memory", "computer": "a", "worker": "sync", "gained": 2**27}], "10"),
         ([{"what": "answer", "computer": "a", "request": "GET /x", "status": 500, "body": ""}], "50"),
     ],
 )  # fmt: skip
@@ -157,6 +161,10 @@ def test_what_is_allowed_is_not_reported() -> None:
         {**FRAME, "version": 1, "epoch": "f"},
         {"what": "command", "id": "k", "outcome": "unknown"},
         {"what": "agreed", "seconds": 6.0},
+        {"what": "calm", "computer": "a", "request": "DELETE /x", "ok": True, "answer": ""},
+        {"what": "own", "client": "c", "status": ""},
+        {"what": "unlike", "client": "c", "differences": []},
+        {"what": "memory", "computer": "a", "worker": "sync", "gained": 2**20},
         *seen_live(until=65.0),
     ]
     assert violations(entries) == []

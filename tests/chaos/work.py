@@ -7,6 +7,7 @@ import random
 import msgspec
 
 from teleclaude.core.records import Session
+from tests.chaos.calm import Calm
 from tests.chaos.field import Field
 from tests.chaos.observer import Observer
 from tests.machine import Machine
@@ -24,6 +25,8 @@ class Work:
         self._count = 0
         self._tokens: dict[str, str] = {}  # title of a session started by command, to its computer
         self._observers = [Observer(machine, field.journal) for machine in field.fleet.machines]
+        field.ways = [observer.way for observer in self._observers]
+        self._calm = Calm(field, self._observers)
         for machine in field.fleet.machines:
             machine.tmux("new-session", "-d", "-s", "first", "-c", str(machine.code))
 
@@ -120,6 +123,17 @@ class Work:
         return [
             f"{who} of {owner}: {state}, not {truth[owner]}" for owner, who, state in views if state != truth[owner]
         ]
+
+    def prove_calm(self, healed: float) -> None:
+        """Have it proved that in calm every command succeeds, and that clients show what their caches have."""
+        self._calm.prove(healed, self._draw)
+
+    def work_alone(self) -> None:
+        """Do every command on a computer through itself: while its own processes live, nothing else is needed."""
+        machine = self._field.some(self._draw)
+        pids = self._field.pids(machine)
+        if pids:
+            self._calm.command_all(machine, machine, is_sure=lambda: self._field.pids(machine) == pids)
 
     def note_effects(self) -> None:
         """Note how often each command happened, and what everybody says at the end."""

@@ -255,7 +255,9 @@ def _print_join_string(string: str) -> None:
 
 
 def _status_and_age(computer: Computer) -> tuple[str, str]:
-    return ("here", "-") if computer.is_local else (computer.status, _age(computer.last_seen))
+    if computer.is_local:
+        return "here", "-"
+    return computer.status, "now" if computer.status == "online" else _age(computer.last_seen)
 
 
 def _say_who_is_refused(place: Places) -> None:

@@ -125,9 +125,9 @@ class Loop:
         """Say goodbye, for good when this computer `left` the fleet, and end all threads within `timeout` seconds."""
         until = time.monotonic() + timeout
         self._left = left
-        self._mailbox.close()
-        self._messages.stop()
+        self._messages.stop()  # first: a reader would make anew what the goodbye removes
         self._inbox.stop()
+        self._mailbox.close()
         self._pool.stop()
         if not self._threads.join(timeout * 0.7):
             self._session.break_off()

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from teleclaude.core.request_wire import OutputFrame
 from teleclaude.sync.fleet.membership.heartbeat import Heartbeats
 from teleclaude.sync.fleet.membership.name_claim import NameClaim
-from teleclaude.sync.fleet.membership.peers import Peers
+from teleclaude.sync.fleet.membership.peers import Freshness, Peers
 from teleclaude.sync.fleet.node_context import Context
 from teleclaude.sync.fleet.node_effects import ShowScreen
 from teleclaude.sync.fleet.node_events import InboxCame, RequestsCame
@@ -116,6 +116,7 @@ class MessageDoor:
         """Judge a request: it is of now and new, and of another computer, unless it tells of a namesake."""
         if isinstance(body, Clash | InterestChange | Pull | Command):
             self._guard.check(envelope.id, body.fresh, self._context.now, envelope.sender)
+            self._prove(envelope, 0.0)  # it knew this run of this computer
         if (envelope.sender == self._context.me) != isinstance(body, Clash):
             raise Dropped("forged", envelope.sender)
 
@@ -138,7 +139,14 @@ class MessageDoor:
         if is_screen and envelope.clock < peer.clock.estimate(now) - REQUEST_LIFE:
             raise Dropped("expired", sender)  # the memory of ids does not reach back behind this process' start
         asked = self._puller.asked_at(body.request) if isinstance(body, PullAnswer) else None
+        if asked is not None:
+            self._prove(envelope, asked)
         peer.clock.sample(envelope.clock, now, error=float("inf") if asked is None else now - asked)
+
+    def _prove(self, envelope: Envelope, at: float) -> None:
+        """Its sender lived at `at`, or later."""
+        if self._peers.prove(envelope.sender, envelope.epoch, at, self._context.now):
+            self._presence.hear([(self._peers.all[envelope.sender], Freshness.NEW)])
 
     # Handing over.
 

@@ -138,7 +138,6 @@ class Node:
         self.context.numbers["connects"] += 1
         self._may_have_lost()
         self.heartbeats.due(clients=bool(self.puller.interest), watched=bool(self.server.subscribers))
-        self.heartbeats.greet([peer.name for peer in self.peers.all.values() if peer.looks_at(self.context.me)])
 
     def _may_have_lost(self) -> None:
         """What may be lost is asked for and told again."""
@@ -223,7 +222,7 @@ class Node:
         if self.puller.set_interest(event.interest, self.heartbeats.beat + 1):
             self.heartbeats.tell_interest(self.puller.told_to_all())
             if not had:
-                self.heartbeats.look_soon()
+                self.heartbeats.discover_soon()
 
     def _command_given(self, event: events.CommandGiven) -> None:
         request, trouble = event.request, self.trouble(self.context.now)

@@ -42,6 +42,11 @@ class Presence:
     def hear(self, heard: Iterable[Heard]) -> None:
         """Take what heartbeats told."""
         for peer, freshness in heard:
+            is_newcomer = self._heartbeats.is_new_here
+            if freshness is Freshness.UNPROVEN or (freshness is Freshness.NEW and is_newcomer):
+                self._commands.ask_for_life(peer)
+            if not peer.online:
+                continue
             if freshness is Freshness.NEW:
                 self._puller.peer_is_new(peer)
                 self._commands.peer_is_new(peer)

@@ -180,6 +180,12 @@ class RemoteCommands:
             self._time_asked[peer.name] = now
             self._puller.ask_time(peer, new_id())
 
+    def ask_for_life(self, peer: Peer) -> None:
+        """Ask a computer for anything: its answer shows that its heartbeats are not old ones."""
+        if not self._peers.is_proven(peer):
+            self._busy_until = self._context.now + INBOX_GRACE
+            self._ask_time(peer)
+
     # Ends.
 
     def _end(self, sent: Sent, error: TeleclaudeError) -> None:

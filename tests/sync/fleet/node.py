@@ -95,6 +95,7 @@ class Node:
         self.place = Places(self.folder / "c", self.folder / "s", self.folder / "r")
         for path in (self.place.config, self.place.state, self.place.runtime):
             path.mkdir(mode=0o700, exist_ok=True)
+        self.rename(name)
         if key:
             save_ring(self.place, KeyRing(key))
         identity = name if identity is None else identity
@@ -114,6 +115,10 @@ class Node:
         self._feed: FeedSubscriber = self.core.subscribe()
         self._writing = threading.Thread(target=self.writer.run, daemon=True)
         self._writing.start()
+
+    def rename(self, name: str) -> None:
+        """Have another name in the settings file; who runs keeps the one that it has."""
+        self.place.settings_file.write_text(f'[computer]\nname = "{name}"\n', encoding="utf-8")
 
     def start(self) -> Node:
         """Begin, with one session and one project."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 
 from teleclaude.core.requests import Outcome, Request, new_id
 from teleclaude.core.settings import RedisSettings
 from teleclaude.core.verbs import Message
+from teleclaude.sync.fleet.mailbox import COMMANDS_LIMIT
+from teleclaude.sync.fleet.node_events import InterestChanged
 from teleclaude.sync.fleet.redis.stream_readers import StreamReader
 from tests.redis_process import RedisProcess
 from tests.sync.fleet.conftest import MakeNode
@@ -257,6 +259,55 @@ def test_an_answer_that_redis_refuses_comes_later(node: MakeNode, server: RedisP
         server.run("DEL", "teleclaude:session_events:{near}")
     assert near.ended(second).status == "ok"
     assert len([ran for ran in far.ran if ran.id == second.id]) == 1
+
+
+def test_an_event_that_fails_takes_no_other_of_its_turn_along(node: MakeNode) -> None:
+    """What nobody foresaw happens over one event: the others are dealt with, and all is taken anew after it (F6)."""
+    near, far = pair(node)
+    interest_changed = near.loop.node._on[InterestChanged]
+
+    def fail(_: object) -> None:
+        near.loop.node._on[InterestChanged] = interest_changed
+        raise RuntimeError("nobody foresaw this")
+
+    request = command()
+    with near.loop._lock:  # so that both are of one turn
+        near.loop.node._on[InterestChanged] = fail
+        near.look("*", "sessions", "projects")
+        near.half.submit(request)
+    assert near.ended(request).status == "ok"
+    until(lambda: near.half.counters["stumbles"] == 1)
+    assert_whole(near, far, "one")
+
+
+def test_the_readers_end_before_the_goodbye(node: MakeNode, server: RedisProcess) -> None:
+    """A reader that is slow to end makes nothing anew that the goodbye has removed."""
+    near = node("near")
+    until(near.is_ok)
+    stop, key = near.loop._messages.stop, "teleclaude:messages:{near}"
+
+    def stop_late() -> None:
+        with suppress(AssertionError):
+            until(lambda: server.run("EXISTS", key) == 0, 1.5)
+            until(lambda: server.run("EXISTS", key) == 1, 0.5)
+        stop()
+
+    near.loop._messages.stop = stop_late  # type: ignore[method-assign]
+    near.half.stop()
+    assert server.run("KEYS", "*") == []
+
+
+def test_commands_are_refused_when_too_many_wait(node: MakeNode, server: RedisProcess) -> None:
+    """While the loop waits for a Redis that hangs, commands beyond a limit are told so at once (F2)."""
+    near, _ = pair(node)
+    with near.loop._lock:
+        requests = [command() for _ in range(2 * COMMANDS_LIMIT + 500)]  # it may have begun to take some
+        for request in requests:
+            near.half.submit(request)
+        until(lambda: len(near.lane.outcomes) >= 250)
+        assert {outcomes[0].code for outcomes in near.lane.outcomes.values()} == {"unavailable"}
+    for request in requests:
+        near.ended(request, 40)
 
 
 def test_cut_connections_again_and_again(node: MakeNode, server: RedisProcess) -> None:

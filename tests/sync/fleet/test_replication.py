@@ -339,3 +339,22 @@ def test_a_new_key_parts_and_joining_again_unites(node: MakeNode) -> None:
     until(lambda: near.status("far") == "online" and far.status("near") == "online")
     far.sessions("after")
     until(lambda: near.titles("far") == ["after"])
+
+
+def test_who_parted_by_a_new_key_goes_when_the_fleet_is_left(node: MakeNode) -> None:
+    """After a new key the rows of who does not have it stay, dimmed; they go with the fleet, without a restart (F7)."""
+    near, far = looking(node, "near", "far")
+    near.rekey(b"n" * 32)
+    until(lambda: near.status("far") == "offline")
+    assert near.titles("far") == ["one"]
+    near.change_settings(redis=RedisSettings())
+    until(lambda: near.status("far") == "absent" and near.titles("far") == [])
+    assert far.titles("far") == ["one"]
+
+
+def test_who_takes_another_name_says_goodbye_under_the_old_one(node: MakeNode) -> None:
+    """Others see the old name no more, when a computer stops to come back under another one (C5)."""
+    near, far = looking(node, "near", "far")
+    far.rename("new")
+    far.close()
+    until(lambda: near.status("far") == "absent" and near.titles("far") == [])

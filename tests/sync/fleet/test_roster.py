@@ -21,9 +21,12 @@ def beat(
     return envelope, Heartbeat(beat=number, home="h", heads={}, info=Computer(name=name, **info))
 
 
-def heard(roster: Peers, at: float, number: int, **more: Any) -> Freshness:
-    """Let a roster hear a beat."""
-    return roster.receive(*beat(number, **more), at, "then")
+def heard(roster: Peers, at: float, number: int, *, is_proven: bool = True, **more: Any) -> Freshness:
+    """Let a roster hear a beat, of one that answered then, too."""
+    found = roster.receive(*beat(number, **more), at, "then")
+    if is_proven:
+        roster.prove(more.get("name", "far"), more.get("epoch", "e1"), 0.0, at)
+    return found
 
 
 @pytest.mark.parametrize(("seconds", "is_online"), [(59.9, True), (60.0, False), (60.1, False)])
@@ -56,6 +59,21 @@ def test_a_beat_that_lay_in_redis_counts_from_when_it_was_written() -> None:
     roster.aged("far", 1, 5, 60.0)
     assert not roster.expire(169.0)
     assert [peer.name for peer in roster.expire(170.0)] == ["far"]
+
+
+def test_beats_of_who_never_answered_prolong_nothing() -> None:
+    """They may be old ones that somebody kept: the first counts, no other does until its computer was heard to live."""
+    roster = Peers("near")
+    assert heard(roster, 0.0, 1, is_proven=False) is Freshness.NEW
+    assert heard(roster, 50.0, 2, is_proven=False) is Freshness.UNPROVEN
+    assert [peer.name for peer in roster.expire(60.0)] == ["far"]
+    assert heard(roster, 70.0, 3, is_proven=False) is Freshness.UNPROVEN
+    assert not roster.online("far")
+    assert not roster.prove("far", "another epoch", 75.0, 75.0)
+    assert heard(roster, 80.0, 4, is_proven=False) is Freshness.UNPROVEN
+    assert roster.prove("far", "e1", 84.0, 85.0), "that brings it back"
+    assert roster.online("far")
+    assert heard(roster, 90.0, 5, is_proven=False) is Freshness.BEAT
 
 
 def test_what_an_earlier_start_said_is_old() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import msgspec
 
@@ -62,6 +62,8 @@ class Heartbeats:
         self._has_entered = False  # on this connection
         self._greets_all = True  # the first look is followed by a greeting to all who are there
         self._greets_new = False  # and one after the set of names was lost, to those who were not known
+        self._greets_lookers = False  # and one on each new connection, to those who look at this computer
+        self._new_here_until = 0.0
         self._is_bare = False
 
     # Out.
@@ -71,8 +73,15 @@ class Heartbeats:
         self._beat_at = self._look_at = self._enter_at = self._discover_at = 0.0
         self._last_blob = found
         self._has_entered = False
+        self._greets_lookers = True
+        self._new_here_until = self._context.now + ANXIOUS_AT_FIRST
         self._timed.clear()
         self.look_closely(ANXIOUS_AT_FIRST)
+
+    @property
+    def is_new_here(self) -> bool:
+        """Whether this computer came, or came back, a moment ago."""
+        return self._context.now < self._new_here_until
 
     def look_closely(self, seconds: float) -> None:
         """Look often for so long: somebody went, or may come back."""
@@ -111,8 +120,8 @@ class Heartbeats:
             self._discover()
         elif now >= self._look_at and not self._is_too_much(watched):
             self._look()
-        if now >= self._look_at:
-            self._look_at = now + self._pace(clients=clients, watched=watched)
+        next_look = now + self._pace(clients=clients, watched=watched)
+        self._look_at = next_look if now >= self._look_at else min(self._look_at, next_look)
         return min(self._beat_at, self._look_at, self._enter_at, self._discover_at)
 
     def _pace(self, *, clients: bool, watched: bool) -> float:
@@ -157,11 +166,6 @@ class Heartbeats:
             self._greets_new = True
             self._discover_at = 0.0
         self._has_entered = True
-
-    def greet(self, names: Iterable[str]) -> None:
-        """Tell others at once that this computer is there."""
-        for name in names:
-            self._context.request(name, Hello(heartbeat=self.heartbeat()))
 
     def farewell(self, *, left: bool) -> None:
         """Tell others that this computer ends in order (`left`: for good), and give the name back."""
@@ -221,12 +225,17 @@ class Heartbeats:
                 heard += self._read_one(name, blob)
             elif about.entered:
                 self._prune(name, about.entered.get(name, 0.0))
-        if self._greets_all:
-            self.greet([peer.name for peer in self._peers.all.values() if peer.online])
-        elif self._greets_new:
-            self.greet([peer.name for peer, freshness in heard if freshness is Freshness.NEW])
-        self._greets_all = self._greets_new = False
+        self._greet(heard)
         return heard
+
+    def _greet(self, heard: list[Heard]) -> None:
+        """Tell those who are to know at once that this computer is there."""
+        new = {peer.name for peer, freshness in heard if freshness is Freshness.NEW}
+        for peer in self._peers.all.values():
+            is_looker = self._greets_lookers and bool(peer.looks_at(self._context.me))
+            if peer.online and (self._greets_all or is_looker or (self._greets_new and peer.name in new)):
+                self._context.request(peer.name, Hello(heartbeat=self.heartbeat()))
+        self._greets_all = self._greets_new = self._greets_lookers = False
 
     def _read_one(self, name: str, blob: bytes) -> list[Heard]:
         digest = hashlib.blake2b(blob, digest_size=16).digest()

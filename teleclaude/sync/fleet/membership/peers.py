@@ -3,6 +3,8 @@
 Rules of this module:
 - A computer is online for `LEASE` seconds after a beat that was not seen before. The same beat again, or an older one,
   is no sign of life; one that is known to have lain in Redis for a while counts from when it was written.
+- Who was never heard before may be dead since long, and its beats old ones: they prolong nothing until a message came
+  that can only have been made after this process began: an answer to its question, or a request for its epoch.
 - Starts of a computer are counted (`generation`); what an earlier start said is old, for ever.
 - What was known of a computer is never overwritten by nothing.
 """
@@ -36,6 +38,7 @@ class Freshness(Enum):
 
     NEW = "new"  # a new computer, a new start of one, or one that was offline
     BEAT = "beat"
+    UNPROVEN = "unproven"  # another beat of one of which nothing shows yet that it is not old
     REPEATED = "repeated"
     OLD = "old"
 
@@ -54,6 +57,7 @@ class Peer:
     heads: dict[Kind, int]
     interested_in: dict[str, list[Kind]]
     online: bool = True
+    has_left: bool = False  # it said goodbye
     trouble: str = ""  # what is wrong with what it sends, for people
     clock: PeerClock = field(default_factory=PeerClock)
 
@@ -88,7 +92,8 @@ class Peers:
     def __init__(self, me: str, known: Iterable[Peer] = ()) -> None:
         self.me = me
         # The last beat of each may count once more, for it was heard with another key.
-        self.all = {peer.name: dataclasses.replace(peer, online=False, beat=peer.beat - 1) for peer in known}
+        self.all = {peer.name: dataclasses.replace(peer, online=False, epoch="", beat=peer.beat - 1) for peer in known}
+        self._proven: OrderedDict[str, str] = OrderedDict()  # the epoch of each computer that was certainly live
         self._past: OrderedDict[str, tuple[int, int]] = OrderedDict()  # last (generation, beat) of who was forgotten
 
     def receive(self, envelope: Envelope, beat: Heartbeat, now: float, wall: str) -> Freshness:
@@ -100,21 +105,44 @@ class Peers:
         if last is not None and at <= last:
             return Freshness.OLD
         is_same = known is not None and known.epoch == envelope.epoch
+        is_unproven = known is not None and is_same and not self.is_proven(known)
         peer = Peer(
             name,
             envelope.epoch,
             envelope.generation,
             beat.beat,
-            now,
+            known.heard if known and is_unproven else now,
             _merged(known.info if known else None, beat.info),
             wall,
             beat.heads,
             beat.interested_in,
+            online=known.online if known and is_unproven else True,
+            has_left=known.has_left if known and is_unproven else False,
             clock=known.clock if known and is_same else PeerClock(),
         )
         peer.clock.sample(envelope.clock, now)
         self.all[name] = peer
+        if is_unproven:
+            return Freshness.UNPROVEN
         return Freshness.BEAT if known and is_same and known.online else Freshness.NEW
+
+    def is_proven(self, peer: Peer) -> bool:
+        """Tell whether a message showed that it lived since this process began."""
+        return self._proven.get(peer.name) == peer.epoch
+
+    def prove(self, name: str, epoch: str, at: float, now: float) -> bool:
+        """Take note that a computer lived at `at`, by this clock, or some time later. True when that brings it back."""
+        self._proven[name] = epoch
+        self._proven.move_to_end(name)
+        while len(self._proven) > PAST_LIMIT:
+            self._proven.popitem(last=False)
+        peer = self.all.get(name)
+        if peer is None or peer.epoch != epoch:
+            return False
+        peer.heard = max(peer.heard, at)
+        is_back = not peer.online and not peer.has_left and now - peer.heard < LEASE
+        peer.online = peer.online or is_back
+        return is_back
 
     def aged(self, name: str, generation: int, beat: int, written: float) -> None:
         """Take note that the beat that was received was written at `written`, and not when it was read."""
@@ -131,7 +159,7 @@ class Peers:
         peer = self.all.get(envelope.sender)
         if peer is None or not peer.online or (peer.epoch, peer.generation) != (envelope.epoch, envelope.generation):
             return False
-        peer.online = False
+        peer.online, peer.has_left = False, True
         peer.beat += 1_000_000  # the heartbeat that may still lie in Redis is no sign of life any more
         return True
 

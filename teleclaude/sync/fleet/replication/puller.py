@@ -89,6 +89,7 @@ class Puller:
         kinds = needed.kinds or (list(OWN_KINDS) if needed.look and not interest else [])
         fresh = peer.fresh(self._context.now)
         body = Pull(fresh=fresh, kinds=kinds, have=needed.have, interest=interest, beat=self._beat, look=needed.look)
+        self._context.numbers["pulls"] += 1
         self._send(peer, body, needed.request)
 
     def ask_time(self, peer: Peer, request: str) -> None:
@@ -97,7 +98,6 @@ class Puller:
         self._send(peer, Pull(fresh=fresh, kinds=[], interest=interest, beat=self._beat), request)
 
     def _send(self, peer: Peer, pull: Pull, request: str) -> None:
-        self._context.numbers["pulls"] += 1
         self._asked[request] = self._context.now
         while len(self._asked) > MEMORY:
             self._asked.popitem(last=False)
@@ -137,8 +137,10 @@ class Puller:
     def land(self, envelope: Envelope, body: PullAnswer) -> None:
         """Take the answer to a pull. Raises Dropped, ValueError, OverLimit."""
         owner, context = envelope.sender, self._context
-        if body.request not in self._asked:
+        asked = self._asked.get(body.request)
+        if asked is None:
             raise Dropped("unasked", owner)
+        self.replicas.overtaken(owner, asked)
         if body.refused:
             self.replicas.refused(owner, body.request, context.now)
             log.info("%s does not let this computer look: %s", owner, body.refused)

@@ -93,6 +93,7 @@ class _Owner:
     kinds: dict[Kind, KindReplica] = field(default_factory=dict)
     request: str = ""  # the pull that is under way
     asked: float = 0.0
+    asked_to_look: bool = False  # that may take long
     timeout: float = ANSWER_TIMEOUT
     not_before: float = 0.0
     look: bool = False
@@ -239,6 +240,12 @@ class Replicas:
                 kept.happens("lost")
         return True
 
+    def overtaken(self, name: str, asked: float) -> None:
+        """A question of `asked` was answered: requests are answered in order, so an earlier pull was lost."""
+        owner = self._owners.get(name)
+        if owner and owner.request and owner.asked < asked and not owner.asked_to_look:
+            self.lost(name)
+
     def heads(self, owner: str, epoch: str, heads: Mapping[Kind, int], now: float, *, ordered: bool) -> None:
         """Compare with what an owner says of itself; `ordered`: nothing older is on its way any more."""
         found = self._owners.get(owner)
@@ -271,6 +278,7 @@ class Replicas:
         owner.timeout = owner.backoff.next()
         self.touched.add(name)
         look, owner.look = owner.look, False
+        owner.asked_to_look = look
         have: dict[Kind, tuple[str, int]] = {}
         for kind in kinds:
             kept = owner.kinds[kind]

@@ -1,7 +1,7 @@
-"""The sync process: the local half, commands, and with a fleet the peers half.
+"""The sync process: the loop that watches this computer, commands, and the other computers where there is a fleet.
 
-The main thread is the local half's loop. The halves fail apart: whatever the peers half does, this computer's own
-view goes on; without Redis in the settings nothing of it is imported.
+The main thread is that loop. The two fail apart: whatever becomes of the fleet, this computer's own view goes on;
+without Redis in the settings nothing of the fleet is imported. Here, and nowhere else, the parts are put together.
 """
 
 from __future__ import annotations
@@ -60,9 +60,9 @@ class SyncProcess:
             run=self._run_here,
             hand_on=self._hand_on,
             take_interest=self._take_interest,
-            counters=lambda: self._peers.counters if self._peers else {},
+            counters=lambda: self._fleet.counters if self._fleet else {},
         )
-        self._peers: FleetService | None = None
+        self._fleet: FleetService | None = None
         self._broken: list[Service] = []
         self._interest: dict[str, list[Kind]] = {}
         self._connect_parts()
@@ -88,12 +88,12 @@ class SyncProcess:
         self._threads.start("cache's end", self.writer.watch_cache, self.client.hold)
         self._threads.start("live output", self.live_output.run, self.actions.capture)
         self.dispatch.start(self._threads)
-        self._set_peers()
+        self._set_fleet()
         self._lifeline.ready()
         self.local.run(self._lifeline.beat)
         self.dispatch.stop()
-        if self._peers:
-            self._peers.stop()
+        if self._fleet:
+            self._fleet.stop()
         self.live_output.stop()
         self.writer.stop()
 
@@ -101,57 +101,57 @@ class SyncProcess:
 
     def _run_here(self, request: Request) -> Outcome | None:
         outcome = self.executor.run(request)
-        peers = self._peers
-        if peers and peers.is_reachable and outcome.status == "ok" and isinstance(request.args, Refresh):
-            peers.submit(request)  # it tells how that ended, once what clients look at is there
+        fleet = self._fleet
+        if fleet and fleet.is_reachable and outcome.status == "ok" and isinstance(request.args, Refresh):
+            fleet.submit(request)  # it tells how that ended, once what clients look at is there
             return None
         return outcome
 
     def _emit(self, screen: OutputFrame) -> None:
-        if self._peers:
-            self._peers.output(screen)
+        if self._fleet:
+            self._fleet.output(screen)
         self.dispatch.emit(screen)
 
     def _hand_on(self, request: Request) -> None:
-        if self._peers:
-            self._peers.submit(request)
+        if self._fleet:
+            self._fleet.submit(request)
         else:
             unknown = NotFound(f"there is no computer {request.computer!r} in this view", field="computer")
             self.dispatch.finish(failed(request.id, unknown))
 
     def _take_interest(self, wants: dict[str, list[Kind]]) -> None:
         self._interest = wants
-        if self._peers:
-            self._peers.interest(wants)
+        if self._fleet:
+            self._fleet.interest(wants)
 
-    # The peers half, which may be absent.
+    # The other computers, of which there may be none.
 
-    def _set_peers(self) -> None:
-        """Make the peers half be as the settings say. Its faults are told as a service, and end nothing."""
+    def _set_fleet(self) -> None:
+        """Be in the fleet that the settings name, or in none. Its faults are told as a service, and end nothing."""
         try:
             self._broken = []
-            if self._settings.redis.url and self._peers is None:
-                self._peers = self._new_peers()
-            elif self._peers:
-                self._peers.reload(self._settings)
-        except Exception as error:  # this computer's own view goes on without its peers
-            log.exception("the peers half cannot work")
+            if self._settings.redis.url and self._fleet is None:
+                self._fleet = self._new_fleet()
+            elif self._fleet:
+                self._fleet.reload(self._settings)
+        except Exception as error:  # this computer's own view goes on without the others
+            log.exception("the fleet cannot be joined")
             self._broken = [Service(name="redis", state="down", reason=str(error))]
         self.local.changed()
 
-    def _new_peers(self) -> FleetService:
+    def _new_fleet(self) -> FleetService:
         # Imported only here: Redis costs 20 MB and 100 ms, and who has no fleet has no use for it.
         from teleclaude.sync.fleet.service import FleetService
 
-        peers = FleetService(
+        fleet = FleetService(
             self._place, self._settings, self.own, self.writer, self.dispatch, self.executor.run, self.local.changed
         )
-        peers.start()
-        peers.interest(self._interest)
-        return peers
+        fleet.start()
+        fleet.interest(self._interest)
+        return fleet
 
     def _services(self) -> list[Service]:
-        return [*(self._peers.services() if self._peers else []), *self._broken]
+        return [*(self._fleet.services() if self._fleet else []), *self._broken]
 
     # Settings.
 
@@ -165,7 +165,7 @@ class SyncProcess:
         logging.getLogger().setLevel(settings.log.level.upper())
         self._settings = self.actions.settings = settings
         self.local.reload(settings, self._tmux_socket())
-        self._set_peers()
+        self._set_fleet()
         log.info("took the settings anew")
         self._lifeline.settings_taken()
 

@@ -4,7 +4,7 @@ Projects are those of the settings, the git repositories below the roots, and fo
 else its folder. A project of the settings whose folder is missing is listed all the same, so that a slip in the
 settings is seen, and is read as soon as the folder is there.
 
-Rules: a look reads again only what changed; with nothing changed it reads nothing, and between looks this half asks
+Rules: a look reads again only what changed; with nothing changed it reads nothing, and between looks it asks
 for no wake-up. A change is read `SETTLE` after it was heard of, so that a file in the middle of being saved is seen
 once, whole. Each trouble is logged once, until it is gone.
 """

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from teleclaude.cache import wire
 from teleclaude.cache.daemon_cache import DaemonCache
-from teleclaude.cache.snapshot import Shelf, payload_of, shelf_of
+from teleclaude.cache.snapshot import Block, Contents, block_of
 from teleclaude.core.records import Kind
 from teleclaude.replication.version import NOTHING, Version
 
@@ -38,7 +38,7 @@ class CacheCore:
         self.filled = False
         self._subscribers: set[FeedSubscriber] = set()
         self._changed = threading.Condition(threading.Lock())
-        self._joined: dict[tuple[Kind, str], Shelf] = {}
+        self._blocks: dict[tuple[Kind, str], dict[int, Block]] = {}
 
     # Writes.
 
@@ -127,24 +127,24 @@ class CacheCore:
         with self._changed:
             return self._changed.wait_for(lambda: self.filled and self.cache.version != version, timeout)
 
-    def snapshot(self) -> tuple[Version, list[bytes]] | None:
-        """Give (version, payload) of now, the payload in pieces; None before the first look at this computer is done.
-
-        For one caller at a time.
-        """
+    def snapshot(self) -> Contents | None:
+        """Give all that is cached; None before the first look at this computer is done. For one caller at a time."""
         with self._changed:
             if not self.filled:
                 return None
-            changed = {place: list(self.cache.bodies(*place)) for place in self.cache.dirty}
-            self.cache.dirty.clear()
+            changed = self.cache.take_changed()
             version = self.cache.version
         # Joining and summing up need no lock: bodies never change, they are replaced.
-        for place, bodies in changed.items():
-            if bodies:
-                self._joined[place] = shelf_of(*place, bodies)
-            else:
-                self._joined.pop(place, None)
-        return version, payload_of(version, time.time(), [self._joined[place] for place in sorted(self._joined)])
+        for (kind, computer), bodies in changed.items():
+            here = self._blocks.setdefault((kind, computer), {}) if bodies is not None else {}
+            for number, each in (bodies or {}).items():
+                here.pop(number, None)
+                if each:
+                    here[number] = block_of(kind, computer, number, version.number, each)
+            if not here:
+                self._blocks.pop((kind, computer), None)
+        blocks = [block for _, here in sorted(self._blocks.items()) for _, block in sorted(here.items())]
+        return Contents(version, time.time(), blocks)
 
     def locked(self, read: Callable[[DaemonCache], T]) -> T:
         """Read under the lock; `read` must be quick."""

@@ -18,6 +18,7 @@ from typing import Final
 
 import msgspec
 
+from teleclaude.cache.partition import Partition
 from teleclaude.cache.wire import RowChange, Section
 from teleclaude.core.records import KINDS, Computer, Kind, Record, key_of, kind_of, owner_of
 from teleclaude.replication.change_log import Log
@@ -37,26 +38,15 @@ LOG_SIZE: Final = 4096
 _encode = msgspec.json.Encoder().encode
 
 
-class _Shelf:
-    """Records of one kind of one computer."""
-
-    __slots__ = ("bodies", "filled", "records")
-
-    def __init__(self) -> None:
-        self.records: dict[str, Record] = {}
-        self.bodies: dict[str, bytes] = {}
-        self.filled: float | None = None  # monotonic time of the last word from the owner
-
-
 class DaemonCache:
     """Records by kind, computer and key. `local` is this computer's name: its records are always fresh."""
 
     def __init__(self, local: str, *, log_size: int = LOG_SIZE, epoch: str | None = None) -> None:
         self.local = local
         self._log: Log[RowChange] = Log(log_size, epoch or secrets.token_hex(8))
-        self._shelves: dict[tuple[Kind, str], _Shelf] = {}
+        self._partitions: dict[tuple[Kind, str], Partition] = {}
         self._seen: dict[str, float] = {}  # monotonic time of each computer's last heartbeat
-        self.dirty: set[tuple[Kind, str]] = set()  # what changed since the caller last cleared it
+        self._changed: set[tuple[Kind, str]] = set()  # partitions, since `take_changed`
 
     @property
     def version(self) -> Version:
@@ -75,35 +65,32 @@ class DaemonCache:
         for record in wanted.values():
             if kind_of(record) != kind or owner_of(record) != computer:
                 raise ValueError(f"a {kind_of(record)} record of {owner_of(record)} among the {kind} of {computer}")
-        shelf = self._shelf(kind, computer)
-        gone = [key for key in shelf.records if key not in wanted]
+        gone = [key for key in self._partition(kind, computer).records if key not in wanted]
         changes = self.remove(kind, computer, gone) + sum(self._put(record) for record in wanted.values())
         self.touch(kind, computer)
         return changes
 
     def remove(self, kind: Kind, computer: str, keys: Iterable[str]) -> int:
         """Remove records; unknown keys are no change."""
-        shelf = self._shelves.get((kind, computer))
-        count = 0
-        for key in keys if shelf else ():
-            assert shelf is not None  # noqa: S101  (the loop is empty otherwise)
-            if shelf.records.pop(key, None) is not None:
-                del shelf.bodies[key]
-                self._note(kind, computer, key, None)
-                count += 1
-        return count
+        partition = self._partitions.get((kind, computer))
+        if partition is None:
+            return 0
+        removed = [key for key in keys if partition.remove(key)]
+        for key in removed:
+            self._note(kind, computer, key, None)
+        return len(removed)
 
     def forget(self, computer: str) -> int:
         """Remove a computer and all that it owned."""
         count = sum(self.remove(kind, computer, self._keys(kind, computer)) for kind in reversed(KINDS))
         for kind in KINDS:
-            self._shelves.pop((kind, computer), None)
+            self._partitions.pop((kind, computer), None)
         self._seen.pop(computer, None)
         return count
 
     def touch(self, kind: Kind, computer: str) -> None:
         """Begin the TTL of (kind, computer) anew: what is here is what its owner has."""
-        self._shelf(kind, computer).filled = time.monotonic()
+        self._partition(kind, computer).filled = time.monotonic()
 
     def expire(self) -> int:
         """Show as offline each remote computer that was not heard of for `COMPUTER_TTL`."""
@@ -122,21 +109,21 @@ class DaemonCache:
         """Tell whether (kind, computer) was never filled, or longer ago than its TTL. Own records never are."""
         if computer == self.local:
             return False
-        shelf = self._shelves.get((kind, computer))
-        filled = shelf.filled if shelf else None
+        partition = self._partitions.get((kind, computer))
+        filled = None if partition is None else partition.filled
         if kind == "computers":
             filled = self._seen.get(computer)
         return filled is None or time.monotonic() - filled >= TTLS[kind]
 
     def get(self, kind: Kind, computer: str, key: str) -> Record | None:
         """One record, or None."""
-        shelf = self._shelves.get((kind, computer))
-        return shelf.records.get(key) if shelf else None
+        partition = self._partitions.get((kind, computer))
+        return partition.records.get(key) if partition else None
 
     def records(self, kind: Kind, computer: str) -> list[Record]:
         """All records of (kind, computer)."""
-        shelf = self._shelves.get((kind, computer))
-        return list(shelf.records.values()) if shelf else []
+        partition = self._partitions.get((kind, computer))
+        return list(partition.records.values()) if partition else []
 
     def since(self, version: Version, limit: int | None = None) -> list[RowChange] | None:
         """Changes after `version`, in order, at most `limit`; None when a snapshot must be taken instead."""
@@ -144,50 +131,49 @@ class DaemonCache:
 
     def sections(self) -> Iterator[Section]:
         """All records with their bytes, sorted by kind and computer: a snapshot at `version`."""
-        for kind, computer in sorted(self._shelves):
-            bodies = self._shelves[kind, computer].bodies
-            if bodies:
-                yield Section(kind, computer, list(bodies.items()))
+        for kind, computer in self.partitions():
+            yield Section(kind, computer, list(self._partitions[kind, computer].items()))
 
-    def bodies(self, kind: Kind, computer: str) -> Iterable[bytes]:
-        """Encoded records of (kind, computer)."""
-        shelf = self._shelves.get((kind, computer))
-        return shelf.bodies.values() if shelf else ()
-
-    def shelves(self) -> list[tuple[Kind, str]]:
+    def partitions(self) -> list[tuple[Kind, str]]:
         """The pairs (kind, computer) that hold anything, sorted."""
-        return sorted(place for place, shelf in self._shelves.items() if shelf.bodies)
+        return sorted(place for place, partition in self._partitions.items() if partition)
+
+    def take_changed(self) -> dict[tuple[Kind, str], dict[int, list[bytes]] | None]:
+        """Give the blocks of encoded records that changed since the last call; None for a partition that is gone."""
+        found = {place: self._partitions.get(place) for place in self._changed}
+        self._changed.clear()
+        return {place: None if here is None else here.take_changed() for place, here in found.items()}
 
     # Parts.
 
-    def _shelf(self, kind: Kind, computer: str) -> _Shelf:
-        return self._shelves.setdefault((kind, computer), _Shelf())
+    def _partition(self, kind: Kind, computer: str) -> Partition:
+        return self._partitions.setdefault((kind, computer), Partition())
 
     def _keys(self, kind: Kind, computer: str) -> list[str]:
-        shelf = self._shelves.get((kind, computer))
-        return list(shelf.records) if shelf else []
+        partition = self._partitions.get((kind, computer))
+        return list(partition.records) if partition else []
 
     def _put(self, record: Record) -> int:
         kind, computer, key = kind_of(record), owner_of(record), key_of(record)
-        shelf = self._shelf(kind, computer)
-        old = shelf.records.get(key)
+        partition = self._partition(kind, computer)
+        old = partition.records.get(key)
         if isinstance(record, Computer):
             if not isinstance(old, Computer) or old.last_seen != record.last_seen:
                 self._seen[key] = time.monotonic()  # whatever else is told of it anew is no sign of life
             if isinstance(old, Computer) and _same_but_seen(old, record):
-                shelf.records[key] = record  # a heartbeat that says nothing new; the time is told when it matters
+                partition.note(key, record)  # a heartbeat that says nothing new; the time is told when it matters
                 return 0
         elif old == record:
             return 0
-        shelf.records[key] = record
-        shelf.bodies[key] = body = _encode(record)
+        body = _encode(record)
+        partition.put(key, record, body)
         self._note(kind, computer, key, body)
         return 1
 
     def _note(self, kind: Kind, computer: str, key: str, body: bytes | None) -> None:
         number = self.version.number + 1
         self._log.append(number, RowChange(number, kind, computer, key, body))
-        self.dirty.add((kind, computer))
+        self._changed.add((kind, computer))
 
     def _is_online(self, name: str) -> bool:
         found = self.get("computers", name, name)

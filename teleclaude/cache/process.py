@@ -46,14 +46,14 @@ class Publisher:
         """Show what is cached now, unless it is shown already. False when it cannot be: `tell` is told why, once."""
         with self._lock:
             found = self._core.snapshot()
-            if not found or found[0] == self._published:
+            if not found or found.version == self._published:
                 return True
             try:
-                self._writer.publish(found[1])
+                self._writer.publish(found)
             except OSError as error:
                 self._note(_full(error))
                 return False
-            self._published = found[0]
+            self._published = found.version
             self._note("")
             return True
 

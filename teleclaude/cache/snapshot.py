@@ -5,14 +5,16 @@ Layout, little endian:
     0   magic "TELC", layout number
     8   generation: which of the two slots is whole (its lowest bit); stored last
     16  retired: not 0 when a new file stands at this path
-    24  two slot headers: length of the payload, crc32 of its index
-    64  slot 0, then slot 1, each `capacity` bytes
+    24  two slot headers: length of the index, its crc32
+    56  room for an index
+    64  slot 0, then slot 1: each an index, then blocks
 
-A payload is an index (its length, then msgpack) and the record bodies, each with a comma behind it, so that a JSON
-array of a kind, or of a kind of one computer, is one slice. The index holds the crc32 of the bodies of each kind of
-each computer: what did not change is not summed up again. A reader takes the slot that the generation names, checks
-all sums, and reads again when one is wrong: the writer was faster. The sums also stand in for the store order that
-other processors than x86 do not give.
+A block is some encoded records of one kind of one computer, each with a comma behind it, so that a JSON array is made
+by joining blocks. The index (msgpack) holds where each is, its crc32, and the number of the change by which it became
+what it is. Who writes copies only the blocks that are other than two generations ago, into a place with some room; who
+reads copies only those that it does not have. A reader takes the slot that the generation names, checks the sums of
+what it copies, and reads again when one is wrong: the writer was faster. The sums also stand in for the store order
+that other processors than x86 do not give.
 
 It knows bytes and their places; not what a record is.
 """
@@ -24,28 +26,66 @@ import os
 import struct
 import tempfile
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar, cast
 
 import msgspec
 
 from teleclaude.replication.version import Version
 
-_MAGIC = b"TELC\x02\x00\x00\x00"
+_MAGIC = b"TELC\x03\x00\x00\x00"
 _GENERATION = struct.Struct("<Q")
 _SLOT = struct.Struct("<QQ")
-_INDEX = struct.Struct("<I")
-_GENERATION_AT, _RETIRED_AT, _SLOTS_AT, _HEADER = 8, 16, 24, 64
-_FIRST_CAPACITY = 256 * 1024
+_GENERATION_AT, _RETIRED_AT, _SLOTS_AT, _INDEX_ROOM_AT, _HEADER = 8, 16, 24, 56, 64
+_FIRST_INDEX, _FIRST_DATA = 32 * 1024, 224 * 1024
 _TRIES = 1000
 
+T = TypeVar("T")
 
-class Part(msgspec.Struct, frozen=True, array_like=True):
-    """Where the bodies of (kind, computer) are: `start`, `length` in bytes with the last comma, `count` of records."""
+
+class Block:
+    """Some encoded records of one kind of one computer: `data` has a comma behind each, `count` of them.
+
+    `place` tells it from the other blocks of its partition, `number` is that of the change that it is of.
+    """
+
+    __slots__ = ("_derived", "computer", "count", "crc", "data", "kind", "number", "place")
+
+    def __init__(self, kind: str, computer: str, place: int, number: int, count: int, data: bytes, crc: int) -> None:
+        self.kind, self.computer, self.place, self.number = kind, computer, place, number
+        self.count, self.data, self.crc = count, data, crc
+        self._derived: Any = None
+
+    def derived(self, derive: Callable[[bytes], T]) -> T:
+        """Give what `derive`, always the same, makes of the JSON array of the records; made once."""
+        if self._derived is None:
+            self._derived = derive(b"[%b]" % self.data[:-1])
+        return cast(T, self._derived)
+
+
+class Contents(NamedTuple):
+    """All that a snapshot holds: blocks sorted by kind, computer and place. `written`: seconds since 1970."""
+
+    version: Version
+    written: float
+    blocks: list[Block]
+
+
+def block_of(kind: str, computer: str, place: int, number: int, bodies: Sequence[bytes]) -> Block:
+    """Make a block of encoded records; at least one."""
+    data = b",".join((*bodies, b""))
+    return Block(kind, computer, place, number, len(bodies), data, zlib.crc32(data))
+
+
+class _Entry(msgspec.Struct, frozen=True, array_like=True):
+    """A block in the index: `start` counts from behind the room of the slot's index."""
 
     kind: str
     computer: str
+    place: int
+    number: int
     start: int
     length: int
     count: int
@@ -55,79 +95,65 @@ class Part(msgspec.Struct, frozen=True, array_like=True):
 class _Index(msgspec.Struct, frozen=True, array_like=True):
     version: Version
     written: float
-    parts: list[Part]
-
-
-class Shelf(NamedTuple):
-    """The bodies of one kind of one computer, each with a comma behind it; made once for each change."""
-
-    kind: str
-    computer: str
-    records: int
-    data: bytes
-    crc: int
+    entries: list[_Entry]
 
 
 _decode_index = msgspec.msgpack.Decoder(_Index).decode
 _encode = msgspec.msgpack.encode
 
 
-class Snapshot:
-    """One whole snapshot: `epoch`, `version`, `written` (seconds since 1970), and the bodies."""
+class CacheSnapshot:
+    """One whole snapshot: `at` (`epoch`, `version`), `written` (seconds since 1970), and the records."""
 
-    def __init__(self, payload: bytes) -> None:
-        start = _index_end(payload)
-        index = _decode_index(memoryview(payload)[_INDEX.size : start])
-        self.at = index.version
-        self.epoch, self.version = index.version
-        self.written = index.written
-        self._parts = index.parts
-        self._data = memoryview(payload)[start:]
+    def __init__(self, contents: Contents) -> None:
+        self.at, self.written, self._blocks = contents
+        self.epoch, self.version = self.at
 
-    def is_whole(self) -> bool:
-        """Tell whether all bodies are those that the index means."""
-        return all(zlib.crc32(self._data[p.start : p.start + p.length]) == p.crc for p in self._parts)
+    def blocks(self, kind: str, computer: str | None = None) -> Iterator[Block]:
+        """The blocks of a kind, of one computer or of all."""
+        return (b for b in self._blocks if b.kind == kind and computer in {None, b.computer})
 
     def array(self, kind: str, computer: str | None = None) -> bytes:
         """Give a JSON array of a kind, of one computer or of all."""
-        parts = [p for p in self._parts if p.kind == kind and computer in {None, p.computer}]
-        if not parts:
-            return b"[]"
-        start, end = parts[0].start, parts[-1].start + parts[-1].length - 1
-        return b"".join((b"[", self._data[start:end], b"]"))
+        pieces = [block.data for block in self.blocks(kind, computer)]
+        pieces[-1:] = [piece[:-1] for piece in pieces[-1:]]  # the last comma
+        return b"".join((b"[", *pieces, b"]"))
 
     def computers(self, kind: str) -> list[str]:
         """Names of the computers that have records of a kind."""
-        return [p.computer for p in self._parts if p.kind == kind]
+        return [computer for computer, _ in groupby(block.computer for block in self.blocks(kind))]
 
     def count(self, kind: str) -> int:
         """Number of records of a kind."""
-        return sum(p.count for p in self._parts if p.kind == kind)
+        return sum(block.count for block in self.blocks(kind))
 
 
-def shelf_of(kind: str, computer: str, bodies: Sequence[bytes]) -> Shelf:
-    """Make a shelf of encoded records; at least one."""
-    data = b",".join((*bodies, b""))
-    return Shelf(kind, computer, len(bodies), data, zlib.crc32(data))
+class _SlotMap:
+    """Where the blocks of one slot are: start, room, and the block itself."""
+
+    def __init__(self) -> None:
+        self.places: dict[tuple[str, str, int], tuple[int, int, Block]] = {}
+        self.used = 0
+
+    def place(self, blocks: Sequence[Block], room: int) -> list[tuple[int, Block]] | None:
+        """Give the blocks to copy, each with its start; None when they do not fit into `room` bytes."""
+        copies: list[tuple[int, Block]] = []
+        places: dict[tuple[str, str, int], tuple[int, int, Block]] = {}
+        for block in blocks:
+            key = (block.kind, block.computer, block.place)
+            start, space, here = self.places.get(key, (0, -1, None))
+            if here is not block:
+                if len(block.data) > space:
+                    start, space = self.used, _with_room(len(block.data))
+                    self.used += space
+                copies.append((start, block))
+            places[key] = (start, space, block)
+        self.places = places
+        return copies if self.used <= room else None
 
 
-def payload_of(version: Version, written: float, shelves: Iterable[Shelf]) -> list[bytes]:
-    """Make a payload, as the pieces of which it consists: the index, then shelves sorted by kind and computer."""
-    parts: list[Part] = []
-    data: list[bytes] = []
-    at = 0
-    for shelf in shelves:
-        size = len(shelf.data)
-        parts.append(Part(shelf.kind, shelf.computer, at, size, shelf.records, shelf.crc))
-        data.append(shelf.data)
-        at += size
-    index = _encode(_Index(version, written, parts))
-    return [_INDEX.pack(len(index)) + index, *data]
-
-
-def _index_end(payload: bytes | memoryview) -> int:
-    (size,) = _INDEX.unpack_from(payload)
-    return _INDEX.size + int(size)
+def _with_room(length: int) -> int:
+    return length + length // 8 + 64
 
 
 class SnapshotWriter:
@@ -136,18 +162,16 @@ class SnapshotWriter:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._generation = 0
-        self._capacity = 0
+        self._index_room = self._data_room = 0
+        self._slots = [_SlotMap(), _SlotMap()]
         self._map: mmap.mmap | None = None
         for left in path.parent.glob(f"{_half_made(path)}*"):  # by a writer that was killed
             left.unlink(missing_ok=True)
 
-    def publish(self, pieces: Sequence[bytes]) -> None:
-        """Show a payload to all readers. Raises OSError when the file cannot be made; readers keep the last one."""
-        length = sum(map(len, pieces))
-        if self._map is None or length > self._capacity:
-            self._replace_file(pieces, length)
-        else:
-            self._store(self._map, pieces, length)
+    def publish(self, contents: Contents) -> None:
+        """Show a snapshot to all readers. Raises OSError when the file cannot be made."""
+        if self._map is None or not self._store(self._map, contents):
+            self._replace_file(contents)
 
     def close(self) -> None:
         """Let go of the file; it stays, for readers."""
@@ -155,37 +179,64 @@ class SnapshotWriter:
             self._map.close()
             self._map = None
 
-    def _store(self, target: mmap.mmap, pieces: Sequence[bytes], length: int) -> None:
-        generation = self._generation + 1
-        slot = generation & 1
-        at = _HEADER + slot * self._capacity
-        for piece in pieces:
-            target[at : at + len(piece)] = piece
-            at += len(piece)
-        _SLOT.pack_into(target, _SLOTS_AT + slot * _SLOT.size, length, zlib.crc32(pieces[0]))
-        _GENERATION.pack_into(target, _GENERATION_AT, generation)
-        self._generation = generation
+    def _store(self, target: mmap.mmap, contents: Contents) -> bool:
+        """Write into the slot that is not shown, then show it. False when it is too small."""
+        slot = (self._generation + 1) & 1
+        copies = self._slots[slot].place(contents.blocks, self._data_room)
+        if copies is None:  # much of it may be room that nobody uses any more
+            self._slots[slot] = _SlotMap()
+            copies = self._slots[slot].place(contents.blocks, self._data_room)
+        index = self._index_of(contents, self._slots[slot])
+        if copies is None or len(index) > self._index_room:
+            self._slots[slot] = _SlotMap()
+            return False
+        at = _HEADER + slot * (self._index_room + self._data_room)
+        target[at : at + len(index)] = index
+        at += self._index_room
+        for start, block in copies:
+            target[at + start : at + start + len(block.data)] = block.data
+        _SLOT.pack_into(target, _SLOTS_AT + slot * _SLOT.size, len(index), zlib.crc32(index))
+        self._generation += 1
+        _GENERATION.pack_into(target, _GENERATION_AT, self._generation)
+        return True
 
-    def _replace_file(self, pieces: Sequence[bytes], length: int) -> None:
-        capacity = max(_FIRST_CAPACITY, length + length // 2)
-        capacity += -capacity % mmap.PAGESIZE
+    def _index_of(self, contents: Contents, slot: _SlotMap) -> bytes:
+        starts = (slot.places[b.kind, b.computer, b.place][0] for b in contents.blocks)
+        entries = [
+            _Entry(b.kind, b.computer, b.place, b.number, start, len(b.data), b.count, b.crc)
+            for b, start in zip(contents.blocks, starts, strict=True)
+        ]
+        return _encode(_Index(contents.version, contents.written, entries))
+
+    def _replace_file(self, contents: Contents) -> None:
+        need = sum(_with_room(len(block.data)) for block in contents.blocks)
+        names = sum(len(block.kind) + 4 * len(block.computer) + 64 for block in contents.blocks)
+        index_room = _paged(max(_FIRST_INDEX, 2 * names))
+        data_room = _paged(max(_FIRST_DATA, need + need // 3))
         fd, name = tempfile.mkstemp(prefix=_half_made(self._path), dir=self._path.parent)
         try:
             # All of it now: a page that is missing when it is written to ends the process (SIGBUS).
-            os.posix_fallocate(fd, 0, _HEADER + 2 * capacity)
+            os.posix_fallocate(fd, 0, _HEADER + 2 * (index_room + data_room))
             target = mmap.mmap(fd, 0)
         except BaseException:
             os.unlink(name)
             raise
         finally:
             os.close(fd)
-        old, self._map, self._capacity = self._map, target, capacity
+        old, self._map = self._map, target
+        self._index_room, self._data_room = index_room, data_room
+        self._slots = [_SlotMap(), _SlotMap()]
         target[: len(_MAGIC)] = _MAGIC
-        self._store(target, pieces, length)
+        _GENERATION.pack_into(target, _INDEX_ROOM_AT, index_room)
+        self._store(target, contents)
         os.replace(name, self._path)
         if old is not None:
             _GENERATION.pack_into(old, _RETIRED_AT, 1)
             old.close()
+
+
+def _paged(size: int) -> int:
+    return size + -size % mmap.PAGESIZE
 
 
 def _half_made(path: Path) -> str:
@@ -201,9 +252,11 @@ class SnapshotReader:
         self._map: mmap.mmap | None = None
         self._file: tuple[int, int] | None = None
         self._generation = 0
-        self._last: Snapshot | None = None
+        self._last: CacheSnapshot | None = None
+        self._epoch = ""
+        self._known: dict[tuple[str, str, int, int], Block] = {}
 
-    def read(self) -> Snapshot | None:
+    def read(self) -> CacheSnapshot | None:
         """Give the newest whole snapshot; None while there was never one. What was once read stays readable."""
         if self._is_replaced():
             self._open()
@@ -241,22 +294,38 @@ class SnapshotReader:
             self.close()
             raise OSError(f"{self._path} is no snapshot of this version of teleclaude")
 
-    def _newest(self, source: mmap.mmap) -> Snapshot | None:
-        """Copy the slot that is whole. None when the writer was faster every time, or died within its first write."""
-        capacity = (len(source) - _HEADER) // 2
+    def _newest(self, source: mmap.mmap) -> CacheSnapshot | None:
+        """Read the slot that is whole. None when the writer was faster every time, or died within its first write."""
+        (index_room,) = _GENERATION.unpack_from(source, _INDEX_ROOM_AT)
+        size = (len(source) - _HEADER) // 2
         for _ in range(_TRIES):
             (generation,) = _GENERATION.unpack_from(source, _GENERATION_AT)
             slot = generation & 1
             length, crc = _SLOT.unpack_from(source, _SLOTS_AT + slot * _SLOT.size)
-            if not _INDEX.size <= length <= capacity:
+            start = _HEADER + slot * size
+            data = source[start : start + length] if 0 < length <= index_room < size else b""
+            if not data or zlib.crc32(data) != crc:  # the sum goes first: an index that is torn must not be decoded
                 continue
-            start = _HEADER + slot * capacity
-            payload = source[start : start + length]
-            # The sum goes first: an index that is torn must not be decoded.
-            if zlib.crc32(memoryview(payload)[: _index_end(payload)]) != crc:
-                continue
-            found = Snapshot(payload)
-            if found.is_whole():
+            index = _decode_index(data)
+            blocks = self._blocks_of(source, index, start + index_room)
+            if blocks is not None:
                 self._generation = generation
-                return found
+                return CacheSnapshot(Contents(index.version, index.written, blocks))
         return None
+
+    def _blocks_of(self, source: mmap.mmap, index: _Index, start: int) -> list[Block] | None:
+        """Copy the blocks that are not here yet. None when one is not what the index means."""
+        if index.version.epoch != self._epoch:
+            self._epoch, self._known = index.version.epoch, {}
+        found: dict[tuple[str, str, int, int], Block] = {}
+        for e in index.entries:
+            key = (e.kind, e.computer, e.place, e.number)
+            block = self._known.get(key)
+            if block is None:
+                data = source[start + e.start : start + e.start + e.length]
+                if zlib.crc32(data) != e.crc:
+                    return None
+                block = Block(e.kind, e.computer, e.place, e.number, e.count, data, e.crc)
+            found[key] = block
+        self._known = found
+        return list(found.values())

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import random
 from datetime import timedelta
 
 import msgspec
 import pytest
 from freezegun import freeze_time
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from teleclaude.cache.daemon_cache import DaemonCache
+from teleclaude.cache.partition import Partition
 from teleclaude.cache.wire import RowChange
 from teleclaude.core.records import Computer, Kind, Session, key_of
 from teleclaude.replication.version import NOTHING, Version
@@ -174,7 +176,7 @@ def test_forget_leaves_nothing_of_a_computer() -> None:
     cache = DaemonCache("here")
     cache.put([make.computer("raspi"), make.session("a", "raspi"), make.todo(owner="raspi"), make.session("mine")])
     assert cache.forget("raspi") == 3
-    assert cache.shelves() == [("sessions", "here")]
+    assert cache.partitions() == [("sessions", "here")]
     assert cache.next_expiry() is None
 
 
@@ -251,3 +253,22 @@ class CacheAgainstModel(RuleBasedStateMachine):
 
 TestCacheAgainstModel = CacheAgainstModel.TestCase
 TestCacheAgainstModel.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.randoms(use_true_random=False), st.integers(1, 400), st.integers(0, 1500))
+def test_blocks_are_what_the_records_are(randomly: random.Random, most: int, steps: int) -> None:
+    """What changed, told block by block, makes all that is there, in order; and few records have few blocks."""
+    partition, told = Partition(), dict[int, list[bytes]]()
+    for number in range(steps):
+        key = randomly.randrange(most)
+        if randomly.random() < (0.7 if number < steps // 2 else 0.3):
+            partition.put(str(key), make.session(str(key)), b"%d" % key)
+        else:
+            partition.remove(str(key))
+        if number % 7 == 0:
+            told |= partition.take_changed()
+    told |= partition.take_changed()
+    bodies = [body for _, block in sorted(told.items()) for body in block]
+    assert bodies == [body for _, body in partition.items()] == [key.encode() for key in partition.records]
+    assert sum(1 for block in told.values() if block) <= len(bodies) // 16 + 5

@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
+import struct
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from teleclaude.cache import snapshot
-from teleclaude.cache.snapshot import Snapshot, SnapshotReader, SnapshotWriter, payload_of, shelf_of
+from teleclaude.cache.snapshot import Block, Contents, SnapshotReader, SnapshotWriter, block_of
 from teleclaude.replication.version import Version
 from tests.small_disk import needs_root, small_disk
 from tests.wait import until
 
 
-def payload(version: int, size: int = 2, epoch: str = "e") -> list[bytes]:
-    """A payload whose sessions all tell its version."""
+def payload(version: int, size: int = 2, epoch: str = "e") -> Contents:
+    """A snapshot whose sessions all tell its version; some of them are in each block."""
     body = b'{"v":%d}' % version
-    shelves = [("sessions", "a", [body] * size), ("sessions", "b", [body]), ("todos", "a", [body])]
-    return payload_of(Version(epoch, version), 0.0, [shelf_of(*shelf) for shelf in shelves])
+    counts = [min(64, size - start) for start in range(0, size, 64)]
+    blocks = [block_of("sessions", "a", place, version, [body] * count) for place, count in enumerate(counts)]
+    blocks += [block_of("sessions", "b", 0, version, [body]), block_of("todos", "a", 0, version, [body])]
+    return Contents(Version(epoch, version), 0.0, blocks)
 
 
 def test_arrays_by_kind_and_computer(tmp_path: Path) -> None:
@@ -92,6 +99,7 @@ def test_junk_and_links_are_refused(tmp_path: Path) -> None:
 
 _WRITER = """
 import sys
+import tempfile
 from pathlib import Path
 from teleclaude.cache import snapshot
 from teleclaude.cache.snapshot import SnapshotWriter
@@ -131,21 +139,18 @@ def test_killed_writers_leave_no_torn_and_no_backward_snapshot(tmp_path: Path) -
         last = found.version
 
 
-def test_a_payload_is_refused_when_it_is_cut() -> None:
-    """Half a payload is an error, not half a snapshot."""
-    with pytest.raises(Exception, match=r"unpack|truncated"):
-        Snapshot(b"".join(payload(1))[:5])
-
-
 def test_bytes_that_are_not_meant_are_not_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A byte of the index or of any body that is not as it was written makes the snapshot none."""
     monkeypatch.setattr(snapshot, "_TRIES", 2)
     path = tmp_path / "s"
     SnapshotWriter(path).publish(payload(1))
     whole = path.read_bytes()
-    capacity = (len(whole) - 64) // 2
-    start, length = 64 + capacity, len(b"".join(payload(1)))  # the first generation is in slot 1
-    for at in range(start, start + length):
+    slot = 64 + (len(whole) - 64) // 2  # the first generation is in slot 1
+    (index,), (room,) = struct.unpack_from("<Q", whole, 24 + 16), struct.unpack_from("<Q", whole, 56)
+    bodies = [match.start() for match in re.finditer(rb'\{"v":1\},', whole)]
+    assert len(bodies) == 4
+    assert bodies[0] == slot + room
+    for at in [*range(slot, slot + index), *(start + place for start in bodies for place in range(8))]:
         path.write_bytes(whole[:at] + bytes((whole[at] ^ 0x55,)) + whole[at + 1 :])
         assert SnapshotReader(path).read() is None, at
     path.write_bytes(whole)
@@ -182,3 +187,44 @@ def test_what_a_killed_writer_left_is_removed(tmp_path: Path) -> None:
     (tmp_path / ".snapshot.abc").write_bytes(b"half")
     SnapshotWriter(tmp_path / "snapshot")
     assert not list(tmp_path.iterdir())
+
+
+def test_only_what_changed_is_written_and_read(tmp_path: Path) -> None:
+    """A change costs its block: the others keep their bytes in the file, and are the same objects at a reader."""
+    writer, reader = SnapshotWriter(tmp_path / "s"), SnapshotReader(tmp_path / "s")
+    blocks = [block_of("sessions", "a", place, 1, [b"%d" % place] * 64) for place in range(100)]
+    for version in (1, 2):  # both slots
+        writer.publish(Contents(Version("e", version), 0.0, blocks))
+    before = reader.read()
+    assert before is not None
+    blocks[7] = block_of("sessions", "a", 7, 3, [b"new"] * 65)
+    whole = (tmp_path / "s").read_bytes()
+    writer.publish(Contents(Version("e", 3), 0.0, blocks))
+    now = (tmp_path / "s").read_bytes()
+    slot, (room,) = 64 + (len(now) - 64) // 2, struct.unpack_from("<Q", now, 56)  # the third generation is in slot 1
+    changed = [at for at in range(slot + room, len(now)) if whole[at] != now[at]]
+    assert 0 < len(changed) <= 65 * 4
+    after = reader.read()
+    assert after is not None
+    same = [one is other for one, other in zip(before.blocks("sessions"), after.blocks("sessions"), strict=True)]
+    assert (same.count(False), same[7]) == (1, False)
+    assert after.array("sessions").count(b"new") == 65
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 3000), st.booleans()), max_size=40))
+def test_whatever_is_published_is_what_is_read(steps: list[tuple[int, int, bool]]) -> None:
+    """Blocks that grow, shrink, come and go end up as they are, in the old file or in a larger one."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        path = Path(folder) / "s"
+        writer, reader, blocks = SnapshotWriter(path), SnapshotReader(path), dict[int, Block]()
+        for number, (place, size, is_there) in enumerate(steps, 1):
+            blocks.pop(place, None)
+            if is_there:
+                blocks[place] = block_of("sessions", "a", place, number, [b'"%s"' % (b"x" * (size * place + number))])
+            writer.publish(Contents(Version("e", number), 0.0, [block for _, block in sorted(blocks.items())]))
+            found = reader.read() if number % 3 else None
+            if found is not None:
+                assert found.version == number
+                lengths = [len(text) for text in json.loads(found.array("sessions"))]
+                assert lengths == [len(block.data) - 3 for _, block in sorted(blocks.items())]

@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from teleclaude.cache.snapshot import Snapshot, SnapshotReader
+from teleclaude.cache.snapshot import CacheSnapshot, SnapshotReader
 from teleclaude.core.errors import Ambiguous, InvalidField, NotFound, Unavailable
 from teleclaude.core.records import COMPUTER_STATUSES, SESSION_STATUSES, TODO_STATUSES, Kind
 from teleclaude.web.http.json_body import json_array
@@ -56,6 +56,18 @@ _rows = msgspec.json.Decoder(list[RecordFields]).decode
 _raws = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
+class _ByKey:
+    """The records of a block, and those of them that are sessions by id."""
+
+    __slots__ = ("by_id", "rows")
+
+    def __init__(self, data: bytes) -> None:
+        self.rows = list(zip(_rows(data), map(bytes, _raws(data)), strict=True))
+        self.by_id: dict[str, list[tuple[RecordFields, bytes]]] = {}
+        for pair in self.rows:
+            self.by_id.setdefault(pair[0].session_id, []).append(pair)
+
+
 class Queries:
     """The newest snapshot, and answers made from it. `stale` is the reason why it may be old, or empty."""
 
@@ -63,7 +75,7 @@ class Queries:
         self._reader = reader
         self.stale = ""
         self.fast_answers = 0
-        self._snapshot: Snapshot | None = None
+        self._snapshot: CacheSnapshot | None = None
         self._kept: dict[tuple[str, ...], bytes] = {}
         self._tables: dict[str, list[tuple[RecordFields, bytes]]] = {}
         self._tag = ""
@@ -71,7 +83,7 @@ class Queries:
         self._ready_at: tuple[int, str] = (0, "")
 
     @property
-    def snapshot(self) -> Snapshot:
+    def snapshot(self) -> CacheSnapshot:
         """The newest. Raises Unavailable while there was never one."""
         found = self._reader.read()
         if found is None:
@@ -133,7 +145,11 @@ class Queries:
         Raises NotFound or Ambiguous.
         """
         local = self.local_name
-        found = [pair for pair in self._table("sessions") if prefix and pair[0].session_id.startswith(prefix)]
+        blocks = [block.derived(_ByKey) for block in self.snapshot.blocks("sessions")]
+        found = [pair for block in blocks for pair in block.by_id.get(prefix, ())]
+        if not found:
+            rows = (pair for block in blocks for pair in block.rows)
+            found = [pair for pair in rows if prefix and pair[0].session_id.startswith(prefix)]
         found = [pair for pair in found if computer in {"", pair[0].computer}]
         found = [pair for pair in found if pair[0].computer == local] or found
         found = [pair for pair in found if pair[0].session_id == prefix] or found
@@ -182,11 +198,12 @@ class Queries:
         snapshot = self.snapshot
         found = self._tables.get(kind)
         if found is None:
-            data = snapshot.array(kind)
-            found = self._tables[kind] = list(zip(_rows(data), map(bytes, _raws(data)), strict=True))
+            found = self._tables[kind] = [
+                pair for block in snapshot.blocks(kind) for pair in block.derived(_ByKey).rows
+            ]
         return found
 
-    def _make(self, snapshot: Snapshot, what: str, filters: dict[str, str]) -> bytes:
+    def _make(self, snapshot: CacheSnapshot, what: str, filters: dict[str, str]) -> bytes:
         if what == "projects-with-todos":
             return self._projects_with_todos(filters)
         if not filters.keys() - {"computer"} and (what != "computers" or not filters):

@@ -145,7 +145,7 @@ class Node:
         """What the cache here has of a computer's kind."""
 
         def read(cache: DaemonCache) -> dict[str, Record]:
-            shelf = cache._shelves.get((kind, computer))
+            shelf = cache._partitions.get((kind, computer))
             return dict(shelf.records) if shelf else {}
 
         return self.core.locked(read)

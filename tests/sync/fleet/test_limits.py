@@ -340,4 +340,4 @@ def test_the_cache_takes_all_that_a_member_may_send() -> None:
     replicas = Replicas()
     pulled(replicas, rows_of([session(session_id=f"{n:016x}") for n in range(limits.ROWS["sessions"])]))
     core.write(replicas.ops)
-    assert len(core.cache._shelves["sessions", "far"].records) == limits.ROWS["sessions"]
+    assert len(core.cache._partitions["sessions", "far"].records) == limits.ROWS["sessions"]

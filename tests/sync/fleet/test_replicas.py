@@ -54,7 +54,7 @@ class Reader:
 
     def titles(self) -> set[str]:
         """What the cache has."""
-        shelf = self.core.cache._shelves.get(("sessions", self.owner.name))
+        shelf = self.core.cache._partitions.get(("sessions", self.owner.name))
         records = shelf.records.values() if shelf else ()
         return {record.title for record in records if isinstance(record, Session)}
 

@@ -14,10 +14,11 @@ import os
 import signal
 import socket
 import sys
-import threading
 from collections.abc import Callable
 
 import msgspec
+
+from teleclaude.core.thread_group import ThreadGroup
 
 VARIABLE = "TELECLAUDE_LIFELINE"
 BEAT_EVERY = 0.5  # seconds
@@ -82,7 +83,7 @@ class Lifeline:
     def watch(self, on_gone: Callable[[], None]) -> None:
         """Call `on_gone` from a thread of its own once the supervisor is gone."""
         if self._line is not None:
-            threading.Thread(target=self._wait, args=(on_gone,), name="lifeline", daemon=True).start()
+            ThreadGroup().start("lifeline", self._wait, on_gone)
 
     def _wait(self, on_gone: Callable[[], None]) -> None:
         import select  # noqa: PLC0415  (not in the web process, which waits with gevent)

@@ -20,7 +20,7 @@ from teleclaude.core.records import Kind, Service
 from teleclaude.core.request_wire import OutputFrame
 from teleclaude.core.requests import Outcome, Request, failed
 from teleclaude.core.settings import Settings, load_in_force
-from teleclaude.core.thread_group import ThreadGroup
+from teleclaude.core.thread_group import ThreadGroup, fatal
 from teleclaude.core.verbs import Refresh
 from teleclaude.sync.cache_writer import CacheWriter
 from teleclaude.sync.commands.actions import Actions
@@ -177,12 +177,13 @@ def main() -> None:
     place = places()
     settings = load_in_force(place)
     logs.set_up("sync", settings.log.level)
-    process = SyncProcess(place, settings, lifeline)
-    signal.signal(signal.SIGTERM, process.stop)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all; the supervisor ends us in order
-    signal.signal(signal.SIGHUP, process.ask_reload)
-    lifeline.watch(process.stop)
-    process.run()
+    with fatal("the sync process"):
+        process = SyncProcess(place, settings, lifeline)
+        signal.signal(signal.SIGTERM, process.stop)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all; the supervisor ends us in order
+        signal.signal(signal.SIGHUP, process.ask_reload)
+        lifeline.watch(process.stop)
+        process.run()
     logging.shutdown()
     # Not by returning: what multiprocessing does at exit (each proxy says goodbye) waits for a cache that is stopped.
     os._exit(0)

@@ -170,6 +170,8 @@ class WebProcess:
         while not self._stop.wait(BEAT_EVERY):
             self._lifeline.beat()
             self._look()
+            if not is_file_at(self._place.api_socket, self._socket_file):
+                raise Unavailable(f"{self._place.api_socket} was removed: nobody finds this process any more")
             memory.look(len(self._hub.clients))
         self._end(greenlets)
 

@@ -198,6 +198,16 @@ def test_a_runtime_folder_that_is_removed_is_made_again(daemon: Daemon) -> None:
     assert daemon.command("start").stderr == f"teleclaude runs already (pid {pid})\n"
 
 
+def test_a_socket_that_is_removed_is_made_again(daemon: Daemon) -> None:
+    """The web process that nobody finds any more is begun anew, and the others are left alone."""
+    daemon.command("start")
+    before = daemon.states()
+    daemon.place.api_socket.unlink()
+    until(lambda: answers(daemon.place), 20)
+    after = daemon.states()
+    assert {name for name in after if after[name].pid != before[name].pid} == {"web"}
+
+
 def test_a_daemon_that_lost_its_folder_to_another_ends(daemon: Daemon) -> None:
     """When another one was started in the new folder first, the old one ends, and takes nothing of it along."""
     daemon.command("start")

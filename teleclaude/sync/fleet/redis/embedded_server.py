@@ -26,6 +26,7 @@ from urllib.parse import unquote, urlsplit
 from teleclaude.core.backoff import Backoff
 from teleclaude.core.errors import InvalidField, Unavailable
 from teleclaude.core.settings import Settings
+from teleclaude.core.thread_group import ThreadGroup
 from teleclaude.sync.fleet.board import Board
 
 log = logging.getLogger(__name__)
@@ -111,7 +112,7 @@ class EmbeddedServer:
         self._find = find
         self._stopped = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
-        self._thread = threading.Thread(target=self._run, name="fleet-server", daemon=True)
+        self._threads = ThreadGroup()
 
     @property
     def pid(self) -> int | None:
@@ -121,7 +122,7 @@ class EmbeddedServer:
 
     def start(self) -> None:
         """Start it, soon."""
-        self._thread.start()
+        self._threads.start("fleet-server", self._run)
 
     def stop(self) -> None:
         """End it."""
@@ -130,10 +131,10 @@ class EmbeddedServer:
         if process:
             with contextlib.suppress(ProcessLookupError):
                 process.terminate()
-        self._thread.join(END_WITHIN)
+        self._threads.join(END_WITHIN)
         if process and process.poll() is None:
             process.kill()
-            self._thread.join(END_WITHIN)
+            self._threads.join(END_WITHIN)
 
     def _run(self) -> None:
         backoff = Backoff(0.2, 10.0)

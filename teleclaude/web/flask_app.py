@@ -21,12 +21,12 @@ from teleclaude.web.http.error_responses import BadRequest, NotAllowed, body_of
 from teleclaude.web.http.handler import LINE_KEY
 from teleclaude.web.push.socket import Conversations
 from teleclaude.web.push.subscriptions import MESSAGE_LIMIT
-from teleclaude.web.push.websocket_transport import READ_SIZE, Thread
+from teleclaude.web.push.websocket_transport import READ_SIZE, ReaderGreenlet
 
 log = logging.getLogger(__name__)
 
 SOCK_OPTIONS = {
-    "thread_class": Thread,
+    "thread_class": ReaderGreenlet,
     "event_class": gevent.event.Event,
     "selector_class": gevent.selectors.GeventSelector,
     "max_message_size": MESSAGE_LIMIT,

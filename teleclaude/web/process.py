@@ -42,7 +42,7 @@ from teleclaude.web.push.hub import Client, Hub
 from teleclaude.web.push.memory import Memory
 from teleclaude.web.push.socket import Conversations
 from teleclaude.web.push.watches import Watches
-from teleclaude.web.push.websocket_transport import Line, Thread
+from teleclaude.web.push.websocket_transport import ReaderGreenlet, WebSocketTransport
 from teleclaude.web.sync_link import SyncLink
 
 log = logging.getLogger(__name__)
@@ -88,7 +88,7 @@ class WebProcess:
         self._feed.on_outcome = self._commands.receive_outcome
         self._hub.on_wants = self._note_interest
         app = make_app(self._context, self._conversations)
-        self._site = Site(app, self._queries.ready, Line)
+        self._site = Site(app, self._queries.ready, WebSocketTransport)
         self._connections = allow_connections()
         self._tcp: HttpServer | None = None
         self._tcp_problem = ""
@@ -216,7 +216,7 @@ class WebProcess:
         found = {
             "connections": sum(server.connections for server in servers),
             "ws_clients": len(self._hub.clients),
-            "ws_readers": Thread.running,
+            "ws_readers": ReaderGreenlet.running,
             "commands_under_way": self._commands.under_way,
             "feed_connected": int(self._feed.is_connected),
             "sync_connected": int(self._sync.is_connected),

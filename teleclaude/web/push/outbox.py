@@ -30,7 +30,14 @@ PATIENCE = 15.0  # seconds
 class Outbox:
     """Writes to `sock`. `on_room` is called when a client that fell behind can take a fresh state."""
 
-    def __init__(self, sock: socket, *, limit: int = LIMIT, patience: float = PATIENCE) -> None:
+    def __init__(
+        self,
+        sock: socket,
+        *,
+        limit: int = LIMIT,
+        patience: float = PATIENCE,
+        on_room: Callable[[], None] = lambda: None,
+    ) -> None:
         self._sock = sock
         # The plain socket below gevent's, which does not block: one system call, no Python in between. Below TLS there
         # is none to be used, so there everything is written by the greenlet.
@@ -44,7 +51,7 @@ class Outbox:
         self.empty = Event()
         self.empty.set()
         self.closed = False
-        self.on_room: Callable[[], None] = lambda: None
+        self._on_room = on_room
         self.times_behind = 0
 
     def push(self, data: bytes) -> None:
@@ -121,7 +128,7 @@ class Outbox:
             while self._write(rest):
                 if self._is_behind and not self._queue:
                     self._is_behind = False
-                    self.on_room()
+                    self._on_room()
                 if not self._queue:
                     break
                 data, size = self._queue.popleft()

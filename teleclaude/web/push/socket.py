@@ -29,7 +29,7 @@ from teleclaude.web.push.subscriptions import (
 )
 from teleclaude.web.push.subscriptions import selections as chosen
 from teleclaude.web.push.watches import Watches
-from teleclaude.web.push.websocket_transport import Line
+from teleclaude.web.push.websocket_transport import WebSocketTransport
 
 log = logging.getLogger(__name__)
 
@@ -48,17 +48,16 @@ class Conversations:
         self.failures = 0
         self.times_behind = 0
 
-    def serve(self, websocket: WebSocket, line: Line) -> None:
+    def serve(self, websocket: WebSocket, transport: WebSocketTransport) -> None:
         """Talk with one client until it goes. Nothing that goes wrong leaves here: it would be written as HTTP."""
-        client = Client(secrets.token_hex(8), line.outbox)
-        line.outbox.on_room = lambda: self._hub.start_over(client)
-        line.waiting = lambda: len(websocket.input_buffer)
+        client = Client(secrets.token_hex(8), transport.outbox)
+        transport.begin(waiting=lambda: len(websocket.input_buffer), on_room=lambda: self._hub.start_over(client))
         self._open[client.name] = websocket
         try:
             self._hub.join(client)
             while True:
                 received: Any = websocket.receive()
-                self._work_off(client, line, received)
+                self._work_off(client, transport, received)
         except ConnectionClosed:
             log.debug("a client left")
         except Exception:
@@ -70,16 +69,16 @@ class Conversations:
             self._tasks.pop(client.name, None)
             self._hub.leave(client)
             self._watches.stop(client, "")
-            self.times_behind += line.outbox.times_behind
+            self.times_behind += transport.outbox.times_behind
 
     def close_all(self) -> None:
         """Tell everybody that the server goes."""
         for websocket in list(self._open.values()):
             close(websocket, GOING_AWAY, "the daemon stops or restarts")
 
-    def _work_off(self, client: Client, line: Line, data: str | bytes) -> None:
-        line.note_taken()
-        line.outbox.empty.wait()  # who does not read is not read from
+    def _work_off(self, client: Client, transport: WebSocketTransport, data: str | bytes) -> None:
+        transport.note_taken()
+        transport.outbox.empty.wait()  # who does not read is not read from
         try:
             if isinstance(data, bytes):
                 raise BadRequest("messages are text, not binary")

@@ -24,24 +24,32 @@ _PAUSES = ((8, 0.0), (128, 0.05))  # so many reads without a message, and second
 _LAST_PAUSE = 0.25  # seconds
 
 
-class Line:
+class WebSocketTransport:
     """One upgraded connection. `early` is what came in one packet with the handshake."""
 
     def __init__(self, sock: socket, early: bytes) -> None:
         self._sock = sock
         self._early = early
-        self.outbox = Outbox(sock)
-        self.waiting: Callable[[], int] = lambda: 0
-        self.taken = Event()
+        self.outbox = Outbox(sock, on_room=self._has_room)
+        self._waiting: Callable[[], int] = lambda: 0
+        self._on_room: Callable[[], None] = lambda: None
+        self._taken = Event()
         self._reads = 0  # since a message was taken
         self._owed = 0
+
+    def begin(self, waiting: Callable[[], int], on_room: Callable[[], None]) -> None:
+        """Take whom it serves: how many messages wait to be worked off, and who gives a fresh state."""
+        self._waiting, self._on_room = waiting, on_room
+
+    def _has_room(self) -> None:
+        self._on_room()
 
     def note_taken(self) -> None:
         """Take note that a message is worked off."""
         self._reads = 0
-        self.taken.set()
+        self._taken.set()
 
-    def dup(self) -> Line:
+    def dup(self) -> WebSocketTransport:
         """Give itself: one descriptor a client."""
         return self
 
@@ -61,9 +69,9 @@ class Line:
         gevent.sleep(next((pause for reads, pause in _PAUSES if self._reads <= reads), _LAST_PAUSE))
         if self._owed > OWED_LIMIT:
             self.outbox.empty.wait()
-        while self.waiting() >= INBOUND_LIMIT and not self.outbox.closed:
-            self.taken.clear()
-            self.taken.wait(1.0)
+        while self._waiting() >= INBOUND_LIMIT and not self.outbox.closed:
+            self._taken.clear()
+            self._taken.wait(1.0)
         if self._early:
             data, self._early = self._early[:size], self._early[size:]
             return data
@@ -82,7 +90,7 @@ class Line:
         """Do nothing: the connection is closed by its handler, when the outbox is empty."""
 
 
-class Thread:
+class ReaderGreenlet:
     """A greenlet where simple_websocket expects a thread."""
 
     running: ClassVar[int] = 0
@@ -97,11 +105,11 @@ class Thread:
         self._greenlet = gevent.spawn(self._run)
 
     def _run(self) -> None:
-        Thread.running += 1
+        ReaderGreenlet.running += 1
         try:
             self._target()
         finally:
-            Thread.running -= 1
+            ReaderGreenlet.running -= 1
 
     def join(self, timeout: float | None = None) -> None:
         """Wait for the end."""
@@ -112,6 +120,6 @@ class Thread:
 class UpgradedInput:
     """The place in a WSGI environment where simple_websocket looks for its socket: `raw._sock`."""
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, transport: WebSocketTransport) -> None:
         self.raw = self
-        self._sock = line
+        self._sock = transport

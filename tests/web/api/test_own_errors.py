@@ -26,7 +26,7 @@ from teleclaude.web.http.server import HttpServer, Site
 from teleclaude.web.push.hub import Client, Hub
 from teleclaude.web.push.socket import Conversations
 from teleclaude.web.push.watches import Watches
-from teleclaude.web.push.websocket_transport import Line
+from teleclaude.web.push.websocket_transport import WebSocketTransport
 from tests.web.http.test_hostile import HANDSHAKE, close_code
 from tests.web.raw_http import ask, raw
 
@@ -67,7 +67,7 @@ def _serve(path: Path, ready: threading.Event, stop: threading.Event) -> None:
         workers=Workers(path.with_name("workers.json")),
         metrics=broken_metrics,
     )
-    site = Site(make_app(context, conversations), queries.ready, Line)
+    site = Site(make_app(context, conversations), queries.ready, WebSocketTransport)
     server: Any = HttpServer(bind_unix(path), site, Gate(frozenset()), limit=100)
     server.start()
     ready.set()

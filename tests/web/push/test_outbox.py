@@ -61,8 +61,7 @@ def test_a_push_never_waits(pair: tuple[Any, Any]) -> None:
 
 def test_who_fell_behind_gets_a_fresh_state_and_goes_on(pair: tuple[Any, Any]) -> None:
     """The frame under way is finished, what waited is dropped, the state comes, then later events."""
-    outbox = Outbox(pair[0], limit=1000)
-    outbox.on_room = lambda: outbox.push_state(b"[state]" * 1000)
+    outbox = Outbox(pair[0], limit=1000, on_room=lambda: outbox.push_state(b"[state]" * 1000))
     first = b"f" * 600_000
     outbox.push(first)
     for _ in range(20):

@@ -84,6 +84,8 @@ _seconds = lru_cache(maxsize=1024)(utc_seconds)
 def problem_of(computer: Computer) -> str:
     """What is wrong at a computer, in words; empty when all is well."""
     troubles = [service for service in computer.services if service.state in {"absent", "down", "hung"}]
+    if computer.status == "offline":  # what it said of itself is old; what is wrong with its messages was noted here
+        troubles = [service for service in troubles if service.name == "messages"]
     told = [s.reason or f"{s.name} {'does not answer' if s.state == 'hung' else f'is {s.state}'}" for s in troubles]
     return "; ".join(told)
 
@@ -112,7 +114,7 @@ def _computer(row: TreeRow, machine: Machine, state: ClientState, cells: int) ->
         if computer.status == "offline"
         else _counts(counts_of(machine, state.view, state.expansion))
     )
-    problem = problem_of(computer) if computer.status != "offline" else ""
+    problem = problem_of(computer)
     if problem:
         room = cells - line_width(left) - line_width(right) - 6
         if room >= 12:

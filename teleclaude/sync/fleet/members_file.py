@@ -18,7 +18,7 @@ from teleclaude.core.errors import NotFound, Refused
 from teleclaude.core.files import private_folder, write_atomic
 from teleclaude.core.paths import Places
 from teleclaude.sync.fleet.keyring import KeyRing, load_ring, members_file
-from teleclaude.sync.fleet.wire.identity import KEY_SIZE, SEED_SIZE, Identity, KnownComputers, Members
+from teleclaude.sync.fleet.wire.identity import KEY_SIZE, SEED_SIZE, KnownComputers, Members, SigningKey
 from teleclaude.sync.fleet.wire.sealing import Seal
 
 
@@ -27,7 +27,7 @@ def identity_file(place: Places) -> Path:
     return place.state / "computer.key"
 
 
-def load_identity(place: Places) -> Identity:
+def load_identity(place: Places) -> SigningKey:
     """Read this computer's own key; make it where there is none. Raises Refused for one that is no secret, OSError."""
     path = identity_file(place)
     private_folder(place.state)
@@ -41,7 +41,7 @@ def load_identity(place: Places) -> Identity:
         raise Refused(f"{path} is no key: remove it, and have the others accept the new one") from error
     if len(seed) != SEED_SIZE:
         raise Refused(f"{path} is no key: remove it, and have the others accept the new one")
-    return Identity(seed)
+    return SigningKey(seed)
 
 
 def _make_once(path: Path, data: bytes) -> None:

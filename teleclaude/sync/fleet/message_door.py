@@ -20,7 +20,7 @@ from teleclaude.sync.fleet.owner.request_server import RequestServer
 from teleclaude.sync.fleet.presence import Presence
 from teleclaude.sync.fleet.remote_commands import RemoteCommands
 from teleclaude.sync.fleet.replication.puller import Puller
-from teleclaude.sync.fleet.wire.limits import OverLimit
+from teleclaude.sync.fleet.wire.limits import OVERSIZED, OverLimit
 from teleclaude.sync.fleet.wire.messages import (
     REQUEST_LIFE,
     Body,
@@ -81,6 +81,9 @@ class MessageDoor:
         for blob in event.blobs:
             sender = ""
             try:
+                if blob.startswith(OVERSIZED):
+                    self._puller.oversized(blob.removeprefix(OVERSIZED).decode("ascii", "replace"))
+                    raise Dropped("limits")
                 envelope, body = self._open(blob)
                 sender = envelope.sender
                 self._check_inbox(envelope, body)

@@ -29,7 +29,7 @@ from teleclaude.sync.fleet.keyring import KeyRing, save_ring
 from teleclaude.sync.fleet.loop import Loop
 from teleclaude.sync.fleet.members_file import identity_file
 from teleclaude.sync.fleet.service import FleetService
-from teleclaude.sync.fleet.wire.identity import Identity
+from teleclaude.sync.fleet.wire.identity import SigningKey
 from teleclaude.sync.own_records import OwnRecords
 from tests import make
 from tests.wait import until
@@ -42,9 +42,9 @@ def seed_of(name: str) -> bytes:
     return hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()
 
 
-def identity_of(name: str) -> Identity:
+def identity_of(name: str) -> SigningKey:
     """That signing key."""
-    return Identity(seed_of(name))
+    return SigningKey(seed_of(name))
 
 
 class _Door:

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from nacl.secret import SecretBox
 
 from teleclaude.core.errors import NotFound, Refused
 from teleclaude.core.paths import Places
@@ -22,7 +23,7 @@ from teleclaude.sync.fleet.members_file import (
     load_identity,
     read_members,
 )
-from teleclaude.sync.fleet.wire.identity import NAMES, Identity, KnownComputers, Members, Standing
+from teleclaude.sync.fleet.wire.identity import NAMES, KnownComputers, Members, SigningKey, Standing
 from teleclaude.sync.fleet.wire.messages import Command, Heartbeat
 from teleclaude.sync.fleet.wire.sealing import EVERYBODY, Seal
 from tests import make
@@ -130,7 +131,7 @@ def test_a_disk_that_is_full_keeps_the_key_in_memory() -> None:
 
 def thief(name: str, generation: int = 2**39) -> Seal:
     """Seal as a computer called `name`, by the thief's own signing key."""
-    return Seal(name, "thief", generation, [KEY], Identity(b"t" * 32))
+    return Seal(name, "thief", generation, [KEY], SigningKey(b"t" * 32))
 
 
 def test_a_forged_beat_takes_nobodys_place(node: MakeNode, server: RedisProcess) -> None:
@@ -189,3 +190,45 @@ def test_what_a_sender_may_do_cannot_be_had_in_its_name(node: MakeNode, server: 
     far.half.submit(request)
     assert far.ended(request).status == "ok"
     assert time.monotonic() < request.deadline
+
+
+def test_another_version_is_shown_with_what_to_upgrade(node: MakeNode, server: RedisProcess) -> None:
+    """A member that speaks version 1 is shown as offline with the reason, and is there when it was upgraded."""
+    near = node("near")
+    blob = b"tc1" + bytes(SecretBox(KEY).encrypt(b"a heartbeat of version 1"))
+    raw(server, "SET", "teleclaude:computer:{far}:heartbeat", blob)
+    raw(server, "ZADD", "teleclaude:computers", int(time.time()), "far")
+    near.look("*")
+    until(lambda: "older version of teleclaude" in reason_of(near.computer("far")), 30)
+    assert near.status("far") == "offline"
+    node("far")
+    until(lambda: near.titles("far") == ["one"], 30)
+    until(lambda: reason_of(near.computer("far")) == "")
+
+
+def test_after_a_change_of_keys_both_sides_say_what_to_do(node: MakeNode) -> None:
+    """Who has the new key and who has the old one see of each other that they differ, and how to join again (F1)."""
+    near, far = node("near"), node("far")
+    near.look("far")
+    far.look("near")
+    until(lambda: near.titles("far") == far.titles("near") == ["one"])
+    near.rekey(b"n" * 32)
+    until(lambda: "fleet invite" in reason_of(near.computer("far")), 30)
+    until(lambda: "fleet invite" in reason_of(far.computer("near")), 30)
+    far.rekey(b"n" * 32)
+    until(lambda: near.status("far") == far.status("near") == "online", 30)
+    until(lambda: reason_of(near.computer("far")) == reason_of(far.computer("near")) == "", 30)
+
+
+def test_an_answer_that_is_too_long_to_be_read_is_shown(node: MakeNode, server: RedisProcess) -> None:
+    """A member whose answer is thrown away as it comes is shown with that, and not asked again and again (F17)."""
+    near, far = node("near"), node("far")
+    until(lambda: near.status("far") == far.status("near") == "online")
+    far.loop._messages.want(False)  # it answers nothing by itself
+    near.look("far")
+    until(lambda: near.loop.node.puller.replicas._owners["far"].request)
+    request = near.loop.node.puller.replicas._owners["far"].request
+    raw(server, "SET", f"teleclaude:output:{{near}}:{request}", b"tc2" + b"x" * 41 * 2**20)
+    raw(server, "XADD", "teleclaude:session_events:{near}", "*", "a", request)
+    until(lambda: "too much to be read" in reason_of(near.computer("far")))
+    assert near.half.counters["dropped_limits"] == 1

@@ -269,6 +269,8 @@ class Heartbeats:
         except Dropped as dropped:
             self._context.drops.add(dropped)
             self._peers.has_trouble(dropped.sender, dropped.detail)
+            if dropped.reason == "version" and name != self._context.me:
+                self._peers.not_understood(name, dropped.detail, self._context.now)
             return None
         return envelope, body
 

@@ -195,6 +195,11 @@ class Peers:
         if peer and reason:
             peer.trouble = reason
 
+    def not_understood(self, name: str, reason: str, now: float) -> None:
+        """Show a member whose messages this version cannot read as offline, with the reason; until it can be heard."""
+        if name not in self.all:
+            self.all[name] = Peer(name, "", -1, -1, now, Computer(name=name), "", {}, {}, online=False, trouble=reason)
+
     def next_change(self, now: float) -> float:
         """Seconds until a lease runs out."""
         return min((peer.heard + LEASE - now for peer in self.all.values() if peer.online), default=LEASE)

@@ -19,7 +19,9 @@ from teleclaude.core.settings import RedisSettings
 from teleclaude.core.thread_group import ThreadGroup
 from teleclaude.sync.fleet.redis.connection import FAILURES, Connection, connect
 from teleclaude.sync.fleet.redis.redis_keys import GROUP, ROUND, KeyNames
+from teleclaude.sync.fleet.redis.replies import TOO_LONG
 from teleclaude.sync.fleet.wire.clock import now as clock
+from teleclaude.sync.fleet.wire.limits import OVERSIZED
 
 log = logging.getLogger(__name__)
 
@@ -240,11 +242,16 @@ class InboxReader(StreamReader):
         notes = [entry[b"a"].decode("ascii", "replace") for entry in entries if b"a" in entry]
         keys = [self._keys.output(self._me, note) for note in notes]
         answers = iter(connection.pipeline([("GET", key) for key in keys]))
-        blobs = [next(answers) if b"a" in entry else entry.get(b"m", b"") for entry in entries]
+        blobs = [_answer(next(answers), entry[b"a"]) if b"a" in entry else entry.get(b"m", b"") for entry in entries]
         if blobs:
             self._receive([blob for blob in blobs if isinstance(blob, bytes)])
         self.position = raw[-1][0]  # only now, and the answers go only now: what was not handed over is read again
         connection.pipeline([("DEL", key) for key in keys])
+
+
+def _answer(found: Any, note: bytes) -> Any:
+    """What came of an answer: one that was too long to be read is told as that."""
+    return OVERSIZED + note[:64] if found == TOO_LONG else found
 
 
 def last_id(connection: Connection, key: str) -> bytes:

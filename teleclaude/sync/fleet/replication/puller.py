@@ -121,6 +121,11 @@ class Puller:
         """Time at which a pull was sent; None for one that was not."""
         return self._asked.get(request)
 
+    def oversized(self, request: str) -> None:
+        """The answer to a pull is too long to be read."""
+        if request in self._asked:
+            self.replicas.oversized(request, self._context.now)
+
     def event(self, envelope: Envelope, body: ChangeEvent) -> bool:
         """Take changes of an owner. False when that start of it is not known here, and a look at it is due.
 

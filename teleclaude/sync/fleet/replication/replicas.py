@@ -223,6 +223,12 @@ class Replicas:
         for kept in self._touch(owner).kinds.values():
             kept.trouble = reason
 
+    def oversized(self, request: str, now: float) -> None:
+        """The answer to a pull is too long to be read: its owner is not asked again for a minute."""
+        for name in [name for name, owner in self._owners.items() if owner.request == request]:
+            self.over_limit(name, "all that it sends at once is too much to be read")
+            self.refused(name, request, now)
+
     def trouble(self, owner: str) -> str:
         """What of an owner's rows is not shown, and why; empty when all is."""
         found = self._owners.get(owner)

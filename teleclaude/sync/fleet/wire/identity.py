@@ -31,7 +31,7 @@ NAMES = 10_000  # computers that are known, at most
 _PURPOSE = b"teleclaude message 2\0"
 
 
-class Identity:
+class SigningKey:
     """A computer's own key, made from a secret seed of SEED_SIZE bytes."""
 
     def __init__(self, seed: bytes) -> None:

@@ -22,7 +22,7 @@ from nacl.secret import SecretBox
 
 from teleclaude.core.text import one_line
 from teleclaude.sync.fleet.wire.clock import now
-from teleclaude.sync.fleet.wire.identity import SEED_SIZE, Identity, KnownComputers, Standing, fingerprint, is_signed
+from teleclaude.sync.fleet.wire.identity import SEED_SIZE, KnownComputers, SigningKey, Standing, fingerprint, is_signed
 from teleclaude.sync.fleet.wire.limits import OverLimit
 from teleclaude.sync.fleet.wire.messages import (
     VERSION,
@@ -47,7 +47,7 @@ SIZE_LIMIT = 40 * 1024 * 1024  # bytes
 EVERYBODY = "*"
 HOLDS_AFTER = 60.0  # seconds of beats after which a computer has held its name
 MAGIC = b"tc%d" % VERSION
-_OLDER, _NEWER = b"tc1", re.compile(rb"tc[3-9]")
+_OTHER_VERSION = re.compile(rb"tc[13-9]")
 _OVERHEAD = len(MAGIC) + SecretBox.NONCE_SIZE + SecretBox.MACBYTES
 REQUESTS = (Command, Pull, InterestChange)
 
@@ -140,13 +140,13 @@ class Seal:
         epoch: str,
         generation: int,
         keys: Sequence[bytes] | Ring,
-        identity: Identity | None = None,
+        identity: SigningKey | None = None,
         known: KnownComputers | None = None,
     ) -> None:
         self.me, self.epoch, self.generation = me, epoch, generation
         self._keys = keys
         self._boxes: dict[bytes, SecretBox] = {}
-        self.identity = identity or Identity(secrets.token_bytes(SEED_SIZE))
+        self.identity = identity or SigningKey(secrets.token_bytes(SEED_SIZE))
         self.known = known or KnownComputers()
         self._beats_since: float | None = None
 
@@ -222,12 +222,12 @@ class Seal:
 
     def _foreign(self, data: bytes, sender: str, wall: float) -> Dropped:
         """Tell what is no message of this version from what is none at all."""
-        if data.startswith(_OLDER) and len(data) <= SIZE_LIMIT:
-            plain, _ = self._decrypted(data[len(_OLDER) :], wall)
-            return Dropped("version", sender, OLDER) if plain is not None else Dropped("altered", sender)
-        if _NEWER.match(data):
-            return Dropped("version", sender, NEWER)
-        return Dropped("unsealed", sender)
+        if not _OTHER_VERSION.match(data) or len(data) > SIZE_LIMIT:
+            return Dropped("unsealed", sender)
+        plain, _ = self._decrypted(data[len(MAGIC) :], wall)  # all versions seal alike, so it is a member's
+        if plain is None:
+            return Dropped("altered", sender)
+        return Dropped("version", sender, OLDER if data.startswith(b"tc1") else NEWER)
 
     def _open_with(self, wall: float) -> list[bytes]:
         return list(self._keys) if isinstance(self._keys, Sequence) else self._keys.opening(wall)

@@ -26,7 +26,7 @@ from teleclaude.sync.fleet import node_events as events
 from teleclaude.sync.fleet.node import Node
 from teleclaude.sync.fleet.own_view import OwnView
 from teleclaude.sync.fleet.redis.redis_keys import KeyNames
-from teleclaude.sync.fleet.wire.identity import SEED_SIZE, Identity, KnownComputers
+from teleclaude.sync.fleet.wire.identity import SEED_SIZE, KnownComputers, SigningKey
 from teleclaude.sync.fleet.wire.sealing import Seal
 from teleclaude.sync.own_records import OwnRecords
 from tests import make
@@ -44,7 +44,7 @@ class Played:
     def __init__(self, story: Story, name: str, ahead: float) -> None:
         self.story, self.name, self.ahead = story, name, ahead
         self.generation = 0
-        self.identity, self.known = Identity(secrets.token_bytes(SEED_SIZE)), KnownComputers()
+        self.identity, self.known = SigningKey(secrets.token_bytes(SEED_SIZE)), KnownComputers()
         self.journal: dict[str, Outcome | None] = {}
         self.ran: list[Request] = []
         self.outcomes: dict[str, list[Outcome]] = {}

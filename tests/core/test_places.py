@@ -111,3 +111,22 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
     write_atomic(path, b"new")
     assert path.read_bytes() == b"new"
     assert os.listdir(tmp_path) == ["f"]
+
+
+def test_a_runtime_folder_that_others_could_have_filled_is_not_looked_into(tmp_path: Path) -> None:
+    """A link, a file, or a folder that others can write to is refused before anything in it is read."""
+    folder = tmp_path / "run"
+    env = {f"TELECLAUDE_{name}_DIR": str(tmp_path / name) for name in ("CONFIG", "STATE")}
+    env["TELECLAUDE_RUNTIME_DIR"] = str(folder)
+    assert places(env).runtime == folder  # not there: nothing is wrong
+    folder.mkdir()
+    folder.chmod(0o755)
+    assert places(env).runtime == folder
+    folder.chmod(0o775)
+    with pytest.raises(Refused, match="others can write to"):
+        places(env)
+    folder.chmod(0o700)
+    folder.rename(tmp_path / "real")
+    folder.symlink_to(tmp_path / "real")
+    with pytest.raises(Refused, match="must be a folder"):
+        places(env)

@@ -119,7 +119,7 @@ def test_reads_ask_nobody(two: Two) -> None:
     for _ in range(50):
         for target in ("/computers", *(f"/{kind}?computer=raspi" for kind in ("projects", "sessions", "todos"))):
             assert laptop.get_status(target) == 200
-    status, _ = laptop.call("POST", "/sessions/nobody/message?computer=raspi", {"text": "x"})
+    status, _ = laptop.call("POST", f"/sessions/{'0' * 16}/message?computer=raspi", {"text": "x"})
     assert status == 404
     assert two.asked_of_raspi() == samples[-1] + 1
     assert [session.tmux.name for session in laptop.sessions("raspi")] == ["faraway"]

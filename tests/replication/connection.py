@@ -54,6 +54,19 @@ class Line:
 
     def __init__(self) -> None:
         self.unread = b""
+        self.sending: list[Callable[[bytes], int]] = [self._send]
+
+    def _send(self, data: bytes) -> int:
+        self.unread += data
+        return len(data)
+
+    def not_sent(self, data: bytes, error: OSError) -> None:
+        """Never happens: it takes everything."""
+        raise error
+
+    def sent_partly(self, data: bytes, size: int) -> None:
+        """Never happens."""
+        raise AssertionError(f"{size} of {data!r}")
 
     def push(self, data: bytes) -> None:
         """Take frames."""

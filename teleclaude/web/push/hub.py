@@ -13,33 +13,18 @@ It knows no sockets and no gevent; a client's outbox is whatever takes bytes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import Any
 
 from teleclaude.cache.wire import RowChange, SnapshotFrame
 from teleclaude.core.records import EVERYWHERE, Kind, Scope
 from teleclaude.core.request_wire import OutputFrame
 from teleclaude.replication.version import NOTHING, Version
 from teleclaude.web.push import frames
+from teleclaude.web.push.audience import Audience, Box
 from teleclaude.web.push.mirror import ChangedKey, Mirror
 from teleclaude.web.push.subscriptions import Selection, selections_of
 
 CHANGES_A_TURN = 64  # so that telling many clients of many changes never takes long at one go
-
-
-class Box(Protocol):
-    """Where the frames of one client go."""
-
-    def push(self, data: bytes) -> None:
-        """Send an event."""
-        ...
-
-    def push_state(self, data: bytes) -> None:
-        """Send a state."""
-        ...
-
-    def restart(self) -> None:
-        """Drop what waits."""
-        ...
 
 
 class Client:
@@ -68,8 +53,7 @@ class Hub:
         self.on_wants: Callable[[Client], None] = lambda _: None
         self.events = 0
         self._health = frames.encode({"stale": True, "reason": "starting", "workers": {}})
-        # How to push to those who are in step, by what they look at. This is walked at each change, so it is short.
-        self._audiences: dict[frozenset[Scope], dict[str, Callable[[bytes], None]]] = {}
+        self._audiences: dict[frozenset[Scope], Audience] = {}  # of those who are in step, by what they look at
         self._initials: dict[tuple[str, tuple[Kind, ...]], bytes] = {}
         self._initials_at = NOTHING
 
@@ -134,7 +118,7 @@ class Hub:
             data = {"epoch": self.mirror.version.epoch, "computer": self.computer, "server": self._server}
             state.insert(0, frames.event_of("hello", self.mirror.version.number, data))
         client.box.push_state(b"".join(state))
-        self._audiences.setdefault(client.wants, {})[client.name] = client.box.push
+        self._join_audience(client)
 
     def choose(self, client: Client, wants: frozenset[Scope]) -> None:
         """Change what a client looks at."""
@@ -185,12 +169,15 @@ class Hub:
         self._leave_audience(client)
         client.wants = wants
         if client.name in self.clients:
-            self._audiences.setdefault(wants, {})[client.name] = client.box.push
+            self._join_audience(client)
         self.on_wants(client)
 
+    def _join_audience(self, client: Client) -> None:
+        self._audiences.setdefault(client.wants, Audience()).join(client.name, client.box)
+
     def _leave_audience(self, client: Client) -> None:
-        audience = self._audiences.get(client.wants, {})
-        audience.pop(client.name, None)
+        audience = self._audiences.get(client.wants, Audience())
+        audience.leave(client.name)
         if not audience:
             self._audiences.pop(client.wants, None)
 
@@ -216,8 +203,7 @@ class Hub:
         for wants, audience in self._audiences.items():
             data = b"".join(_for_wants(wants, events))
             if data:
-                for push in audience.values():
-                    push(data)
+                audience.push(data)
 
 
 def _for_wants(wants: frozenset[Scope], events: list[tuple[Scope, bytes]]) -> list[bytes]:

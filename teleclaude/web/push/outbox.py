@@ -53,22 +53,18 @@ class Outbox:
         self.closed = False
         self._on_room = on_room
         self.times_behind = 0
+        # All of it at once is how nearly everything goes, to each client at each change: see audience.py.
+        self.sending: list[Callable[[bytes], int]] = [self._send]
 
     def push(self, data: bytes) -> None:
         """Send an event; dropped when the client is behind, because a fresh state comes instead."""
-        if self._drain is not None:
-            self._put_behind(data, len(data))
-            return
-        if self.closed:
-            return
-        # All of it at once is how nearly everything goes, to each client at each change: no call more than this one.
         try:
-            sent = self._send(data)
+            sent = self.sending[0](data)
         except OSError as error:
-            self._not_sent(data, error)
+            self.not_sent(data, error)
             return
         if sent < len(data):
-            self._write_later(memoryview(data)[sent:])
+            self.sent_partly(data, sent)
 
     def push_state(self, data: bytes) -> None:
         """Send a state, which takes nothing of the limit: there is one at a time."""
@@ -83,9 +79,20 @@ class Outbox:
         self._waiting = 0
         self._is_behind = False
 
+    def not_sent(self, data: bytes, error: OSError) -> None:
+        """Take what the socket does not take now; for any other error the connection is cut off."""
+        if isinstance(error, BlockingIOError):
+            self._write_later(memoryview(data))
+        else:
+            self.abort()
+
+    def sent_partly(self, data: bytes, size: int) -> None:
+        """Take what the socket did not take behind the first `size` bytes."""
+        self._write_later(memoryview(data)[size:])
+
     def abort(self) -> None:
         """Cut the connection off; its reader notices."""
-        self.closed = True
+        self._close()
         self.restart()
         try:
             self._sock.shutdown(sockets.SHUT_RDWR)
@@ -95,9 +102,17 @@ class Outbox:
     def finish(self, timeout: float) -> None:
         """Wait at most `timeout` seconds until all is out, then write nothing more."""
         self.empty.wait(timeout)
-        self.closed = True
+        self._close()
         if self._drain is not None:
             self._drain.kill()
+
+    def _close(self) -> None:
+        self.closed = True
+        self.sending[0] = self._push_behind
+
+    def _push_behind(self, data: bytes) -> int:
+        self._put_behind(data, len(data))
+        return len(data)
 
     def _put_behind(self, data: bytes, size: int) -> None:
         if self._is_behind or self.closed:
@@ -107,14 +122,9 @@ class Outbox:
         if self._waiting > self._limit:
             self._fall_behind()
 
-    def _not_sent(self, data: bytes, error: OSError) -> None:
-        if isinstance(error, BlockingIOError):
-            self._write_later(memoryview(data))
-        else:
-            self.abort()
-
     def _write_later(self, rest: memoryview) -> None:
         self.empty.clear()
+        self.sending[0] = self._push_behind
         self._drain = gevent.spawn(self._write_out, rest)
 
     def _fall_behind(self) -> None:
@@ -136,6 +146,8 @@ class Outbox:
                 rest = memoryview(data)
         finally:
             self._drain = None
+            if not self.closed:
+                self.sending[0] = self._send
             self.empty.set()
 
     def _write(self, rest: memoryview) -> bool:

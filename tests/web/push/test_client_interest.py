@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from teleclaude.core.records import Kind
 from teleclaude.web.push.client_interest import ClientInterest
 from teleclaude.web.push.hub import Client
 
 
 class _Nowhere:
+    def __init__(self) -> None:
+        self.sending: list[Callable[[bytes], int]] = [len]
+
+    def not_sent(self, data: bytes, error: OSError) -> None:
+        """Drop it."""
+
+    def sent_partly(self, data: bytes, size: int) -> None:
+        """Drop the rest."""
+
     def push(self, data: bytes) -> None:
         """Drop an event."""
 

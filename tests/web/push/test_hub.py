@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -29,6 +30,17 @@ class Box:
         self.data = b""
         self.pushes = 0
         self.restarts = 0
+        self.sending: list[Callable[[bytes], int]] = [self.send]
+
+    def send(self, data: bytes) -> int:
+        self.push(data)
+        return len(data)
+
+    def not_sent(self, data: bytes, error: OSError) -> None:
+        raise error
+
+    def sent_partly(self, data: bytes, size: int) -> None:
+        raise AssertionError(f"{size} of {data!r}")
 
     def push(self, data: bytes) -> None:
         self.pushes += 1

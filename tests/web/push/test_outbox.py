@@ -11,6 +11,7 @@ import gevent
 import gevent.socket
 import pytest
 
+from teleclaude.web.push.audience import Audience
 from teleclaude.web.push.outbox import Outbox
 
 
@@ -127,3 +128,20 @@ def test_finish_waits_for_the_backlog_but_not_for_ever(pair: tuple[Any, Any]) ->
     stuck.push(b"x" * 1_000_000)
     stuck.finish(0.05)
     assert stuck._drain is None
+
+
+def test_who_is_told_with_many_is_told_in_order(pair: tuple[Any, Any]) -> None:
+    """An audience writes past the outbox only while nothing waits there: no frame overtakes or splits another."""
+    outbox, audience = Outbox(pair[0], limit=1 << 24), Audience()
+    audience.join("a", outbox)
+    parts = [b"first", os.urandom(900_000), b"behind it", os.urandom(400_000), b"and behind that"]
+    for number, part in enumerate(parts):
+        (outbox.push_state if number == 1 else audience.push)(part)
+    assert not outbox.empty.is_set()
+    assert read(pair[1], sum(map(len, parts))) == b"".join(parts)
+    assert outbox.empty.wait(5)
+    audience.push(b"again, at once")
+    assert read(pair[1], 14) == b"again, at once"
+    outbox.abort()
+    audience.push(b"nobody takes this")
+    assert outbox.closed

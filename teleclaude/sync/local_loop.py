@@ -130,6 +130,11 @@ class LocalHalf:
         return self._watch.state, self._watch.reason
 
     @property
+    def has_lost_tmux(self) -> bool:
+        """Whether the tmux server runs on without its socket: whoever starts one now has two."""
+        return self._watch.has_lost_its_socket
+
+    @property
     def server(self) -> int:
         """Process of the tmux server whose ids the records hold; 0 for none."""
         return self._server

@@ -69,6 +69,7 @@ class Actions:
     def start(self, args: Start, request: Request) -> dict[str, Any]:
         """Start a session, and give it its first message."""
         self._panes.refuse_if_hung()
+        self._panes.refuse_second_server()
         argv = new_session.command_of(self.settings, args.agent, args.thinking_mode)
         projects = [record for record in self._panes.own.snapshot("projects")[1] if isinstance(record, Project)]
         path = self._server_path()

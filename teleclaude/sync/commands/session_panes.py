@@ -113,6 +113,11 @@ class SessionPanes:
         screen = self.act(target, ["capture-pane", "-p", "-t", target.pane], deadline=deadline)
         return screen.decode("utf-8", "replace")
 
+    def refuse_second_server(self) -> None:
+        """Raise Unavailable while the tmux server runs on without its socket: a new session would start another."""
+        if self.local.has_lost_tmux:
+            raise Unavailable("the command did not run: tmux' socket was removed, and is being made anew; try again")
+
     def refuse_if_hung(self) -> None:
         """Raise Unavailable while tmux is known to hang."""
         state, reason = self.local.state

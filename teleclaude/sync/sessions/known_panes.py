@@ -31,6 +31,7 @@ class KnownPane:
     input: float = 0.0
     is_whole: bool = False
     pane: Pane | None = None  # as tmux last told it
+    started_as: str = ""
     looked_at: float = 0.0
 
 
@@ -50,6 +51,8 @@ class KnownPanes:
     def use_agents(self, agents: Mapping[str, AgentProfile]) -> None:
         """Take other profiles."""
         self._foregrounds = Foregrounds(agents)
+        for known in self._known.values():
+            known.looked_at = 0.0
 
     def glance(self, pane_pid: int) -> object:
         """What a pane's process has in the foreground now, to be compared; that it is not what is known counts too."""
@@ -81,7 +84,9 @@ class KnownPanes:
     def is_new(self, pane: Pane, now: float) -> bool:
         """Tell whether to look at a pane: tmux tells something new of it, or it was not looked at for a while."""
         known = self._known[pane.id]
-        return pane is not known.pane or now - known.looked_at > LOOK_EVERY or pane.id in self._forming
+        if pane is not known.pane or now - known.looked_at > LOOK_EVERY or pane.id in self._forming:
+            return True
+        return known.started_as != self._identities.started_as(pane.id, pane.mark)
 
     def look_at(self, pane: Pane, now: float, offset: float) -> None:
         """Take what tmux says of one pane now."""
@@ -93,7 +98,8 @@ class KnownPanes:
         is_typed = pane.is_active and pane.is_current and pane.session_activity > pane.created
         typed = min(now, pane.session_activity - offset) if is_typed else 0.0
         known.input = max(known.input, typed, self._inputs.get(pane.id, 0.0))
-        known.agent = self._agent(pane, known.runs, known.agent)
+        known.started_as = self._identities.started_as(pane.id, pane.mark)
+        known.agent = self._agent(pane, known)
         (self._forming.add if self._is_forming(pane, known, now) else self._forming.discard)(pane.id)
 
     def _is_forming(self, pane: Pane, known: KnownPane, now: float) -> bool:
@@ -105,11 +111,11 @@ class KnownPanes:
         known.is_whole = True
         return False
 
-    def _agent(self, pane: Pane, runs: Foreground, before: str) -> str:
+    def _agent(self, pane: Pane, known: KnownPane) -> str:
         """Name what runs there: by process, by what it was started as, and for the dead by what it was."""
-        started_as = self._identities.started_as(pane.id, pane.mark)
+        started_as, runs = known.started_as, known.runs
         if pane.is_dead:
-            return before or started_as or "other"
+            return known.agent or started_as or "other"
         if runs.profile:
             return started_as if self._foregrounds.are_same(started_as, runs.profile) else runs.profile
         if runs.has_shell:

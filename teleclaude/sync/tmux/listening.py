@@ -47,9 +47,9 @@ class Listening:
         selector.register(self._ttys.fileno(), selectors.EVENT_READ, self._on_event)
 
     @property
-    def is_blind(self) -> bool:
-        """Whether not all terminals can be listened to."""
-        return self._ttys.is_blind
+    def blindness(self) -> str:
+        """Why not all terminals can be listened to; empty when they can."""
+        return self._ttys.blindness
 
     def wrote_at(self, tty: str) -> float:
         """When a terminal was last heard to write: seconds since the computer's start; 0 for never."""

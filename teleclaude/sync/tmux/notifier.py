@@ -18,10 +18,11 @@ import select
 import socket
 from pathlib import Path
 
-from inotify_simple import INotify, flags
+from inotify_simple import flags
 
 from teleclaude.core.errors import Unavailable
 from teleclaude.sync.tmux.client import Tmux
+from teleclaude.sync.tmux.file_events import FileEvents
 from teleclaude.sync.tmux.imsg import control_opening, says_end
 
 _FOLDER_MASK = (
@@ -100,27 +101,33 @@ class SocketWatch:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._inotify = INotify(nonblocking=True)
+        self._events = FileEvents()
         self.renew()
+
+    @property
+    def blindness(self) -> str:
+        """Why nothing is heard of the socket; empty when it is."""
+        return self._events.reason
 
     def fileno(self) -> int:
         """Readable when something happened in the folder."""
-        return int(self._inotify.fileno())
+        return self._events.fileno()
 
     def renew(self) -> None:
         """Watch the folder, whichever it is now. Makes it, as tmux itself does, so that there is one to watch."""
+        self._events.ensure()
         with contextlib.suppress(OSError):
             with contextlib.suppress(FileExistsError):
                 self._path.parent.mkdir(mode=0o700)
-            self._inotify.add_watch(self._path.parent, _FOLDER_MASK)
+            self._events.add_watch(self._path.parent, _FOLDER_MASK)
 
     def receive(self) -> bool:
         """Tell whether something happened to the socket."""
-        return any(event.name in {self._path.name, ""} for event in self._inotify.read(timeout=0))
+        return any(event.name in {self._path.name, ""} for event in self._events.read())
 
     def close(self) -> None:
         """Watch nothing any more."""
-        self._inotify.close()
+        self._events.close()
 
 
 CLIENTS_EVERY = 1.0  # seconds

@@ -23,7 +23,7 @@ class LookSchedule:
         self.safety = safety
         self._began = float("-inf")
         self._took = 0.0
-        self._usually = float("inf")  # what looks take, without the few that took long for another reason
+        self._usually: float | None = None  # what looks take, without the few that took long for another reason
         self._peek_began = float("-inf")
         self._peek_until = float("-inf")  # when the next peek may begin
         self._paid = float("-inf")  # the time by which all looks so far would have been made at `RATE`
@@ -51,11 +51,11 @@ class LookSchedule:
     def ended(self, now: float) -> None:
         """Note that it ended."""
         self._took = min(now - self._began, LONGEST)
-        self._usually = min(self._took, self._usually * 1.5)
+        self._usually = self._took if self._usually is None else min(self._took, self._usually * 1.5)
 
     def due(self) -> float:
         """When to look next."""
-        slow = min(SAFETY_SHARE * self._usually, SLOWEST_SAFETY) * self.safety / SAFETY
+        slow = min(SAFETY_SHARE * (self._usually or 0.0), SLOWEST_SAFETY) * self.safety / SAFETY
         safety = self._began + max(self.safety, slow)
         wanted = safety if self._asked is None else min(self._asked, safety)
         return max(wanted, self._free())

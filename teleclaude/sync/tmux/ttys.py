@@ -10,9 +10,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection
 
-from inotify_simple import INotify, flags
+from inotify_simple import flags
 
 from teleclaude.sync.tmux.boot_clock import since_boot
+from teleclaude.sync.tmux.file_events import FileEvents
 
 log = logging.getLogger(__name__)
 
@@ -23,21 +24,27 @@ class Ttys:
     """Watches terminals by path."""
 
     def __init__(self) -> None:
-        self._inotify = INotify(nonblocking=True)
+        self._events = FileEvents()
         self._watches: dict[int, str] = {}  # watch descriptor to terminal, armed
         self._armed: dict[str, int] = {}
         self._resting: dict[str, float] = {}  # terminal to the end of its rest (monotonic)
         self._wrote: dict[str, float] = {}  # terminal to the time of its last output seen, seconds since boot
-        self.is_blind = False  # the system grants no more watches
+        self._unwatched: dict[str, str] = {}  # terminals that cannot be watched, and why
 
     def fileno(self) -> int:
         """Readable when there is something to hear."""
-        return int(self._inotify.fileno())
+        return self._events.fileno()
+
+    @property
+    def blindness(self) -> str:
+        """Why not all terminals can be watched; empty when they can."""
+        return self._events.reason or next(iter(self._unwatched.values()), "")
 
     def keep(self, ttys: Collection[str]) -> list[str]:
-        """Know these, and no others. Gives those that are new: they are to be armed."""
+        """Know these, and no others. Gives those that are new, or could not be watched: they are to be armed."""
+        self._events.ensure()
         known = self._armed.keys() | self._resting.keys()
-        for tty in known.difference(ttys):
+        for tty in (known | self._unwatched.keys()).difference(ttys):
             self._drop(tty)
         return [tty for tty in ttys if tty not in known]
 
@@ -45,7 +52,7 @@ class Ttys:
         """Give the terminals heard of since the last call, no longer armed; and whether one has vanished."""
         heard: list[str] = []
         is_gone = False
-        for event in self._inotify.read(timeout=0):
+        for event in self._events.read():
             tty = self._watches.pop(event.wd, None)
             if tty is None:
                 continue
@@ -79,30 +86,32 @@ class Ttys:
 
     def close(self) -> None:
         """Watch nothing any more."""
-        self._inotify.close()
+        self._events.close()
 
     def arm(self, tty: str) -> bool:
         """Watch a terminal until something is heard of it. False when that is not possible."""
         try:
-            wd = self._inotify.add_watch(tty, _MASK)
+            wd = self._events.add_watch(tty, _MASK)
         except FileNotFoundError:
             return False  # the pane is gone; the next look says so
         except OSError as error:
-            if not self.is_blind:
-                log.warning("cannot watch %s (%s): looking at tmux every second instead", tty, error.strerror)
-            self.is_blind = True
+            if not self.blindness:
+                log.warning("cannot watch %s (%s): looking at tmux by the clock", tty, error.strerror)
+            self._unwatched[tty] = f"not all terminals can be watched ({error.strerror}; fs.inotify.max_user_watches)"
             return False
+        self._unwatched.pop(tty, None)
         self._watches[wd] = tty
         self._armed[tty] = wd
         return True
 
     def _drop(self, tty: str) -> None:
         self._resting.pop(tty, None)
+        self._unwatched.pop(tty, None)
         self._wrote.pop(tty, None)
         wd = self._armed.pop(tty, None)
         if wd is not None:
             self._watches.pop(wd, None)
             try:
-                self._inotify.rm_watch(wd)
+                self._events.rm_watch(wd)
             except OSError:
                 log.debug("%s is gone already", tty)

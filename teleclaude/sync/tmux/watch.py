@@ -15,6 +15,7 @@ there stays, and `state` and `reason` say why. States are those of core.records.
 from __future__ import annotations
 
 import logging
+import os
 import selectors
 import shutil
 import time
@@ -30,6 +31,7 @@ from teleclaude.sync.tmux.notifier import ClientWatch, Notifier, SocketWatch
 from teleclaude.sync.tmux.pace import AT_ONCE
 from teleclaude.sync.tmux.panes import Look, Pane, PaneReader, Peek, Server
 from teleclaude.sync.tmux.schedule import SAFETY, LookSchedule
+from teleclaude.sync.tmux.server_process import ServerProcess, server_process
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +40,7 @@ ASK_AGAIN_AFTER = 30.0  # a question to a hung server is left standing that long
 FAILURES = 3  # looks in a row that failed, until it is said
 BLIND_SAFETY = 1.0  # seconds between looks where not all changes are told of
 FOLLOW_UP = 0.350  # seconds until a pane that changed is asked again: a shell or a script goes on silently
+ASK_FOR_SOCKET = 1.0  # seconds until a server is asked for its socket again
 NOTIFIER_PAUSE = 1.0  # seconds between two starts of the notifier
 
 State = Literal["ok", "off", "absent", "down", "hung"]
@@ -78,6 +81,7 @@ class TmuxWatch:
         self.state: State = "off"
         self.reason = ""
         self.server: Server | None = None
+        self._process: ServerProcess | None = None
         self.begun = 0  # number of the last look that began
         self.done = 0  # number of the last one that was answered, or shown to be unnecessary
         self.listening = Listening(selector, self._heard, glance)
@@ -164,7 +168,8 @@ class TmuxWatch:
         try:
             query = self.tmux.ask(*words)
         except NoServer:
-            self._note_no_server()
+            if not self._asked_for_its_socket(now):
+                self._note_no_server()
         except NotInstalled:
             self._set("absent", _ABSENT)
             self.done = self.begun
@@ -198,7 +203,9 @@ class TmuxWatch:
             log.warning("%d panes could not be read", look.spoilt)
         if self.server is None or (self.server.pid, self.server.started) != (look.server.pid, look.server.started):
             self._meet(look.server)
-        self._set("ok", "")
+        if self._socket.blindness:
+            self._socket.renew()
+        self._set("ok", self._blindness())
         self.listening.keep([pane for pane in look.panes if not pane.is_dead])
         self._ensure_notifier()
         now = time.monotonic()
@@ -235,7 +242,7 @@ class TmuxWatch:
         if peeks is None:  # a pane is gone, or the server is: all is looked at
             self.look_soon()
             return
-        self._set("ok", "")
+        self._set("ok", self._blindness())
         new = self._listener.peeked(peeks)
         self.listening.answered({peek.id: peek.id in new for peek in peeks})
 
@@ -243,7 +250,7 @@ class TmuxWatch:
 
     def _meet(self, server: Server) -> None:
         log.info("tmux %s, server %d", server.version, server.pid)
-        self.server = server
+        self.server, self._process = server, server_process(server.pid)
         self.tmux.direct = server.version in DIRECT_VERSIONS
         self._runs.clear()
         self._end_notifier()
@@ -251,7 +258,7 @@ class TmuxWatch:
 
     def _note_no_server(self) -> None:
         self._failures = 0
-        self.server = None
+        self.server, self._process = None, None
         self._runs.clear()
         self._clients.note(0, is_attached=False, now=0.0)
         self._end_notifier()
@@ -261,6 +268,21 @@ class TmuxWatch:
         self._set("off" if is_installed else "absent", _OFF if is_installed else _ABSENT)
         self._listener.looked(None)
         self.done = self.begun
+
+    @property
+    def has_lost_its_socket(self) -> bool:
+        """Whether the server that is known runs on, and only its socket is gone. From any thread."""
+        process = self._process
+        return process is not None and not os.path.lexists(self.tmux.path) and process.is_running()
+
+    def _asked_for_its_socket(self, now: float) -> bool:
+        """Ask a server that lost its socket for another. False when it is not so."""
+        if not self.has_lost_its_socket or self._process is None or not self._process.make_socket_anew():
+            return False
+        self._socket.renew()
+        self._set("down", f"tmux' socket {self.tmux.path} was removed; its server was asked to make it anew")
+        self._schedule.trigger_at(now + ASK_FOR_SOCKET)
+        return True
 
     def _failed(self, reason: str) -> None:
         """Keep what is there; try again soon. Servers that end, and load, make a look fail."""
@@ -307,7 +329,12 @@ class TmuxWatch:
 
     def _is_told(self) -> bool:
         """Tell whether all that can tell of a change does. A forked tmux cannot (imsg.py, control_opening)."""
-        return not self.listening.is_blind and (self.server is None or self.tmux.direct)
+        return not self._blindness() and (self.server is None or self.tmux.direct)
+
+    def _blindness(self) -> str:
+        """Why looks come by the clock, as a person reads it; empty when they need not."""
+        reason = self.listening.blindness or self._socket.blindness
+        return f"changes are looked for once a second: {reason}" if reason else ""
 
     def _end_notifier(self) -> None:
         if self._notifier is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pwd
@@ -12,6 +13,8 @@ from collections.abc import Callable
 import pytest
 
 from teleclaude.core.settings import parse
+from teleclaude.sync.own_records import OwnChange
+from teleclaude.sync.tmux import file_events
 from tests.sync.conftest import Local, TmuxServer
 from tests.wait import until
 
@@ -78,6 +81,58 @@ def test_hung_server(tmux: TmuxServer, local: Start) -> None:
     until(lambda: here.state() == "ok", 3)  # by the question that was left standing, not by a later one
     tmux("rename-session", "-t", "=a", "b")
     here.wait(lambda s: s.tmux.name == "b", 3)
+
+
+def test_socket_that_is_removed(tmux: TmuxServer, local: Start) -> None:
+    """A server whose socket is removed keeps its sessions in view, says so, and has its socket again soon."""
+    here = local()
+    tmux.new("a")
+    session = here.wait(lambda s: s.tmux.name == "a")
+    until(lambda: not here.half.identities.unwritten())
+    changes: list[OwnChange] = []
+    here.own.listen(changes.append)
+    tmux.path.unlink()
+    until(tmux.path.exists, 4)
+    until(lambda: here.state() == "ok", 4)
+    tmux("rename-session", "-t", "=a", "b")
+    assert here.wait(lambda s: s.tmux.name == "b", 4).session_id == session.session_id
+    assert not [change for change in changes if change.removed]
+
+
+def test_socket_that_is_removed_while_the_server_hangs(tmux: TmuxServer, local: Start) -> None:
+    """As long as it does not come back the rows stay, the state tells why, and no second server may be started."""
+    here = local()
+    tmux.new("a")
+    here.wait(lambda s: s.tmux.name == "a")
+    pid = tmux.stop()
+    tmux.path.unlink()
+    until(lambda: here.half.has_lost_tmux and here.state() == "down")
+    assert here.own.me is not None
+    assert "was removed" in here.own.me.services[0].reason
+    assert here.named("a") is not None
+    tmux.go_on(pid)
+    until(lambda: here.state() == "ok" and not here.half.has_lost_tmux)
+
+
+def test_no_inotify(tmux: TmuxServer, local: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the system grants no inotify instance tmux is looked at by the clock, and its state tells why."""
+
+    def refuse(**_: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(file_events, "INotify", refuse)
+    here = local()
+    tmux.new("a")
+    here.wait(lambda s: s.tmux.name == "a")
+    until(lambda: here.own.me and "max_user_instances" in here.own.me.services[0].reason)
+    assert here.state() == "ok"
+    tmux("send-keys", "-t", "=a:", "sleep 100", "Enter")
+    here.wait(lambda s: s.command == "sleep")
+    monkeypatch.undo()
+    monkeypatch.setattr(file_events, "TRY_AGAIN", 0.0)
+    here.half._watch.listening._ttys._events._try_at = here.half._watch._socket._events._try_at = 0.0
+    here.half.look_now(5)
+    until(lambda: here.own.me and not here.own.me.services[0].reason)
 
 
 def test_hung_server_that_is_killed(tmux: TmuxServer, local: Start) -> None:

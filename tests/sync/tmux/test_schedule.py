@@ -35,6 +35,8 @@ def test_safety(schedule: LookSchedule) -> None:
     schedule.ended(202.0)  # one that had to wait is not what looks cost
     assert schedule.due() == 200.0 + SAFETY
     dear = LookSchedule()
+    dear.began(100.0)
+    assert dear.due() == 100.0 + SAFETY, "what looks cost is not known yet"
     for took, least, most in ((0.01, SAFETY, SLOWEST_SAFETY), (3.0, SAFETY, SLOWEST_SAFETY)):
         dear.began(100.0)
         dear.ended(100.0 + took)

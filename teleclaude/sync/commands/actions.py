@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import re
 import time
+from functools import partial
 from typing import Any, TypeAlias
 
 import msgspec
@@ -126,7 +127,7 @@ class Actions:
         program = program_of(self.settings.agents.get(args.agent))
         try:
             until = min(deadline - 1.0, time.monotonic() + READY_WITHIN)
-            now = self._prompt.wait_ready(program, target, folder, until)
+            now = self._prompt.wait_ready(program, target, folder, until, deadline)
             self._paste(program, target, args.message, now, folder, deadline)
         except TeleclaudeError as error:
             return {"message_sent": False, "message_error": error.message}
@@ -150,9 +151,14 @@ class Actions:
             now,
             deadline,
             enter_pause=program.enter_pause,
-            before_enter=lambda: self._prompt.check(program, target, folder, deadline),
+            before_enter=partial(self._before_enter, program, target, text, folder, deadline),
+            is_taken=partial(self._prompt.is_taken, program, target, text, deadline),
         )
         self._panes.local.note_input(target.pane)
+
+    def _before_enter(self, program: Program, target: Target, text: str, folder: str, deadline: float) -> None:
+        self._prompt.wait_shown(program, target, text, deadline)
+        self._prompt.check(program, target, folder, deadline)
 
     def keys(self, args: Keys, request: Request) -> dict[str, Any]:
         """Press keys."""

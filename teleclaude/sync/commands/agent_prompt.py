@@ -18,11 +18,12 @@ from teleclaude.core.settings import AgentProfile
 from teleclaude.sync.commands.pane_input import ENTER_PAUSE
 from teleclaude.sync.commands.pane_now import PaneNow, Target
 from teleclaude.sync.sessions.agents.claude_state import claude_state
-from teleclaude.sync.sessions.agents.signs import SIGNS, Question, Shown, Signs, question
+from teleclaude.sync.sessions.agents.signs import SIGNS, AgentQuestion, Shown, Signs, is_unsent, question
 from teleclaude.sync.sessions.processes import SHELLS, command_line, is_interactive, read_process, signature
 
 READY_FOR = 0.3  # seconds that a sign must last
 LOOK_EVERY = 0.1
+TAKEN_WITHIN, SEEN_EVERY = 1.0, 0.03  # seconds for a text to come to the prompt, and to leave it
 
 Look = Callable[[Target, float], PaneNow]  # (target, deadline)
 Capture = Callable[[Target, float], str]
@@ -67,18 +68,21 @@ class AgentPrompt:
             refuse(question(program.name, program.signs, self._shown(program, target, now, folder, deadline)))
         return now
 
-    def wait_ready(self, program: Program, target: Target, folder: str, until: float) -> PaneNow:
-        """Wait until a prompt is taken. Raises NotReady, or the error of the question that stands there at the end."""
+    def wait_ready(self, program: Program, target: Target, folder: str, until: float, deadline: float) -> PaneNow:
+        """Wait until a prompt is taken, at most to `until`.
+
+        Raises NotReady, or the error of the question that stands there at the end.
+        """
         if not (program.signs or program.ready or program.is_shell):
             raise NotReady(
                 f"nothing is known by which {program.name} shows that it takes a prompt: `ready` in its profile "
                 "names a text that its screen shows then"
             )
-        asked: Question | None = None
+        asked: AgentQuestion | None = None
         before, since = "", time.monotonic()
         while time.monotonic() < until:
-            now = self._look(target, until)
-            shown = self._shown(program, target, now, folder, until)
+            now = self._look(target, deadline)
+            shown = self._shown(program, target, now, folder, deadline)
             asked = question(program.name, program.signs, shown) if program.signs else None
             sign = "" if asked else _sign(program, shown, now)
             if not sign or sign != before:
@@ -89,6 +93,24 @@ class AgentPrompt:
         refuse(asked)
         raise NotReady(f"{program.name or 'the shell'} did not come to its prompt in time")
 
+    def wait_shown(self, program: Program, target: Target, text: str, deadline: float) -> None:
+        """Wait a moment until a text that was pasted is seen at the prompt, so that Enter comes behind it."""
+        self._wait(program, target, text, deadline, is_there=True)
+
+    def is_taken(self, program: Program, target: Target, text: str, deadline: float) -> bool:
+        """Tell whether a text has left the prompt after Enter, waiting a moment for it."""
+        return self._wait(program, target, text, deadline, is_there=False)
+
+    def _wait(self, program: Program, target: Target, text: str, deadline: float, *, is_there: bool) -> bool:
+        until = min(deadline, time.monotonic() + TAKEN_WITHIN)
+        while program.signs and program.signs.prompt:
+            if is_unsent(program.signs, self._capture(target, deadline), text) == is_there:
+                return True
+            if time.monotonic() >= until:
+                return False
+            time.sleep(SEEN_EVERY)
+        return True
+
     def _shown(self, program: Program, target: Target, now: PaneNow, folder: str, deadline: float) -> Shown:
         state = claude_state(now.pid) if program.name == "claude" else None
         return Shown(
@@ -96,12 +118,12 @@ class AgentPrompt:
             untitled=now.host,
             folder=folder,
             screen=self._capture(target, deadline),
-            file_status=state.status if state else "",
+            file_status=(state.status or "starting") if state else "",
             waiting_for=state.waitingFor if state else "",
         )
 
 
-def refuse(asked: Question | None) -> None:
+def refuse(asked: AgentQuestion | None) -> None:
     """Raise the error of a question, if there is one."""
     if asked is None:
         return

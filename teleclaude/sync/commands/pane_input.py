@@ -15,7 +15,7 @@ import termios
 import time
 from collections.abc import Callable, Sequence
 
-from teleclaude.core.errors import InvalidField
+from teleclaude.core.errors import InvalidField, OutcomeUnknown
 from teleclaude.sync.commands.pane_now import (
     LINE_LIMIT,
     PaneNow,
@@ -30,6 +30,7 @@ from teleclaude.sync.commands.terminal_text import for_paste
 
 ENTER_PAUSE, LONG_PAUSE = 0.06, 0.15  # seconds between a paste and Enter, so that the program has taken the paste
 LONG = 16 * 1024
+ENTERS = 3  # what has just started may lose the first
 
 RunTmux = Callable[..., bytes]  # (*words, server, deadline, data): what it printed
 
@@ -55,8 +56,12 @@ class PaneInput:
         *,
         enter_pause: float = ENTER_PAUSE,
         before_enter: Callable[[], object] = lambda: None,
+        is_taken: Callable[[], bool] = lambda: True,
     ) -> None:
-        """Paste a text, and press Enter unless `before_enter` raises. Raises InvalidField, Conflict."""
+        """Paste a text, and press Enter unless `before_enter` raises; again while it is not taken.
+
+        Raises InvalidField, Conflict, and OutcomeUnknown for a text that was pasted and is not taken.
+        """
         clean = for_paste(text)
         if not clean:
             raise InvalidField("text", "holds nothing but control characters")
@@ -70,8 +75,12 @@ class PaneInput:
         buffer = f"teleclaude-{secrets.token_hex(6)}"
         self._from_buffer(target, buffer, clean, deadline, "-p")
         time.sleep(max(LONG_PAUSE if len(clean) > LONG else 0.0, enter_pause))
-        before_enter()
-        self._from_buffer(target, buffer, "\r", deadline)
+        for _ in range(ENTERS):
+            before_enter()
+            self._from_buffer(target, buffer, "\r", deadline)
+            if is_taken():
+                return
+        raise OutcomeUnknown("the text stands at the prompt, and Enter was not taken; it may be sent yet")
 
     def _from_buffer(self, target: Target, buffer: str, text: str, deadline: float, *how: str) -> None:
         guarded = target.guarded(

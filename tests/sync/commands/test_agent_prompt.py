@@ -22,7 +22,7 @@ AGENT = r"""#!/usr/bin/python3
 import json, os, select, sys, termios, tty
 here = os.path.dirname(os.path.abspath(sys.argv[0]))
 tty.setraw(0)
-shown = None
+shown, draft, deaf = None, b"", 0
 got = open(here + "/got", "ab", buffering=0)
 while True:
     try:
@@ -34,11 +34,21 @@ while True:
         if show.get("status"):
             os.makedirs(here + "/.claude/sessions", exist_ok=True)
             with open(f"{here}/.claude/sessions/{os.getpid()}.json", "w") as file:
-                json.dump({"pid": os.getpid(), "status": show["status"]}, file)
+                named = {} if show["status"] == "none" else {"status": show["status"]}
+                json.dump({"pid": os.getpid()} | named, file)
         screen = show["screen"].replace("\n", "\r\n")
         os.write(1, f"\x1b[?2004h\x1b[2J\x1b[H{screen}\x1b]2;{show['title']}\x07".encode())
     if select.select([0], [], [], 0.02)[0]:
-        got.write(os.read(0, 65536))
+        data = os.read(0, 65536)
+        got.write(data)
+        if "deaf" in show:  # what is typed stands at the prompt, and so many Enters are lost
+            draft += data.replace(b"\x1b[200~", b"").replace(b"\x1b[201~", b"").replace(b"\r", b"")
+            if b"\r" in data and deaf < show["deaf"]:
+                deaf += 1
+            elif b"\r" in data:
+                open(here + "/prompts", "ab").write(draft + b"\n")
+                draft = b""
+            os.write(1, b"\x1b[2J\x1b[H\xe2\x9d\xaf\xc2\xa0" + draft)
 """
 TRUST = " Accessing workspace:\n\n \u276f 1. Yes, I trust this folder\n   2. No, exit\n"
 PROMPT = " \u2500\u2500\u2500\u2500\n\u276f\u00a0\n \u2500\u2500\u2500\u2500\n"
@@ -59,9 +69,9 @@ class Agents:
         bench.actions.settings = parse(text)
         bench.local.half.reload(bench.actions.settings, bench.tmux.name)
 
-    def show(self, screen: str, title: str, status: str = "") -> None:
+    def show(self, screen: str, title: str, status: str = "", **more: int) -> None:
         """Have the fake show this."""
-        text = json.dumps({"screen": screen, "title": title, "status": status})
+        text = json.dumps({"screen": screen, "title": title, "status": status, **more})
         new = self.folder / "show.new"
         new.write_text(text)
         new.rename(self.folder / "show")
@@ -133,6 +143,32 @@ def test_a_first_message_goes_in_once_the_agent_is_ready(
     assert agents.start(agent)["message_sent"] is True
     assert seen.is_set()
     until(lambda: agents.got == b"\x1b[200~hello\x1b[201~\r")
+
+
+def test_an_enter_that_is_lost_is_pressed_again(agents: Agents) -> None:
+    """An agent that has just started may lose Enter: what still stands at its prompt is not told as sent."""
+    agents.show(PROMPT, "\u2733 Claude Code", deaf=2)
+    assert agents.start("claude")["message_sent"] is True
+    assert until((agents.folder / "prompts").read_bytes) == b"hello\n"
+
+
+def test_a_text_that_is_never_taken_is_told_as_such(agents: Agents) -> None:
+    """What stands at the prompt after all Enters may be sent yet, and nobody is told that it was."""
+    agents.show(PROMPT, "\u2733 Claude Code", deaf=99)
+    data = agents.start("claude")
+    assert (data["message_sent"], "Enter was not taken" in data["message_error"]) == (False, True)
+    outcome = agents.bench.run(Message(session_id=data["session"]["session_id"], text="more"))
+    assert outcome.status == "unknown"
+
+
+def test_a_state_file_without_a_status_is_not_ready(agents: Agents) -> None:
+    """Claude's file is there before the agent is: until it names a status, nothing is sent."""
+    folder = agents.folder / ".claude" / "sessions"
+    agents.show(PROMPT, "\u2733 Claude Code", "none")
+    data = agents.start("claude", within=3.0)
+    assert data["message_sent"] is False
+    assert list(folder.iterdir())
+    assert agents.got == b""
 
 
 def test_what_shows_no_known_sign_gets_no_first_message(agents: Agents) -> None:

@@ -16,12 +16,17 @@ from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import Final, Literal
 
-SPINNER: Final = "\u2800-\u28ff\u25d0-\u25d3"  # braille, half circles: the first character of a title at work
+_CLAUDE_POINTER: Final = "\N{HEAVY RIGHT-POINTING ANGLE QUOTATION MARK ORNAMENT}"
+_CODEX_POINTER: Final = "\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK}"
+_BEGIN: Final = 12  # characters by which a text is known again
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What an agent shows now. `file_status`: of its state file, empty without one; `untitled`: tmux' default title."""
+    """What an agent shows now.
+
+    `file_status`: of its state file, empty without one, "starting" while it names none. `untitled`: tmux' own title.
+    """
 
     title: str
     untitled: str
@@ -35,12 +40,14 @@ class Shown:
 class Signs:
     """The signs of one agent.
 
+    `prompt`: the line of its screen, the last of its kind, in which stands what was typed and not sent yet.
     `asks`: its title while it waits for an answer. `pointer`: what stands before the chosen line of a menu.
     `has_title`: it sets a title as soon as it is past the questions of its first run. `ready`: it takes a prompt; the
     screen must show no menu besides. `enter_pause`: seconds that Enter must come after a paste.
     """
 
     ready: Callable[[Shown], bool]
+    prompt: re.Pattern[str] | None = None
     asks: re.Pattern[str] | None = None
     pointer: str = ""
     has_title: bool = False
@@ -59,16 +66,23 @@ def _codex_ready(shown: Shown) -> bool:
 SIGNS: Final[Mapping[str, Signs]] = MappingProxyType(
     {
         "claude": Signs(
-            ready=_claude_ready, pointer="\N{HEAVY RIGHT-POINTING ANGLE QUOTATION MARK ORNAMENT}", has_title=True
+            ready=_claude_ready,
+            prompt=re.compile(
+                "^\N{HEAVY RIGHT-POINTING ANGLE QUOTATION MARK ORNAMENT}\N{NO-BREAK SPACE}(.*)", re.MULTILINE
+            ),
+            pointer=_CLAUDE_POINTER,
+            has_title=True,
         ),
         "codex": Signs(
             ready=_codex_ready,
+            prompt=re.compile(f"^{_CODEX_POINTER} (.*)", re.MULTILINE),
             asks=re.compile(r"\[ [!.] \] Action Required"),
-            pointer="\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK}",
+            pointer=_CODEX_POINTER,
             has_title=True,
         ),
         "gemini": Signs(
             ready=lambda shown: "Type your message" in shown.screen,
+            prompt=re.compile("^ > +(.*)", re.MULTILINE),
             asks=re.compile("\N{RAISED HAND}"),
             pointer="\N{BLACK CIRCLE}",
             has_title=True,
@@ -80,27 +94,36 @@ SIGNS: Final[Mapping[str, Signs]] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class AgentQuestion:
     """Why a text would not be a prompt. `kind`: an approval or another answer is awaited; or nothing is known yet."""
 
     kind: Literal["approval", "unready"]
     reason: str
 
 
-def question(agent: str, signs: Signs, shown: Shown) -> Question | None:
+def question(agent: str, signs: Signs, shown: Shown) -> AgentQuestion | None:
     """Give the question that stands between a text and the agent's prompt, or None when none is seen."""
     if shown.file_status == "waiting":
-        return Question("approval", f"{agent} waits for an answer ({shown.waiting_for or 'it does not say to what'})")
+        return AgentQuestion(
+            "approval", f"{agent} waits for an answer ({shown.waiting_for or 'it does not say to what'})"
+        )
     if signs.asks and signs.asks.match(shown.title):
-        return Question("approval", f"{agent} waits for an answer (its title says so)")
+        return AgentQuestion("approval", f"{agent} waits for an answer (its title says so)")
     chosen = choice(signs.pointer, shown.screen)
     if chosen:
-        return Question("approval", f"{agent} waits for a choice ({chosen!r} is marked on its screen)")
+        return AgentQuestion("approval", f"{agent} waits for a choice ({chosen!r} is marked on its screen)")
     if signs.has_title and not shown.file_status and shown.title in {"", shown.untitled}:
-        return Question(
+        return AgentQuestion(
             "unready", f"{agent} has not come to its prompt: it starts, or asks what it asks at a first start"
         )
     return None
+
+
+def is_unsent(signs: Signs, screen: str, text: str) -> bool:
+    """Tell whether a text that was pasted stands at the agent's prompt; long ones are shown as `[Pasted …]`."""
+    drafts = signs.prompt.findall(screen) if signs.prompt else []
+    begin = next((line.strip()[:_BEGIN] for line in text.split("\n") if line.strip()), "")
+    return bool(drafts and begin) and (begin in drafts[-1] or "[Pasted" in drafts[-1])
 
 
 def choice(pointer: str, screen: str) -> str:

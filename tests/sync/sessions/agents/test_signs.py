@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from teleclaude.sync.sessions.agents.signs import SIGNS, Shown, question
+from teleclaude.sync.sessions.agents.signs import SIGNS, Shown, is_unsent, question
 
 RULE = "─" * 60
 CLAUDE_AT_PROMPT = f"""
@@ -162,6 +162,25 @@ def test_no_sign_is_not_ready(agent: str, what: Shown) -> None:
     """An agent that works may be told more, but a first message waits for the agent's own sign."""
     assert question(agent, SIGNS[agent], what) is None
     assert not SIGNS[agent].ready(what)
+
+
+@pytest.mark.parametrize(
+    ("agent", "screen", "text", "unsent"),
+    [
+        ("claude", CLAUDE_DRAFT, "1. a draft\nand more", True),
+        ("claude", CLAUDE_AT_PROMPT, "1. hello there", False),
+        ("claude", CLAUDE_AT_PROMPT.replace("❯\xa0", "❯\xa0[Pasted text #1 +30 lines]"), "long", True),
+        ("claude", CLAUDE_PERMISSION, "do it", False),
+        ("codex", CODEX_AT_PROMPT, "1. hello", False),
+        ("codex", CODEX_AT_PROMPT.replace("Ask Codex to do anything", "1. hello"), "1. hello", True),
+        ("gemini", GEMINI_AT_PROMPT, "1. hello", False),
+        ("opencode", "anything", "anything", False),
+        ("claude", CLAUDE_DRAFT, " \n ", False),
+    ],
+)
+def test_what_still_stands_at_the_prompt(agent: str, screen: str, text: str, unsent: bool) -> None:
+    """A text that was pasted is found at the prompt, and not where it stands once it was sent."""
+    assert is_unsent(SIGNS[agent], screen, text) == unsent
 
 
 def test_a_folder_named_as_the_computer_tells_nothing() -> None:

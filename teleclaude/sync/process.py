@@ -26,7 +26,7 @@ from teleclaude.sync.cache_writer import CacheWriter
 from teleclaude.sync.commands.actions import Actions
 from teleclaude.sync.commands.dispatch import Dispatch
 from teleclaude.sync.commands.executor import Executor
-from teleclaude.sync.commands.live_output import LiveOutput
+from teleclaude.sync.commands.live_output import LiveScreens
 from teleclaude.sync.commands.session_panes import SessionPanes
 from teleclaude.sync.local_loop import LocalHalf
 from teleclaude.sync.own_records import OwnRecords
@@ -50,7 +50,7 @@ class SyncProcess:
         self._threads = ThreadGroup()
         self.projects = ProjectService(self.own.computer, settings.projects, self._threads)
         self.local = LocalHalf(settings, self._tmux_socket(), self.own, self.projects)
-        self.live_output = LiveOutput(self.own.computer, self._emit, self.local.watch_output)
+        self.live_output = LiveScreens(self.own.computer, self._emit, self.local.watch_output)
         self.actions = Actions(SessionPanes(self.local, self.own, self.writer), self.live_output, settings)
         self.executor = Executor(self.actions)
         self.dispatch = Dispatch(

@@ -29,7 +29,7 @@ from teleclaude.core.verbs import End, Keys, Message, Output, Refresh, Rename, S
 from teleclaude.sync.commands import start as new_session
 from teleclaude.sync.commands.agent_prompt import AgentPrompt, Program, program_of
 from teleclaude.sync.commands.hanging_calls import HangingCalls
-from teleclaude.sync.commands.live_output import LiveOutput
+from teleclaude.sync.commands.live_output import LiveScreens
 from teleclaude.sync.commands.pane_input import PaneInput
 from teleclaude.sync.commands.pane_now import PaneNow, Target
 from teleclaude.sync.commands.session_panes import STEP_TIMEOUT, SessionPanes, left
@@ -55,7 +55,7 @@ Sent: TypeAlias = dict[str, Any]  # message_sent, and where it was not, message_
 class Actions:
     """The verbs. Each method gives the data of an outcome, or raises a TeleclaudeError; from any thread."""
 
-    def __init__(self, panes: SessionPanes, live_output: LiveOutput, settings: Settings) -> None:
+    def __init__(self, panes: SessionPanes, live_output: LiveScreens, settings: Settings) -> None:
         self._panes, self._live_output = panes, live_output
         self.settings = settings
         self._input = PaneInput(panes.tmux)
@@ -120,7 +120,7 @@ class Actions:
         return answer.decode("utf-8", "surrogateescape").strip().partition("=")[2]
 
     def _first_message(
-        self, session_id: str, new: new_session.Started, folder: str, args: Start, deadline: float
+        self, session_id: str, new: new_session.NewSession, folder: str, args: Start, deadline: float
     ) -> Sent:
         """Send the first message once the agent takes it; tell when that did not come about."""
         target = Target(session_id, new.session, new.session, new.pane, new.server, is_marked=False)

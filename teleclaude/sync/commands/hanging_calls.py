@@ -39,7 +39,11 @@ class HangingCalls:
                 self._places.release()
 
         thread = threading.Thread(target=work, name=f"look at {what}"[:64], daemon=True)
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError as none_left:
+            self._places.release()
+            raise Unavailable(f"{what} was not looked at: no thread is left; the command did not run") from none_left
         thread.join(max(0.0, deadline - time.monotonic()))
         if not done:
             raise Unavailable(f"{what} does not answer; the command did not run")

@@ -39,7 +39,7 @@ class _WatchedSession:
 Capture = Callable[[str, int], tuple[str, str]]
 
 
-class LiveOutput:
+class LiveScreens:
     """Sends screens from a thread of its own. `emit` sends a frame on; `on_panes` gets the panes that are watched."""
 
     def __init__(

@@ -28,7 +28,7 @@ from teleclaude.core.verbs import TEXT_LIMIT, Args, End, Keys, Message, Output, 
 from teleclaude.sync.commands import start
 from teleclaude.sync.commands.actions import Actions
 from teleclaude.sync.commands.executor import Executor
-from teleclaude.sync.commands.live_output import LiveOutput
+from teleclaude.sync.commands.live_output import LiveScreens
 from teleclaude.sync.commands.pane_now import Target
 from teleclaude.sync.commands.session_panes import SessionPanes
 from tests.sync.conftest import Local, TmuxServer
@@ -54,7 +54,7 @@ class Bench:
         self.tmux, self.local, self.folder = tmux, half, folder
         self.flushed = 0
         self.frames: list[OutputFrame] = []
-        self.live_output = LiveOutput("here", self.frames.append, half.half.watch_output)
+        self.live_output = LiveScreens("here", self.frames.append, half.half.watch_output)
         self.panes = SessionPanes(half.half, half.own, self)
         self.actions = Actions(self.panes, self.live_output, parse(settings))
         self.executor = Executor(self.actions)
@@ -154,7 +154,7 @@ def test_start_is_seen_complete_or_not_at_all(bench: Bench, monkeypatch: pytest.
     """Nobody ever sees a started session without its agent and title, nor under another id."""
     real = start.new_session
 
-    def slow(*args: Any) -> start.Started:
+    def slow(*args: Any) -> start.NewSession:
         made = real(*args)
         assert bench.local.half.look_now(5)  # what a look would see before the session is filled in
         return made

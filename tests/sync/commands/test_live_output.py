@@ -11,7 +11,7 @@ import pytest
 from teleclaude.core.errors import InvalidField, TooLarge
 from teleclaude.core.request_wire import OutputFrame
 from teleclaude.sync.commands import live_output
-from teleclaude.sync.commands.live_output import AT_ONCE, LiveOutput
+from teleclaude.sync.commands.live_output import AT_ONCE, LiveScreens
 from tests.wait import until
 
 
@@ -21,7 +21,7 @@ class Screens:
     def __init__(self) -> None:
         self.frames: list[OutputFrame] = []
         self.panes: frozenset[str] = frozenset()
-        self.live = LiveOutput("here", self.frames.append, self._take_panes)
+        self.live = LiveScreens("here", self.frames.append, self._take_panes)
         self._numbers = count()
         self._thread = threading.Thread(target=self.live.run, args=(self._capture,), daemon=True)
         self._thread.start()

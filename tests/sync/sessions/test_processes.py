@@ -6,6 +6,7 @@ import os
 import pty
 import subprocess
 import sys
+from itertools import count
 
 import pytest
 
@@ -118,14 +119,14 @@ def test_glance_tells_a_change() -> None:
     if pid == 0:  # pragma: no cover  (the child)
         os.execve("/bin/sh", ["sh", "-i"], {"PS1": "$ ", "PATH": os.environ["PATH"]})
     try:
-        foregrounds = Foregrounds({})
-        until(lambda: foregrounds.look(pid, "sh", 1e9).at_prompt)
+        foregrounds, clock = Foregrounds({}), count(1e6, 100.0)
+        until(lambda: foregrounds.look(pid, "sh", next(clock)).at_prompt)
         quiet = foregrounds.glance(pid)
         assert foregrounds.glance(pid) == quiet
         os.write(fd, b"sleep 100\n")
         until(lambda: foregrounds.glance(pid)[1] == b"sleep")
         assert foregrounds.glance(pid)[3]
-        foregrounds.look(pid, "sleep", 1e9)
+        foregrounds.look(pid, "sleep", next(clock))
         assert not foregrounds.glance(pid)[3]
         os.write(fd, b"\x03")
         until(lambda: foregrounds.glance(pid)[:2] == quiet[:2])

@@ -1,0 +1,89 @@
+"""Records from looks: what time does to them."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from teleclaude.core.records import Session, utc_seconds
+from teleclaude.core.settings import parse
+from teleclaude.sync.sessions.identities import Identities
+from teleclaude.sync.sessions.session_records import COARSE, SessionBook
+from teleclaude.sync.sessions.session_status import QUIET_AFTER
+from teleclaude.sync.tmux.boot_clock import since_boot
+from teleclaude.sync.tmux.imsg import Answer
+from teleclaude.sync.tmux.panes import Look, PaneReader
+from tests.sync.tmux.test_panes import HEAD, row
+
+AGENTS = parse('[agents.sleeper]\ncommand = "sleep 1000"\n').agents
+HOUR = 3600.0
+
+
+class Watched:
+    """One agent's pane without a title, looked at when the test says so."""
+
+    def __init__(self, pid: int) -> None:
+        look = PaneReader("n").read(Answer(True, HEAD + row()))
+        pane = replace(look.panes[0], pid=pid, command="sleep", title="", window_activity=0, session_activity=0)
+        self.look = Look(look.server, [pane])
+        self.now, self.offset = since_boot() + 100.0, 1_700_000_000.0
+        self.wrote = self.now - 60.0
+        self.restart()
+
+    def restart(self) -> None:
+        """Another process looks on, with what tmux kept."""
+        self.identities = Identities()
+        self.book = SessionBook("here", AGENTS, self.identities)
+
+    def record(self) -> Session:
+        """Look; the record."""
+        self.book.take(self.look, lambda _: self.wrote, self.now, self.offset)
+        return self.again()
+
+    def again(self) -> Session:
+        """The record now, without a look."""
+        return self.book.records(lambda _: "", self.now, is_all_new=False)[0][0]
+
+
+@pytest.fixture
+def watched() -> Iterator[Watched]:
+    """A pane."""
+    child = subprocess.Popen(["sleep", "1000"])
+    try:
+        yield Watched(child.pid)
+    finally:
+        child.kill()
+        child.wait()
+
+
+@pytest.mark.parametrize("step", [-HOUR, HOUR])
+def test_setting_the_clock_ages_nothing(watched: Watched, step: float) -> None:
+    """However the wall clock is set, a quiet agent stays idle and one that writes is working for as long as it does."""
+    before = watched.record()
+    assert (before.status, before.agent) == ("idle", "sleeper")
+    watched.offset += step
+    after = watched.record()
+    assert after.status == "idle"
+    assert abs((utc_seconds(after.last_output) or 0) - (utc_seconds(before.last_output) or 0) - step) <= COARSE
+    watched.now += 10.0
+    watched.book.heard(["%1"], watched.now)
+    assert watched.again().status == "working"
+    watched.offset -= step
+    assert watched.record().status == "working"
+    watched.now += QUIET_AFTER + 0.1
+    assert watched.again().status == "idle"
+
+
+def test_output_changes_a_record_seldom(watched: Watched) -> None:
+    """A pane that writes all the time is another record once in `COARSE` seconds."""
+    watched.record()
+    records = set()
+    for _ in range(200):
+        watched.now += 0.1
+        watched.book.heard(["%1"], watched.now)
+        record = watched.again()
+        records.add((record.status, record.last_output))
+    assert len(records) <= 2 + 20 / COARSE

@@ -1,8 +1,8 @@
 """This computer's own records: what the local half found last, with a number for each change.
 
-Rules: only the local half updates it; each update that changes something of a kind takes the next number (seq) of
-that kind, in this process' epoch; listeners hear of it once, in order. The cache gets the same difference. The last
-changes of each kind are kept in a log, for those who are told of some together.
+Rules: only the local half updates it; each update that changes something of a kind is the next change of that kind, in
+this process' epoch; listeners hear of it once, in order. The cache gets the same difference. The last changes of each
+kind are kept in a log, for those who are told of some together.
 It knows no tmux and no Redis.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from typing import TypeAlias
 
 from teleclaude.cache import wire
 from teleclaude.core.records import Computer, Kind, Record, key_of, kind_of, owner_of
@@ -19,18 +19,8 @@ from teleclaude.replication.change import Change, merge
 from teleclaude.replication.change_log import Log
 from teleclaude.replication.version import Version
 
-
-@dataclass(frozen=True)
-class OwnChange:
-    """Change number `seq` of a kind: records put, and keys removed."""
-
-    kind: Kind
-    seq: int
-    puts: list[Record]
-    removed: list[str]
-
-
-Listener = Callable[[OwnChange], None]
+OwnChange: TypeAlias = Change[str, Record]
+Listener: TypeAlias = Callable[[Kind, OwnChange], None]
 LOG_SIZE = 1024  # changes of a kind
 OWN_KINDS: tuple[Kind, ...] = ("projects", "sessions", "todos")
 
@@ -45,7 +35,7 @@ class OwnRecords:
         self._submit = submit
         self._lock = threading.RLock()
         self._records: dict[Kind, dict[str, Record]] = {kind: {} for kind in OWN_KINDS}
-        self._logs: dict[Kind, Log[Change[str, Record]]] = {kind: Log(LOG_SIZE, self.epoch) for kind in OWN_KINDS}
+        self._logs: dict[Kind, Log[OwnChange]] = {kind: Log(LOG_SIZE, self.epoch) for kind in OWN_KINDS}
         self._me: Computer | None = None
         self._filled = False
         self._found: set[Kind] = set()  # kinds of which at least one look told something
@@ -75,11 +65,11 @@ class OwnRecords:
                 self._submit([wire.replace(kind, self.computer, list(wanted.values()))])
             if not puts and not removed:
                 return False
-            seq = self._log(kind, puts, removed)
+            change = self._log(kind, puts, removed)
             if self._filled and not is_first:
                 self._submit(_ops(kind, self.computer, puts, removed))
             for listener in self._listeners:
-                listener(OwnChange(kind, seq, puts, removed))
+                listener(kind, change)
             return True
 
     def wait_found(self, kind: Kind, timeout: float) -> bool:
@@ -115,12 +105,12 @@ class OwnRecords:
             ops += [wire.replace(kind, self.computer, list(self._records[kind].values())) for kind in found]
             return [*ops, wire.Filled()]
 
-    def snapshot(self, kind: Kind) -> tuple[int, list[Record]]:
-        """(seq, records) of a kind now."""
+    def snapshot(self, kind: Kind) -> tuple[Version, list[Record]]:
+        """All records of a kind, and their version."""
         with self._lock:
-            return self._logs[kind].version.number, list(self._records[kind].values())
+            return self._logs[kind].version, list(self._records[kind].values())
 
-    def since(self, kind: Kind, version: Version) -> Change[str, Record] | None:
+    def since(self, kind: Kind, version: Version) -> OwnChange | None:
         """All that changed of a kind after `version`, as one change; None when a snapshot is to be given instead.
 
         With no change since, it has no rows, and leads from the version to itself.
@@ -137,16 +127,17 @@ class OwnRecords:
             return self._records[kind].get(key)
 
     def heads(self) -> dict[Kind, int]:
-        """Seq of the last change of each kind."""
+        """Number of the last change of each kind."""
         with self._lock:
             return {kind: log.version.number for kind, log in self._logs.items()}
 
-    def _log(self, kind: Kind, puts: list[Record], removed: list[str]) -> int:
+    def _log(self, kind: Kind, puts: list[Record], removed: list[str]) -> OwnChange:
         log = self._logs[kind]
         after = log.version.number
         rows: dict[str, Record | None] = {**dict.fromkeys(removed), **{key_of(record): record for record in puts}}
-        log.append(after + 1, Change(Version(self.epoch, after + 1), after, rows))
-        return after + 1
+        change: OwnChange = Change(Version(self.epoch, after + 1), after, rows)
+        log.append(after + 1, change)
+        return change
 
     @property
     def is_filled(self) -> bool:

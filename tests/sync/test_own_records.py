@@ -10,7 +10,6 @@ from teleclaude.cache import wire
 from teleclaude.cache.core import CacheCore
 from teleclaude.cache.daemon_cache import DaemonCache
 from teleclaude.core.records import Computer, Kind, Record, Session, key_of
-from teleclaude.replication.change import Change
 from teleclaude.replication.replica import Replica
 from teleclaude.replication.version import Verdict, Version
 from teleclaude.sync.own_records import OwnChange, OwnRecords
@@ -38,10 +37,8 @@ def test_cache_and_replica_end_where_the_records_are(sets: list[dict[str, str]],
     replica: Replica[str, Record] = Replica()
     replica.replace(Version(own.epoch, 0), [])
 
-    def heard(change: OwnChange) -> None:
-        puts = {key_of(record): record for record in change.puts}
-        rows = dict.fromkeys(change.removed) | puts
-        assert replica.apply(Change(Version(own.epoch, change.seq), change.seq - 1, rows)) is Verdict.APPLIED
+    def heard(_kind: Kind, change: OwnChange) -> None:
+        assert replica.apply(change) is Verdict.APPLIED
 
     own.listen(heard)
     for number, titles in enumerate(sets):
@@ -78,7 +75,7 @@ def test_no_change_is_no_change() -> None:
     heard: list[OwnChange] = []
     own = OwnRecords("here", ops.extend)
     own.filled()
-    own.listen(heard.append)
+    own.listen(lambda _kind, change: heard.append(change))
     assert own.update("sessions", [make.session()])
     del ops[:], heard[:]
     assert not own.update("sessions", [make.session()])
@@ -96,7 +93,7 @@ def test_records_of_others_are_refused() -> None:
     for wrong in (make.session(computer="other"), make.project()):
         with pytest.raises(ValueError, match="is not one of"):
             own.update("sessions", [make.session("fine"), wrong])
-    assert own.snapshot("sessions") == (0, [])
+    assert own.snapshot("sessions") == (Version(own.epoch, 0), [])
 
 
 def test_everything_is_nothing_before_the_first_look() -> None:

@@ -14,7 +14,7 @@ from collections import OrderedDict
 from typing import Protocol
 
 from teleclaude.core.errors import Ambiguous, Conflict, NotFound, Unavailable
-from teleclaude.core.records import Session
+from teleclaude.core.records import Kind, Session
 from teleclaude.sync.commands.pane_now import Target, refuse_other
 from teleclaude.sync.local_loop import LocalHalf
 from teleclaude.sync.own_records import OwnChange, OwnRecords
@@ -42,9 +42,9 @@ class SessionPanes:
         self._ended: OrderedDict[str, None] = OrderedDict()  # by id, oldest first
         own.listen(self._note_ended)
 
-    def _note_ended(self, change: OwnChange) -> None:
-        if change.kind == "sessions":
-            self._ended.update(dict.fromkeys(change.removed))
+    def _note_ended(self, kind: Kind, change: OwnChange) -> None:
+        if kind == "sessions":
+            self._ended.update(dict.fromkeys(change.removes))
             while len(self._ended) > ENDED_KEPT:
                 self._ended.popitem(last=False)
 

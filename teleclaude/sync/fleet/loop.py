@@ -20,7 +20,7 @@ from teleclaude.core.records import Kind
 from teleclaude.core.requests import Outcome, Request, failed
 from teleclaude.core.settings import RedisSettings, Settings
 from teleclaude.core.thread_group import ThreadGroup
-from teleclaude.replication.version import Version
+from teleclaude.replication.version import NOTHING, Version
 from teleclaude.sync.fleet import node_effects as effects
 from teleclaude.sync.fleet import node_events as events
 from teleclaude.sync.fleet.board import Board
@@ -78,7 +78,7 @@ class Loop:
         self._todo: list[effects.Effect] = []
         self._wake = 0.0
         self._left = False
-        self._known: dict[Kind, int] = {}  # of this computer's records: number of the last change that was told
+        self._known: dict[Kind, Version] = {}  # up to where this computer's records were told
         self._described: object = None
         self._settings = context.settings.redis
         self._place = place_of(self._settings.url)
@@ -245,7 +245,7 @@ class Loop:
     def _look_at_self(self) -> None:
         """Tell the node what changed on this computer since it was told last."""
         for kind, number in self._own.heads().items():
-            if self._known.get(kind) != number:
+            if self._known.get(kind) != Version(self._own.epoch, number):
                 self._tell_own(kind)
         described = (self._own.me, self._own.is_filled)
         if described != self._described:
@@ -253,15 +253,14 @@ class Loop:
             self._receive(events.SelfDescribed(*described))
 
     def _tell_own(self, kind: Kind) -> None:
-        known, epoch = self._known.get(kind), self._own.epoch
-        change = None if known is None else self._own.since(kind, Version(epoch, known))
+        change = self._own.since(kind, self._known.get(kind, NOTHING))
         if change is None:
-            number, records = self._own.snapshot(kind)
-            self._receive(events.OwnFound(kind, Version(epoch, number), records))
+            version, records = self._own.snapshot(kind)
+            self._receive(events.OwnFound(kind, version, records))
         else:
-            number = change.version.number
+            version = change.version
             self._receive(events.OwnChanged(kind, change))
-        self._known[kind] = number
+        self._known[kind] = version
 
     def _notice_sleep(self) -> None:
         now = clock()

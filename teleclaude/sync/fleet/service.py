@@ -258,7 +258,7 @@ class FleetService:
         """Numbers for the metrics: `dropped_REASON`, and what was done."""
         return loop.counters() if (loop := self._loop) else {}
 
-    def _own_changed(self, _: OwnChange) -> None:
+    def _own_changed(self, _kind: Kind, _change: OwnChange) -> None:
         if loop := self._loop:
             loop.mailbox.nudge()  # it asks what changed since it asked last
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from teleclaude.core.records import Session
+from teleclaude.core.records import Kind, Session
 from teleclaude.core.settings import parse
 from teleclaude.core.verbs import Message, Start
 from teleclaude.sync.own_records import OwnChange
@@ -134,8 +134,8 @@ def test_a_first_message_goes_in_once_the_agent_is_ready(
     agents.show("starting", "")
     seen = threading.Event()
 
-    def answer(change: OwnChange) -> None:
-        if change.kind == "sessions" and change.puts and not seen.is_set():
+    def answer(kind: Kind, change: OwnChange) -> None:
+        if kind == "sessions" and change.puts and not seen.is_set():
             seen.set()
             agents.show(screen, title, status)
 

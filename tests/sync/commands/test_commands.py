@@ -161,7 +161,7 @@ def test_start_is_seen_complete_or_not_at_all(bench: Bench, monkeypatch: pytest.
 
     monkeypatch.setattr(start, "new_session", slow)
     seen: list[Session] = []
-    bench.local.own.listen(lambda change: seen.extend(r for r in change.puts if isinstance(r, Session)))
+    bench.local.own.listen(lambda _, change: seen.extend(r for r in change.puts.values() if isinstance(r, Session)))
     ids = [bench.start("fake", title=f"title {number}").session_id for number in range(5)]
     assert {s.session_id for s in seen} == set(ids)
     assert {s.agent for s in seen} == {"fake"}

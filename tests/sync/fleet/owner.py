@@ -49,9 +49,9 @@ class Owner:
         self.inbox.append((self.own.epoch, (needed.request, parts)))
 
     def _part(self, kind: Kind, needed: PullNeeded) -> PullPart:
-        seq, records = self.own.snapshot(kind)
-        is_same = needed.have.get(kind) == (self.own.epoch, seq)
-        return PullPart(kind, seq, is_same, rows_of([] if is_same else records))
+        version, records = self.own.snapshot(kind)
+        is_same = needed.have.get(kind) == version
+        return PullPart(kind, version.number, is_same, rows_of([] if is_same else records))
 
     def deliver(self, take: Callable[[str, str, Message], None], count: int | None = None) -> None:
         """Hand over the oldest `count` messages, or all."""

@@ -20,7 +20,7 @@ from teleclaude.core.request_wire import OutputFrame
 from teleclaude.core.requests import Outcome, Request, new_id
 from teleclaude.core.settings import FleetSettings, Settings, parse
 from teleclaude.core.verbs import Args, Message
-from teleclaude.replication.version import Version
+from teleclaude.replication.version import NOTHING, Version
 from teleclaude.sync.fleet import node_effects as effects
 from teleclaude.sync.fleet import node_events as events
 from teleclaude.sync.fleet.node import Node
@@ -72,7 +72,7 @@ class Played:
         self.is_running = True
         self.wake_at = self.retry_at = 0.0
         self.position: int | None = None
-        self.version: dict[Kind, int] = {}
+        self.version: dict[Kind, Version] = {}
         self.at_work: list[tuple[float, events.RequestRan]] = []
         self.own.update_computer(Computer(name=self.name, host=f"{self.name}.lan", is_local=True))
         self.has(*self.titles)
@@ -145,7 +145,7 @@ class Played:
     def turn(self) -> None:
         """Do what a loop does in a turn."""
         for kind, number in self.own.heads().items():
-            if self.version.get(kind) != number:
+            if self.version.get(kind) != Version(self.own.epoch, number):
                 self._tell_own(kind)
         if not self.node.context.own.is_filled:
             self.tell(events.SelfDescribed(self.own.me, True))
@@ -164,15 +164,14 @@ class Played:
             self.tell()
 
     def _tell_own(self, kind: Kind) -> None:
-        known = self.version.get(kind)
-        change = None if known is None else self.own.since(kind, Version(self.own.epoch, known))
+        change = self.own.since(kind, self.version.get(kind, NOTHING))
         if change is None:
-            number, records = self.own.snapshot(kind)
-            self.tell(events.OwnFound(kind, Version(self.own.epoch, number), records))
+            version, records = self.own.snapshot(kind)
+            self.tell(events.OwnFound(kind, version, records))
         else:
-            number = change.version.number
+            version = change.version
             self.tell(events.OwnChanged(kind, change))
-        self.version[kind] = number
+        self.version[kind] = version
 
     def _read(self) -> None:
         redis = self.story.redis

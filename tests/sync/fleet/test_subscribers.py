@@ -85,7 +85,7 @@ def test_merged_changes_say_the_same_as_each_in_turn(steps: list[tuple[list[str]
     def pull() -> None:
         replicas.lost("far")
         [needed] = replicas.due(["far"], 0.0)
-        seq, records = own.snapshot("sessions")
+        (_, seq), records = own.snapshot("sessions")
         replicas.land("far", own.epoch, needed.request, [PullPart("sessions", seq, False, rows_of(records))], 0.0, 0.0)
 
     def tell() -> Version:

@@ -90,13 +90,13 @@ def test_socket_that_is_removed(tmux: TmuxServer, local: Start) -> None:
     session = here.wait(lambda s: s.tmux.name == "a")
     until(lambda: not here.half.identities.unwritten())
     changes: list[OwnChange] = []
-    here.own.listen(changes.append)
+    here.own.listen(lambda _kind, change: changes.append(change))
     tmux.path.unlink()
     until(tmux.path.exists, 4)
     until(lambda: here.state() == "ok", 4)
     tmux("rename-session", "-t", "=a", "b")
     assert here.wait(lambda s: s.tmux.name == "b", 4).session_id == session.session_id
-    assert not [change for change in changes if change.removed]
+    assert not [change for change in changes if change.removes]
 
 
 def test_socket_that_is_removed_while_the_server_hangs(tmux: TmuxServer, local: Start) -> None:

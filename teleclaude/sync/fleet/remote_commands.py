@@ -4,7 +4,7 @@ One table, by id. Each command ends in one outcome: what the other computer said
 never handed over; else *unknown*. It may be handed over again under the same id: it runs at most once there.
 
 Its deadline is told in the other computer's clock, as its heartbeats told it, so it goes at once. A clock that is
-known so badly that the deadline could come much too early is asked for at the same time; the answer has the command
+known so badly that a command could lose a quarter of its time is asked for at the same time; the answer has the command
 handed over again, with the right deadline, should the first have run out.
 """
 
@@ -26,7 +26,7 @@ from teleclaude.sync.fleet.wire.messages import Command
 from teleclaude.sync.fleet.wire.outcome_check import checked
 
 LIMIT = 1000  # commands under way
-EXACT = 1.0  # seconds by which another clock may be misjudged when a deadline is told in it
+WORTH_ASKING = 0.25  # of a command's time that it may lose by a clock that is misjudged, until that clock is asked for
 ON_ITS_WAY = 0.5  # seconds that a command may be on its way
 ASK_TIME_EVERY = 2.0  # seconds until another computer is asked for its clock again
 RETRY_EVERY = 1.0  # seconds until a command is handed over again for which there was no stream
@@ -166,9 +166,10 @@ class RemoteCommands:
 
     def _hand_over(self, sent: Sent, peer: Peer) -> None:
         context, request = self._context, sent.request
-        fresh = peer.fresh(context.now, sent.until - context.now)
+        left = sent.until - context.now
+        fresh = peer.fresh(context.now, left)
         sent.epoch, sent.handed, sent.handed_at, sent.expires = peer.epoch, True, context.now, fresh.expires
-        if peer.clock.error(context.now) > EXACT:
+        if peer.clock.error(context.now) > left * WORTH_ASKING:
             self._ask_time(peer)
         args: Any = request.args  # any of the verbs; Args is their base
         context.numbers["commands_sent"] += 1

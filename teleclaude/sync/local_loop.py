@@ -214,7 +214,6 @@ class LocalHalf:
             self.identities.meet(server)
             if not self._book.take(look, self._watch.listening.wrote_at, since_boot(), wall_offset()):
                 self._watch.look_soon()
-            self._write_identities()
         else:
             self._book.forget()
         self._publish()
@@ -222,7 +221,6 @@ class LocalHalf:
     def peeked(self, peeks: list[Peek]) -> Collection[str]:
         """Take a peek at some panes; give the ids of those of which a row shows something new."""
         new = self._book.peek(peeks, since_boot(), wall_offset())
-        self._write_identities()
         self._publish()
         return new
 
@@ -255,7 +253,10 @@ class LocalHalf:
         project_of = view.project_of if view else lambda _: ""
         boot = since_boot()
         sessions, expires = self._book.records(project_of, boot, is_all_new=is_all_new)
-        self._judge_at = None if expires is None else now + max(expires - boot, JUDGE_EVERY)
+        kept_at = self._book.keep_statuses(boot)
+        self._write_identities()
+        due = [at for at in (expires, kept_at) if at is not None]
+        self._judge_at = now + max(min(due) - boot, JUDGE_EVERY) if due else None
         if self._was_answered:
             self._own.update("sessions", sessions)
         self._update_computer(sessions)

@@ -33,7 +33,10 @@ _ID = re.compile(r"[A-Za-z0-9_-]{4,64}")
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Who a session or pane is. `agent`: the profile it was started with; `ours`: a command started its session."""
+    """Who a session or pane is. `agent`: the profile it was started with; `ours`: a command started its session.
+
+    `status`, `since`: a status that it has had for a while, and the seconds since 1970 from which on.
+    """
 
     id: str
     agent: str = ""
@@ -41,6 +44,8 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     mode: str = ""
     parent: str = ""
     ours: bool = False
+    status: str = ""
+    since: int = 0
 
     def text(self) -> str:
         """One line of ASCII, as the option holds it."""
@@ -150,12 +155,11 @@ class Identities:
         with self._lock:
             self._meet(server)
             base = self._known.get(key) or self._known.get(like) or Identity(id=new_id())
-            changed = Identity(
-                id=base.id,
+            changed = msgspec.structs.replace(
+                base,
                 agent=base.agent if agent is None else agent,
                 title=base.title if title is None else title,
                 mode=base.mode if mode is None else mode,
-                parent=base.parent,
                 ours=base.ours or ours,
             )
             self._put(key, changed)
@@ -171,6 +175,12 @@ class Identities:
             for key in [key for key, identity in self._known.items() if identity.id == session_id]:
                 self._put(key, msgspec.structs.replace(self._known[key], title=title))
             return self._known.get(row)
+
+    def keep_status(self, key: str, status: str, since: int) -> None:
+        """Keep a row's status with its identity: after a restart of this process it is known since when it has it."""
+        with self._lock:
+            if key in self._known:
+                self._put(key, msgspec.structs.replace(self._known[key], status=status, since=since))
 
     def _put(self, key: str, identity: Identity) -> None:
         self._seen = None
@@ -267,7 +277,7 @@ class _Giving:
         """What one without an identity gets: that of its session, or of a pane of it; else a new one."""
         if _is_pane(holder):
             found = self._given.get(holder.session)
-            heirs = [msgspec.structs.replace(found, agent="")] if found else []
+            heirs = [msgspec.structs.replace(found, agent="", status="", since=0)] if found else []
         else:
             mine = [self._given[pane] for pane in self._panes.get(holder.key, [])]
             older = read_identity(holder.panes_text)

@@ -20,6 +20,7 @@ from teleclaude.sync.sessions.session_status import Evidence, State, judge, unma
 from teleclaude.sync.tmux.panes import Look, Pane, Peek
 
 COARSE = 5.0  # seconds
+KEPT_AFTER = 30.0  # seconds that a status lasts until it is kept in tmux: seldom, though it may change often
 _STEPPED = 0.5  # seconds by which the wall clock was set, rather than slewed
 _NEVER = float("inf")
 
@@ -132,7 +133,8 @@ class SessionBook:
         home = at_home(self._panes)
         before = {row.key: row.pane.id for row in self._rows}
         rows = rows_of(self._panes, home, self._agents, self._forming, before)
-        self._of = self._identities.see(_holders(self._panes, home, self._agents), [row.key for row in rows])
+        holders = _holders(self._panes, home, self._agents)
+        self._of = dict(self._identities.see(holders, [row.key for row in rows]))
         self._rows = [row for row in rows if row.key in self._of]
         self._memory = {row.key: self._memory.get(row.key) or _RowMemory() for row in self._rows}
         self._rows_by_pane = {}
@@ -161,13 +163,35 @@ class SessionBook:
         known = self._known[row.pane.id]
         state = judge(self._evidence(row.pane, known, now))
         if state.status != memory.status or not memory.since:
-            is_old = not memory.since and state.status in {"idle", "ended"} and known.output
-            memory.status, memory.since = state.status, known.output if is_old else now
+            memory.since = self._since(row, state, known, now, is_first=not memory.since)
+            memory.status = state.status
         memory.until = _NEVER if state.expires is None else now + state.expires
         memory.last_output = self._coarse(known.output)
         memory.basis = self._basis(row)
         record = self._build(row, known, state, project_of(known.cwd) if known.cwd else "")
         return memory.record if memory.record == record else record
+
+    def _since(self, row: Row, state: State, known: KnownPane, now: float, *, is_first: bool) -> float:
+        """From when on a row has a status that it just got; at first sight it may have had it for long."""
+        kept = self._of[row.key]
+        if is_first and kept.status == state.status and kept.since:
+            return min(now, kept.since - self._offset)
+        return known.output if is_first and state.status in {"idle", "ended"} and known.output else now
+
+    def keep_statuses(self, now: float) -> float | None:
+        """Have identities keep what statuses have lasted for `KEPT_AFTER`; gives when the next will have."""
+        next_due = _NEVER
+        for row in self._rows:
+            memory, kept = self._memory[row.key], self._of[row.key]
+            since = round(memory.since + self._offset)
+            if memory.record is None or (kept.status == memory.status and abs(kept.since - since) <= 1):
+                continue
+            if memory.since + KEPT_AFTER <= now:
+                self._identities.keep_status(row.key, memory.status, since)
+                self._of[row.key] = self._identities.get(row.key) or kept
+            else:
+                next_due = min(next_due, memory.since + KEPT_AFTER)
+        return None if next_due == _NEVER else next_due
 
     def _basis(self, row: Row) -> tuple[object, ...]:
         known = self._known[row.pane.id]

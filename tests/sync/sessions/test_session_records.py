@@ -11,7 +11,7 @@ import pytest
 from teleclaude.core.records import Session, utc_seconds
 from teleclaude.core.settings import parse
 from teleclaude.sync.sessions.identities import Identities
-from teleclaude.sync.sessions.session_records import COARSE, SessionBook
+from teleclaude.sync.sessions.session_records import COARSE, KEPT_AFTER, SessionBook
 from teleclaude.sync.sessions.session_status import QUIET_AFTER
 from teleclaude.sync.tmux.boot_clock import since_boot
 from teleclaude.sync.tmux.imsg import Answer
@@ -87,3 +87,47 @@ def test_output_changes_a_record_seldom(watched: Watched) -> None:
         record = watched.again()
         records.add((record.status, record.last_output))
     assert len(records) <= 2 + 20 / COARSE
+
+
+def test_a_status_outlives_the_process(watched: Watched) -> None:
+    """Since when a status is, is known after a restart, when it had lasted; one that is another by then is new."""
+    watched.record()
+    watched.now += 1.0
+    watched.book.heard(["%1"], watched.now)
+    watched.wrote = watched.now
+    assert watched.again().status == "working"
+    watched.now += QUIET_AFTER + 1.0
+    before = watched.again()
+    assert before.status == "idle"
+    due = watched.book.keep_statuses(watched.now)
+    assert due is not None
+    assert watched.now < due <= watched.now + KEPT_AFTER
+    watched.now = due
+    watched.book.keep_statuses(watched.now)
+    marks = dict(watched.identities.unwritten())
+    pane = replace(watched.look.panes[0], mark=marks["%1"], session_mark=marks["$1"])
+    watched.look = Look(watched.look.server, [pane])
+    watched.restart()
+    watched.now += 500.0
+    after = watched.record()
+    assert (after.session_id, after.status) == (before.session_id, "idle")
+    assert abs((utc_seconds(after.status_since) or 0) - (utc_seconds(before.status_since) or 0)) <= 1
+    watched.restart()
+    watched.wrote = watched.now
+    assert watched.record().status == "working"
+    assert abs((utc_seconds(watched.again().status_since) or 0) - watched.now - watched.offset) <= 1
+
+
+def test_statuses_are_kept_seldom(watched: Watched) -> None:
+    """An agent that works and rests all the time has nothing written into tmux for it."""
+    watched.record()
+    watched.book.keep_statuses(watched.now)
+    known = watched.identities.get("%1")
+    for _ in range(50):
+        watched.now += QUIET_AFTER + 1.0
+        watched.again()
+        watched.book.keep_statuses(watched.now)
+        watched.book.heard(["%1"], watched.now)
+        watched.again()
+        watched.book.keep_statuses(watched.now)
+    assert watched.identities.get("%1") == known

@@ -138,6 +138,14 @@ class _Hello(msgspec.Struct):
 _NOTHING = msgspec.Raw()
 
 
+class _Whole(msgspec.Struct):
+    computer: str = EVERYWHERE
+    computers: list[Computer] | msgspec.UnsetType = msgspec.UNSET
+    sessions: list[Session] | msgspec.UnsetType = msgspec.UNSET
+    projects: list[Project] | msgspec.UnsetType = msgspec.UNSET
+    todos: list[Todo] | msgspec.UnsetType = msgspec.UNSET
+
+
 class _Scope(msgspec.Struct):
     computer: str = EVERYWHERE
     computers: msgspec.Raw = _NOTHING
@@ -155,6 +163,7 @@ class _Gone(msgspec.Struct):
 
 _envelope = msgspec.json.Decoder(_Envelope)
 _raws = msgspec.json.Decoder(list[msgspec.Raw])
+_whole = msgspec.json.Decoder(_Whole)
 _ONE: dict[Kind, msgspec.json.Decoder[Any]] = {
     "computers": msgspec.json.Decoder(Computer),
     "projects": msgspec.json.Decoder(Project),
@@ -207,6 +216,24 @@ def _hello(data: msgspec.Raw, version: int, _epoch: str) -> list[Message]:
 
 
 def _initial(data: msgspec.Raw, version: int, epoch: str) -> list[Message]:
+    try:
+        whole = _whole.decode(data)
+    except msgspec.ValidationError:
+        return _initial_one_by_one(data, version, epoch)
+    parts: list[tuple[Kind, Any]] = [
+        ("computers", whole.computers),
+        ("sessions", whole.sessions),
+        ("projects", whole.projects),
+        ("todos", whole.todos),
+    ]
+    return [
+        Replaced(epoch=epoch, version=version, kind=kind, computer=whole.computer, records=records)
+        for kind, records in parts
+        if records is not msgspec.UNSET
+    ]
+
+
+def _initial_one_by_one(data: msgspec.Raw, version: int, epoch: str) -> list[Message]:
     scope = msgspec.json.decode(data, type=_Scope)
     parts: list[tuple[Kind, msgspec.Raw]] = [
         ("computers", scope.computers),

@@ -3,6 +3,7 @@
 What must live here: the shape of what is cached and sent, as frozen structs. What this module must not know:
 where a record comes from, how it is stored, who reads it.
 
+None of them can be part of a cycle, so those of which there are many are not told to the garbage collector (gc=False).
 Times are UTC, ISO 8601 with milliseconds and `Z`, as text; `utc_text` makes them. Each computer owns its own
 records (`computer` names the owner) and nobody else writes them.
 """
@@ -90,7 +91,7 @@ class Computer(msgspec.Struct, frozen=True, kw_only=True):
             force_setattr(self, "awaited", tuple(kind for kind in self.awaited if kind in KINDS))
 
 
-class Project(msgspec.Struct, frozen=True, kw_only=True):
+class Project(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A folder people work in. `configured` is false for one that is shown only because a session is in it."""
 
     computer: str
@@ -101,7 +102,7 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
     configured: bool = True
 
 
-class Tmux(msgspec.Struct, frozen=True, kw_only=True):
+class Tmux(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Where a session lives in tmux: the session's name for people, the `$`, `@` and `%` ids for programs.
 
     `panes`: how many panes the tmux session has.
@@ -114,7 +115,7 @@ class Tmux(msgspec.Struct, frozen=True, kw_only=True):
     panes: int = 1
 
 
-class Session(msgspec.Struct, frozen=True, kw_only=True):
+class Session(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One pane in which an agent runs, or one tmux session without an agent, with its active pane.
 
     `project` is a path (the longest project path that holds `cwd`); `attached` counts tmux clients;
@@ -157,7 +158,7 @@ class StartedSession(Session, frozen=True, kw_only=True):
     message_error: str = ""
 
 
-class Todo(msgspec.Struct, frozen=True, kw_only=True):
+class Todo(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One piece of planned work. `project` is the project's path; `order` is its place in its file."""
 
     computer: str

@@ -193,8 +193,13 @@ def _outlined(machine: Machine, view: View) -> Outline:
 
 def _session_rows(machine: Machine) -> dict[str, list[TreeRow]]:
     groups: defaultdict[str, list[Session]] = defaultdict(list)
+    homes: dict[tuple[str, str], str] = {}  # many sessions are in few folders
     for session in machine.sessions.values():
-        groups[home_of(session, machine.projects)].append(session)
+        place = (session.project, session.cwd)
+        home = homes.get(place)
+        if home is None:
+            home = homes[place] = home_of(session, machine.projects)
+        groups[home].append(session)
     return {path: list(_family_rows(machine.name, sessions)) for path, sessions in groups.items()}
 
 

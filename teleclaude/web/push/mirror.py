@@ -18,7 +18,6 @@ from teleclaude.cache.wire import RowChange, SnapshotFrame
 from teleclaude.core.records import EVERYWHERE, Kind
 from teleclaude.replication.change_log import Log
 from teleclaude.replication.version import Verdict, Version
-from teleclaude.web.http.json_body import json_array
 from teleclaude.web.push import frames
 
 LOG_SIZE = 4096
@@ -156,10 +155,10 @@ class Mirror:
             case "sessions":
                 return frames.event_of("session_removed", number, {"session_id": unit, "computer": computer})
             case "projects":
-                return frames.event("projects_updated", number, _object(projects=bodies, computer=computer))
+                return frames.event_of_records("projects_updated", number, projects=bodies, computer=computer)
             case "todos":
-                data = _object(todos=bodies, computer=computer, project=unit)
-                return frames.event("todos_updated", number, data)
+                fields = {"computer": computer, "project": unit}
+                return frames.event_of_records("todos_updated", number, todos=bodies, **fields)
 
     def bodies(self, kind: Kind, computer: str) -> list[bytes]:
         """Encoded records of a kind, of one computer or of all ("*")."""
@@ -172,22 +171,12 @@ class Mirror:
         wanted = set(kinds)
         found = []
         if "computers" in wanted:
-            found.append(
-                frames.event("computers_initial", number, _object(computers=self.bodies("computers", EVERYWHERE)))
-            )
+            computers = self.bodies("computers", EVERYWHERE)
+            found.append(frames.event_of_records("computers_initial", number, computers=computers))
         if "sessions" in wanted:
-            data = _object(sessions=self.bodies("sessions", computer), computer=computer)
-            found.append(frames.event("sessions_initial", number, data))
+            sessions = self.bodies("sessions", computer)
+            found.append(frames.event_of_records("sessions_initial", number, sessions=sessions, computer=computer))
         plan = {kind: self.bodies(kind, computer) for kind in ("projects", "todos") if kind in wanted}
         if plan:
-            found.append(frames.event("preparation_initial", number, _object(**plan, computer=computer)))
+            found.append(frames.event_of_records("preparation_initial", number, **plan, computer=computer))
         return found
-
-
-def _object(**fields: str | list[bytes]) -> bytes:
-    """Make a JSON object of texts and of arrays of encoded records."""
-    parts = []
-    for name, value in fields.items():
-        data = json_array(value) if isinstance(value, list) else frames.encode(value)
-        parts.append(b'"%b":%b' % (name.encode(), data))
-    return b"{%b}" % b",".join(parts)

@@ -148,7 +148,7 @@ class Reader:
                     self._calm_down()
                     subscribed = self._open(link)
                 elif subscribed is not None:
-                    subscribed = self._send_wishes(link, subscribed)
+                    subscribed = self._send_interest(link, subscribed)
                 if not self._put(messages):
                     return _BEHIND
         finally:
@@ -176,7 +176,7 @@ class Reader:
             link.send(msgspec.json.encode(message))
         return wanted
 
-    def _send_wishes(self, link: Link, subscribed: frozenset[Scope]) -> frozenset[Scope]:
+    def _send_interest(self, link: Link, subscribed: frozenset[Scope]) -> frozenset[Scope]:
         with self._state:
             wanted = self._wanted
             messages = list(self._outbox)

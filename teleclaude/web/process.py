@@ -86,7 +86,7 @@ class WebProcess:
         )
         self._feed.on_link = self._tell_health
         self._feed.on_outcome = self._commands.receive_outcome
-        self._hub.on_wants = self._note_interest
+        self._hub.on_interest = self._note_interest
         app = make_app(self._context, self._conversations)
         self._site = Site(app, self._queries.ready, WebSocketTransport)
         self._connections = allow_connections()

@@ -153,7 +153,7 @@ class Follower:
         for message in messages:
             said = parse(json.dumps(message))
             asked = selections(said.subscribe)
-            hub.choose(client, added(removed(client.wants, selections(said.unsubscribe)), asked))
+            hub.choose(client, added(removed(client.interest, selections(said.unsubscribe)), asked))
             if isinstance(said.resume, Resume):
                 hub.resume(client, said.resume.at)
             else:

@@ -22,13 +22,13 @@ class ClientInterest:
     def note(self, client: Client) -> bool:
         """Take what a client looks at now; nothing when it left. True when the sum changed."""
         before = self._noted.pop(client.name, frozenset[Scope]())
-        if client.wants:
-            self._noted[client.name] = client.wants
-        old = {want for want in before | client.wants if self._lookers[want]}
-        self._lookers.update(client.wants)
+        if client.interest:
+            self._noted[client.name] = client.interest
+        old = {scope for scope in before | client.interest if self._lookers[scope]}
+        self._lookers.update(client.interest)
         self._lookers.subtract(before)
         self._lookers = +self._lookers
-        return old != {want for want in before | client.wants if self._lookers[want]}
+        return old != {scope for scope in before | client.interest if self._lookers[scope]}
 
     def total(self) -> dict[str, list[Kind]]:
         """Give the sum: computer, or "*" for every one, to the kinds that somebody looks at, sorted."""

@@ -36,21 +36,27 @@ class Client:
     def __init__(self, name: str, box: Box) -> None:
         self.name = name
         self.box = box
-        self.wants: frozenset[Scope] = frozenset()
+        self.interest: frozenset[Scope] = frozenset()
         self.watched: set[str] = set()
         self.epoch: str | None = None
         self.snapshot = -1
 
+    def take_state(self, epoch: str, snapshot: int) -> bool:
+        """Take note that it is given its state anew. True when it is to be told of another epoch."""
+        is_other, self.epoch = epoch != self.epoch, epoch
+        self.snapshot = snapshot
+        return is_other
+
 
 class Hub:
-    """All clients. `on_wants` is called with a client whose wants changed, or that left."""
+    """All clients. `on_interest` is called with a client whose interest changed, or that left."""
 
     def __init__(self, server: str) -> None:
         self._server = server
         self.computer = ""
         self.mirror = Mirror()
         self.clients: dict[str, Client] = {}
-        self.on_wants: Callable[[Client], None] = lambda _: None
+        self.on_interest: Callable[[Client], None] = lambda _: None
         self.events = 0
         self._health = frames.encode({"stale": True, "reason": "starting", "workers": {}})
         self._audiences: dict[frozenset[Scope], Audience] = {}  # of those who are in step, by what they look at
@@ -102,28 +108,27 @@ class Hub:
     def leave(self, client: Client) -> None:
         """Forget a client."""
         self.clients.pop(client.name, None)
-        self._set_wants(client, frozenset())
+        self._set_interest(client, frozenset())
         self._leave_audience(client)
 
     def start_over(self, client: Client) -> None:
         """Give a client all its state anew: its first, one of a new epoch, or one for all that it missed."""
         client.box.restart()
-        is_new_epoch, client.epoch = client.epoch != self.mirror.version.epoch, self.mirror.version.epoch
-        client.snapshot = self.mirror.snapshots
+        is_new_epoch = client.take_state(self.mirror.version.epoch, self.mirror.snapshots)
         state = [frames.event("health", self.mirror.version.number, self._health)]
         if self.mirror.version.epoch:
             state.insert(0, self._initial("*", ("computers",)))
-            state += [self._initial(s.computer, tuple(s.types)) for s in selections_of(client.wants)]
+            state += [self._initial(s.computer, tuple(s.types)) for s in selections_of(client.interest)]
         if is_new_epoch:
             data = {"epoch": self.mirror.version.epoch, "computer": self.computer, "server": self._server}
             state.insert(0, frames.event_of("hello", self.mirror.version.number, data))
         client.box.push_state(b"".join(state))
         self._join_audience(client)
 
-    def choose(self, client: Client, wants: frozenset[Scope]) -> None:
+    def choose(self, client: Client, interest: frozenset[Scope]) -> None:
         """Change what a client looks at."""
         self._keep_in_step(client)
-        self._set_wants(client, wants)
+        self._set_interest(client, interest)
 
     def show(self, client: Client, chosen: Iterable[Selection]) -> None:
         """Give a client the initial state of what it chose."""
@@ -136,10 +141,10 @@ class Hub:
         self._keep_in_step(client)
         changed = self.mirror.since(version)
         if changed is None:
-            self.show(client, selections_of(client.wants))
+            self.show(client, selections_of(client.interest))
         else:
             rest = [each for each in changed if each.key.kind != "computers"]  # these it has with its first state
-            client.box.push_state(b"".join(_for_wants(client.wants, self._events(rest))))
+            client.box.push_state(b"".join(_for_interest(client.interest, self._events(rest))))
         data = {"complete": changed is not None}
         client.box.push_state(frames.event_of("resumed", self.mirror.version.number, data))
 
@@ -163,23 +168,23 @@ class Hub:
         if not self._is_in_step(client):
             self.start_over(client)
 
-    def _set_wants(self, client: Client, wants: frozenset[Scope]) -> None:
-        if wants == client.wants:
+    def _set_interest(self, client: Client, interest: frozenset[Scope]) -> None:
+        if interest == client.interest:
             return
         self._leave_audience(client)
-        client.wants = wants
+        client.interest = interest
         if client.name in self.clients:
             self._join_audience(client)
-        self.on_wants(client)
+        self.on_interest(client)
 
     def _join_audience(self, client: Client) -> None:
-        self._audiences.setdefault(client.wants, Audience()).join(client.name, client.box)
+        self._audiences.setdefault(client.interest, Audience()).join(client.name, client.box)
 
     def _leave_audience(self, client: Client) -> None:
-        audience = self._audiences.get(client.wants, Audience())
+        audience = self._audiences.get(client.interest, Audience())
         audience.leave(client.name)
         if not audience:
-            self._audiences.pop(client.wants, None)
+            self._audiences.pop(client.interest, None)
 
     def _initial(self, computer: str, kinds: tuple[Kind, ...]) -> bytes:
         """Give initial frames, made once for each version."""
@@ -200,14 +205,16 @@ class Hub:
     def _tell(self, changed: list[ChangedKey]) -> None:
         events = self._events(changed)
         self.events += len(events)
-        for wants, audience in self._audiences.items():
-            data = b"".join(_for_wants(wants, events))
+        for interest, audience in self._audiences.items():
+            data = b"".join(_for_interest(interest, events))
             if data:
                 audience.push(data)
 
 
-def _for_wants(wants: frozenset[Scope], events: list[tuple[Scope, bytes]]) -> list[bytes]:
-    """Choose the frames for those who look at `wants`. Computers are for everybody."""
+def _for_interest(interest: frozenset[Scope], events: list[tuple[Scope, bytes]]) -> list[bytes]:
+    """Choose the frames for those who look at `interest`. Computers are for everybody."""
     return [
-        frame for scope, frame in events if scope[1] == "computers" or scope in wants or (EVERYWHERE, scope[1]) in wants
+        frame
+        for scope, frame in events
+        if scope[1] == "computers" or scope in interest or (EVERYWHERE, scope[1]) in interest
     ]

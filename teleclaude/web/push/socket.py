@@ -88,9 +88,9 @@ class Conversations:
         gevent.sleep(0)  # with messages waiting, `receive` lets nobody else in
 
     def _answer(self, client: Client, message: ClientMessage) -> None:
-        wants = removed(client.wants, chosen(message.unsubscribe))
+        interest = removed(client.interest, chosen(message.unsubscribe))
         asked = added(frozenset(), chosen(message.subscribe))  # each once, however often it was said
-        self._hub.choose(client, added(wants, selections_of(asked)))
+        self._hub.choose(client, added(interest, selections_of(asked)))
         if isinstance(message.resume, Resume):
             self._hub.resume(client, message.resume.at)
         else:

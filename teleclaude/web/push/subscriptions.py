@@ -13,7 +13,7 @@ from teleclaude.replication.version import Version
 from teleclaude.web.http.json_body import read_json
 
 MESSAGE_LIMIT: Final = 256 * 1024
-WANTS_LIMIT: Final = 256  # pairs of computer and kind for one client
+SCOPES_LIMIT: Final = 256  # pairs of computer and kind for one client
 WATCHES_LIMIT: Final = 16
 
 Name = Annotated[str, Meta(min_length=1, max_length=128)]
@@ -32,7 +32,7 @@ class Selection(_Part, frozen=True):
     types: Annotated[list[Literal["sessions", "projects", "todos"]], Meta(min_length=1, max_length=3)]
 
     @property
-    def wants(self) -> list[Scope]:
+    def scopes(self) -> list[Scope]:
         """The same as pairs."""
         return [(self.computer, kind) for kind in self.types]
 
@@ -61,7 +61,7 @@ class OneSession(_Part, frozen=True):
     session_id: Name
 
 
-Selections: TypeAlias = ShortForm | Selection | Annotated[list[ShortForm | Selection], Meta(max_length=WANTS_LIMIT)]
+Selections: TypeAlias = ShortForm | Selection | Annotated[list[ShortForm | Selection], Meta(max_length=SCOPES_LIMIT)]
 
 
 class ClientMessage(_Part, frozen=True):
@@ -96,22 +96,22 @@ def selections(said: Selections | UnsetType) -> list[Selection]:
     return [Selection(EVERYWHERE, _SHORT_FORMS[part]) if isinstance(part, str) else part for part in parts]  # type: ignore[arg-type]  # Kind is wider
 
 
-def added(wants: frozenset[Scope], chosen: list[Selection]) -> frozenset[Scope]:
-    """Add what was chosen. Raises TooLarge over `WANTS_LIMIT`."""
-    found = wants.union(*(selection.wants for selection in chosen))
-    if len(found) > WANTS_LIMIT:
-        raise TooLarge(f"a client has at most {WANTS_LIMIT} subscriptions", field="subscribe")
+def added(interest: frozenset[Scope], chosen: list[Selection]) -> frozenset[Scope]:
+    """Add what was chosen. Raises TooLarge over `SCOPES_LIMIT`."""
+    found = interest.union(*(selection.scopes for selection in chosen))
+    if len(found) > SCOPES_LIMIT:
+        raise TooLarge(f"a client has at most {SCOPES_LIMIT} subscriptions", field="subscribe")
     return found
 
 
-def removed(wants: frozenset[Scope], chosen: list[Selection]) -> frozenset[Scope]:
+def removed(interest: frozenset[Scope], chosen: list[Selection]) -> frozenset[Scope]:
     """Take away what was chosen."""
-    return wants.difference(*(selection.wants for selection in chosen))
+    return interest.difference(*(selection.scopes for selection in chosen))
 
 
-def selections_of(wants: frozenset[Scope]) -> list[Selection]:
-    """Give wants by computer, in a fixed order."""
+def selections_of(interest: frozenset[Scope]) -> list[Selection]:
+    """Give interest by computer, in a fixed order."""
     kinds: dict[str, list[Kind]] = {}
-    for computer, kind in sorted(wants):
+    for computer, kind in sorted(interest):
         kinds.setdefault(computer, []).append(kind)
     return [Selection(computer, found) for computer, found in kinds.items()]  # type: ignore[arg-type]  # Kind is wider

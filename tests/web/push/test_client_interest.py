@@ -32,7 +32,7 @@ class _Nowhere:
 def looks(interest: ClientInterest, name: str, *wants: tuple[str, Kind]) -> bool:
     """Let a client look at these, and at nothing else; whether the sum changed."""
     client = Client(name, _Nowhere())
-    client.wants = frozenset(wants)
+    client.interest = frozenset(wants)
     return interest.note(client)
 
 

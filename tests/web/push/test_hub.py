@@ -322,7 +322,7 @@ def test_who_left_leaves_nothing_behind() -> None:
     """Clients, audiences and interest go with the client."""
     hub, _ = a_hub()
     wants = []
-    hub.on_wants = lambda client: wants.append((client.name, client.wants))
+    hub.on_interest = lambda client: wants.append((client.name, client.interest))
     for number in range(100):
         client, _ = joined(hub, str(number), (f"c{number}", "sessions"))
         hub.leave(client)

@@ -184,7 +184,7 @@ def right_of(verb: str, verbs: Mapping[str, Verb] = VERBS) -> Right:
 def rights_of(args: Args, verbs: Mapping[str, Verb] = VERBS) -> tuple[Right, ...]:
     """Name all rights that a request needs. Raises KeyError."""
     verb = verbs[verb_name(args)]
-    more = (right for name, right in verb.field_rights.items() if getattr(args, name))
+    more: list[Right] = [right for name, right in verb.field_rights.items() if getattr(args, name)]
     return (verb.right, *more)
 
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from socket import SHUT_RDWR
+from typing import Any
 
 import gevent
 import msgspec
@@ -118,7 +119,8 @@ class SyncLink:
             self._counters = AsyncResult()
             self._news.set()
         try:
-            found: dict[str, int] = self._counters.get(timeout=COUNTERS_WITHIN)
+            got: Any = self._counters.get(timeout=COUNTERS_WITHIN)
+            found: dict[str, int] = got
         except gevent.Timeout:
             self._counters = None
             raise Unavailable("the sync process does not tell its counters") from None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -19,7 +19,9 @@ from teleclaude.client.http import Response, request_to_send
 from teleclaude.core.errors import InvalidField, OutcomeUnknown, PeerError, Unavailable, from_code
 from teleclaude.core.lifeline import WorkerState
 from teleclaude.core.records import Computer, Project, Service, Session, StartedSession, Todo
-from teleclaude.core.verbs import VERBS, End, SessionOutput, Verb, check
+
+if TYPE_CHECKING:
+    from teleclaude.core.verbs import SessionOutput, Verb
 
 T = TypeVar("T")
 
@@ -95,6 +97,8 @@ class Api:
 
     def session(self, session_id: str, *, computer: str = "") -> Session:
         """One session, by its id or a unique prefix, on one computer if named. Raises NotFound or Ambiguous."""
+        from teleclaude.core.verbs import End, check  # the first screen does not wait for it
+
         check(End(session_id=session_id))
         return self._read(f"/sessions/{quote(session_id, safe='')}", Session, computer=computer)
 
@@ -117,6 +121,8 @@ class Api:
 
         Raises InvalidField for arguments over a limit, before anything is sent, and the errors of `call`.
         """
+        from teleclaude.core.verbs import check
+
         args = check(verb.args(**fields))
         given = {name: value for name, value in msgspec.structs.asdict(args).items() if value not in ("", None)}
         path = verb.route.replace("{session_id}", quote(given.pop("session_id", ""), safe=""))
@@ -130,6 +136,8 @@ class Api:
         return _decoded(self._command(verb.method, target, body if has_body else None).body, verb.answer)
 
     def _run(self, name: str, computer: str, **fields: Any) -> Any:
+        from teleclaude.core.verbs import VERBS
+
         return self.run(VERBS[name], computer=computer, **fields)
 
     def start(

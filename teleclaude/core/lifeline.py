@@ -15,10 +15,12 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from teleclaude.core.thread_group import ThreadGroup
+if TYPE_CHECKING:
+    from teleclaude.core.thread_group import ThreadGroup
 
 VARIABLE = "TELECLAUDE_LIFELINE"
 BEAT_EVERY = 0.5  # seconds

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias, Union, get_args
 
@@ -106,8 +105,7 @@ class SessionOutput(msgspec.Struct, frozen=True, kw_only=True):
     text: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Verb:
+class Verb(msgspec.Struct, frozen=True, eq=False):
     """One verb.
 
     `right`: what another computer must be allowed, to have it done here; `field_rights`: what it must be allowed
@@ -123,7 +121,7 @@ class Verb:
     answer: type[msgspec.Struct] = CommandDone
     status: int = 200
     is_read: bool = False
-    field_rights: Mapping[str, Right] = field(default_factory=dict)
+    field_rights: dict[str, Right] = {}
 
     @property
     def name(self) -> str:

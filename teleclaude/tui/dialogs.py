@@ -102,7 +102,7 @@ def _compose(state: ClientState, session: Session) -> Compose:
             Button("cancel", "Cancel"),
         )
     )
-    return Compose(session.session_id, title_of(session), form)
+    return Compose(session.session_id, session.computer, title_of(session), form)
 
 
 def agents_known(state: ClientState, failed: str = "") -> ClientState:
@@ -125,7 +125,9 @@ def refused(state: ClientState, done: Done) -> ClientState:
         )
     dialog = state.dialog
     fits = (isinstance(dialog, NewSession) and isinstance(done.call, StartSession)) or (
-        isinstance(dialog, Compose) and isinstance(done.call, SendMessage) and dialog.session_id == done.call.session_id
+        isinstance(dialog, Compose)
+        and isinstance(done.call, SendMessage)
+        and (dialog.computer, dialog.session_id) == (done.call.computer, done.call.session_id)
     )
     if fits and isinstance(dialog, NewSession | Compose):
         return replace(state, dialog=replace(dialog, error=reason, is_busy=False))
@@ -147,7 +149,8 @@ def _confirm(state: ClientState, dialog: ConfirmEnd, told: Key | Paste) -> Step:
     closed = replace(state, dialog=None)
     if told.name not in {"y", "Y"}:
         return noticed(closed, "Nothing was ended.", "soft"), []
-    return noticed(closed, f"Ending {dialog.title}…", "soft", seconds=0), [EndSession(dialog.session_id, dialog.title)]
+    end = EndSession(dialog.session_id, dialog.title, dialog.computer)
+    return noticed(closed, f"Ending {dialog.title}…", "soft", seconds=0), [end]
 
 
 def _form(state: ClientState, dialog: NewSession | Compose, told: Key | Paste) -> Step:
@@ -169,7 +172,7 @@ def _submitted(state: ClientState, dialog: NewSession | Compose) -> Step:
         text = dialog.form.value("text")
         if not text.strip():
             return replace(state, dialog=replace(dialog, error="There is nothing to send yet.")), []
-        return replace(state, dialog=busy), [SendMessage(dialog.session_id, text)]
+        return replace(state, dialog=busy), [SendMessage(dialog.session_id, text, dialog.computer)]
     form = dialog.form
     if not form.value("project"):
         return replace(state, dialog=replace(dialog, error="There is no project to start it in.")), []

@@ -70,9 +70,9 @@ class Calls:
             case StartSession():
                 return api.start(call.computer, call.project, call.agent, title=call.title, message=call.message)
             case SendMessage():
-                return api.message(call.session_id, call.text)
+                return api.message(call.session_id, call.text, computer=call.computer)
             case EndSession():
-                return api.end(call.session_id)
+                return api.end(call.session_id, computer=call.computer)
             case LookAgain():
                 return api.refresh(call.computer)
             case LoadAgents():

@@ -53,6 +53,7 @@ class ConfirmEnd(msgspec.Struct, frozen=True):
     """Asks whether to end a session, all `panes` of it; or, where `agent` is named, that agent's pane alone."""
 
     session_id: str
+    computer: str
     title: str
     agent: str = ""
     panes: int = 1
@@ -71,6 +72,7 @@ class Compose(msgspec.Struct, frozen=True):
     """Asks for a message to a session."""
 
     session_id: str
+    computer: str
     title: str
     form: Form
     error: str = ""
@@ -223,6 +225,7 @@ class SendMessage(msgspec.Struct, frozen=True):
 
     session_id: str
     text: str
+    computer: str
 
 
 class EndSession(msgspec.Struct, frozen=True):
@@ -230,6 +233,7 @@ class EndSession(msgspec.Struct, frozen=True):
 
     session_id: str
     title: str
+    computer: str
 
 
 class LookAgain(msgspec.Struct, frozen=True):

@@ -51,7 +51,7 @@ def end(state: ClientState) -> Step:
     if session is None:
         return _no_session(state, "end"), []
     agent = "" if session.agent in {"shell", "other"} else session.agent
-    asked = ConfirmEnd(session.session_id, title_of(session), agent, session.tmux.panes)
+    asked = ConfirmEnd(session.session_id, session.computer, title_of(session), agent, session.tmux.panes)
     return replace(state, dialog=asked), []
 
 

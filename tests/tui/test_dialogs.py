@@ -58,11 +58,23 @@ def test_ending_asks_and_enter_means_no(driver: Driver) -> None:
     assert not of(Quit, driver.effects)
 
 
+def test_a_session_is_named_with_its_computer(driver: Driver) -> None:
+    """What is sent to or ended on another computer never reaches a session here that has the same id."""
+    driver.load("raspi", [alpha("raspi"), work("a", "A copy", computer="raspi")])
+    driver.press("G", "l", "G", "l", "G")
+    assert (driver.selected(), driver.state.session and driver.state.session.computer) == ("a", "raspi")
+    driver.press("m")
+    driver.type("hello")
+    assert of(SendMessage, driver.press("ctrl+s")) == [SendMessage("a", "hello", "raspi")]
+    driver.press("esc", "x")
+    assert of(EndSession, driver.press("y")) == [EndSession("a", "A copy", "raspi")]
+
+
 def test_only_y_ends_the_session_that_was_asked_about(driver: Driver) -> None:
     """What is ended is what the question named, though the selection moved by a push meanwhile."""
     driver.press("x")
     driver.put(work("0", "earlier"))
-    assert of(EndSession, driver.press("y")) == [EndSession("a", "Fix the reader")]
+    assert of(EndSession, driver.press("y")) == [EndSession("a", "Fix the reader", "here")]
 
 
 def test_k_is_up_and_never_kills(driver: Driver) -> None:
@@ -113,14 +125,14 @@ def test_a_message_may_have_lines_and_is_sent_only_on_purpose(driver: Driver) ->
     driver.press("m")
     driver.type("first\nзweite 漢🎉")
     assert not of(SendMessage, driver.effects)
-    assert of(SendMessage, driver.press("ctrl+s")) == [SendMessage("a", "first\nзweite 漢🎉")]
+    assert of(SendMessage, driver.press("ctrl+s")) == [SendMessage("a", "first\nзweite 漢🎉", "here")]
 
 
 def test_a_message_can_be_sent_with_the_button(driver: Driver) -> None:
     """Tab goes to the button, and Enter presses it; it is sent once, however often it is pressed."""
     driver.press("m")
     driver.type("hello")
-    assert of(SendMessage, driver.press("tab", "enter", "enter", "ctrl+s", " ")) == [SendMessage("a", "hello")]
+    assert of(SendMessage, driver.press("tab", "enter", "enter", "ctrl+s", " ")) == [SendMessage("a", "hello", "here")]
 
 
 def test_a_paste_is_text_and_sends_nothing(driver: Driver) -> None:
@@ -128,7 +140,7 @@ def test_a_paste_is_text_and_sends_nothing(driver: Driver) -> None:
     driver.press("m")
     driver.paste("line\nline\x1b[201~\x13\r q")
     assert not of(SendMessage, driver.effects)
-    assert driver.press("ctrl+s") == [SendMessage("a", "line\nline[201~ q")]
+    assert driver.press("ctrl+s") == [SendMessage("a", "line\nline[201~ q", "here")]
 
 
 def test_a_paste_that_was_cut_is_told(driver: Driver) -> None:
@@ -232,7 +244,7 @@ def test_a_first_message_that_was_not_sent_is_offered_again(driver: Driver) -> N
     driver.tell(Done(call, StartedSession(**fields, message_sent=False, message_error="it asks something")))
     driver.put(work("zz", "mine"))
     assert "it asks something" in driver.text()
-    assert of(SendMessage, driver.press("ctrl+s")) == [SendMessage("zz", "precious\nlines")]
+    assert of(SendMessage, driver.press("ctrl+s")) == [SendMessage("zz", "precious\nlines", "here")]
 
 
 def test_a_refused_start_keeps_what_was_typed(driver: Driver) -> None:

@@ -15,12 +15,8 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import msgspec
-
-if TYPE_CHECKING:
-    from teleclaude.core.thread_group import ThreadGroup
 
 VARIABLE = "TELECLAUDE_LIFELINE"
 BEAT_EVERY = 0.5  # seconds
@@ -85,6 +81,8 @@ class Lifeline:
     def watch(self, on_gone: Callable[[], None]) -> None:
         """Call `on_gone` from a thread of its own once the supervisor is gone."""
         if self._line is not None:
+            from teleclaude.core.thread_group import ThreadGroup  # not for those who only read what a state is
+
             ThreadGroup().start("lifeline", self._wait, on_gone)
 
     def _wait(self, on_gone: Callable[[], None]) -> None:

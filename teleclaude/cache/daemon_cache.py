@@ -25,6 +25,9 @@ from teleclaude.replication.change_log import Log
 from teleclaude.replication.version import Version
 
 COMPUTER_TTL: Final = 60.0  # seconds without a heartbeat until a computer is offline
+SEEN_TOLD_EVERY: Final = (
+    300.0  # seconds after which readers are told that a computer was seen, when nothing else changes
+)
 PLAN_TTL: Final = 300.0  # seconds until remote projects and todos are stale
 NEVER: Final = float("inf")
 TTLS: Final[dict[Kind, float]] = {
@@ -45,6 +48,7 @@ class DaemonCache:
         self.local = local
         self._log: Log[RowChange] = Log(log_size, epoch or secrets.token_hex(8))
         self._partitions: dict[tuple[Kind, str], Partition] = {}
+        self._told: dict[str, float] = {}  # monotonic time at which readers were last told of a computer
         self._seen: dict[str, float] = {}  # monotonic time of each computer's last heartbeat
         self._changed: set[tuple[Kind, str]] = set()  # partitions, since `take_changed`
 
@@ -86,6 +90,7 @@ class DaemonCache:
         for kind in KINDS:
             self._partitions.pop((kind, computer), None)
         self._seen.pop(computer, None)
+        self._told.pop(computer, None)
         return count
 
     def touch(self, kind: Kind, computer: str) -> None:
@@ -160,9 +165,10 @@ class DaemonCache:
         if isinstance(record, Computer):
             if not isinstance(old, Computer) or old.last_seen != record.last_seen:
                 self._seen[key] = time.monotonic()  # whatever else is told of it anew is no sign of life
-            if isinstance(old, Computer) and _same_but_seen(old, record):
+            if isinstance(old, Computer) and _same_but_seen(old, record) and not self._is_told_long_ago(key):
                 partition.note(key, record)  # a heartbeat that says nothing new; the time is told when it matters
                 return 0
+            self._told[key] = time.monotonic()
         elif old == record:
             return 0
         body = _encode(record)
@@ -174,6 +180,10 @@ class DaemonCache:
         number = self.version.number + 1
         self._log.append(number, RowChange(number, kind, computer, key, body))
         self._changed.add((kind, computer))
+
+    def _is_told_long_ago(self, name: str) -> bool:
+        """Tell whether readers know a `last_seen` of a computer that is too old to be left so."""
+        return time.monotonic() - self._told.get(name, 0.0) >= SEEN_TOLD_EVERY
 
     def _is_online(self, name: str) -> bool:
         found = self.get("computers", name, name)

@@ -87,6 +87,19 @@ def test_heartbeat_that_says_nothing_new_is_no_change() -> None:
     assert (found.status, found.last_seen) == ("offline", "12:00:40")
 
 
+def test_when_a_quiet_computer_was_seen_is_told_now_and_then() -> None:
+    """Readers never take a computer that beats for one that was seen hours ago: that is told each five minutes."""
+    with freeze_time(NOON) as clock:
+        cache = DaemonCache("here")
+        changes = 0
+        for minute in range(60):
+            changes += cache.put([make.computer("raspi", last_seen=f"12:{minute:02}")])
+            clock.tick(timedelta(seconds=60))
+    [told] = [body for section in cache.sections() for _, body in section.items]
+    assert msgspec.json.decode(told)["last_seen"] == "12:55"
+    assert changes == 12
+
+
 def test_whatever_else_is_told_of_a_computer_is_no_sign_of_life() -> None:
     """Only a heartbeat, which has a time of its own, prolongs the life of a computer."""
     with freeze_time(NOON) as clock:

@@ -192,6 +192,9 @@ class RequestServer:
             self.acknowledge(entry)
 
     def _answer_pull(self, sender: str, request: str, body: Pull) -> None:
+        if not body.kinds:  # it asks for this computer's time, or whether it lives: nothing that would be kept for it
+            self._context.push(sender, PullAnswer(request=request), expire=True)
+            return
         if not self._context.own.is_filled:
             self._early = [*self._early, (sender, request, body)][-EARLY_LIMIT:]
             return

@@ -1,4 +1,4 @@
-"""The local half: one loop that watches this computer and keeps its own records up to date.
+"""The local loop: watches this computer and keeps its own records up to date.
 
 It sleeps until something happens: in tmux (watch.py), or in another thread (a pipe). Projects and todos are read in
 threads of their own (projects/project_service.py): this one touches no file that is not the daemon's or the kernel's.
@@ -35,7 +35,7 @@ from teleclaude.sync.sessions.identities import Identities, write_commands
 from teleclaude.sync.sessions.session_records import SessionBook
 from teleclaude.sync.tmux.asking import Question
 from teleclaude.sync.tmux.boot_clock import since_boot, wall_offset
-from teleclaude.sync.tmux.client import Tmux
+from teleclaude.sync.tmux.client import TmuxClient
 from teleclaude.sync.tmux.imsg import Answer
 from teleclaude.sync.tmux.panes import Look, Peek
 from teleclaude.sync.tmux.watch import TmuxWatch
@@ -45,7 +45,7 @@ log = logging.getLogger(__name__)
 JUDGE_EVERY = 0.5  # seconds, at least, between records that change by time or output alone
 
 
-class LocalHalf:
+class LocalLoop:
     """Watches this computer. `run` is the loop; the other methods may be called from any thread."""
 
     def __init__(self, settings: Settings, tmux_socket: str, own: OwnRecords, projects: ProjectService) -> None:
@@ -57,7 +57,7 @@ class LocalHalf:
             os.set_blocking(fd, False)
         self._selector.register(self._wake_read, selectors.EVENT_READ, self._drain)
         self.identities = Identities()
-        self.tmux = Tmux(tmux_socket)
+        self.tmux = TmuxClient(tmux_socket)
         self._book = SessionBook(own.computer, settings.agents, self.identities)
         self._watch = self._new_watch()
         self._projects = projects
@@ -321,9 +321,9 @@ class LocalHalf:
             self._book.use_agents(settings.agents)
         if settings.projects != old.projects:
             self._projects.reload(settings.projects)
-        if Tmux(tmux_socket).path != self.tmux.path:
+        if TmuxClient(tmux_socket).path != self.tmux.path:
             self._watch.close()
-            self.tmux = Tmux(tmux_socket)
+            self.tmux = TmuxClient(tmux_socket)
             self._watch = self._new_watch()
         self._watch.look_now()
 

@@ -28,7 +28,7 @@ from teleclaude.sync.commands.dispatch import Dispatch
 from teleclaude.sync.commands.executor import Executor
 from teleclaude.sync.commands.live_output import LiveScreens
 from teleclaude.sync.commands.session_panes import SessionPanes
-from teleclaude.sync.local_loop import LocalHalf
+from teleclaude.sync.local_loop import LocalLoop
 from teleclaude.sync.own_records import OwnRecords
 from teleclaude.sync.projects.project_service import ProjectService
 
@@ -49,7 +49,7 @@ class SyncProcess:
         self.writer.add_provider(self.own.everything)
         self._threads = ThreadGroup()
         self.projects = ProjectService(self.own.computer, settings.projects, self._threads)
-        self.local = LocalHalf(settings, self._tmux_socket(), self.own, self.projects)
+        self.local = LocalLoop(settings, self._tmux_socket(), self.own, self.projects)
         self.live_output = LiveScreens(self.own.computer, self._emit, self.local.watch_output)
         self.actions = Actions(SessionPanes(self.local, self.own, self.writer), self.live_output, settings)
         self.executor = Executor(self.actions)

@@ -19,7 +19,7 @@ from teleclaude.cache import wire
 from teleclaude.core.records import Session
 from teleclaude.core.settings import parse
 from teleclaude.core.thread_group import ThreadGroup
-from teleclaude.sync.local_loop import LocalHalf
+from teleclaude.sync.local_loop import LocalLoop
 from teleclaude.sync.own_records import OwnRecords
 from teleclaude.sync.projects.project_service import ProjectService
 from teleclaude.sync.tmux.client import socket_path
@@ -84,7 +84,7 @@ class Local:
         self.own = OwnRecords("here", self.ops.extend)
         parsed = parse(settings)
         projects = ProjectService("here", parsed.projects, ThreadGroup())
-        self.half = LocalHalf(parsed, tmux.name, self.own, projects)
+        self.half = LocalLoop(parsed, tmux.name, self.own, projects)
         self.beats = 0
         self._thread = threading.Thread(target=self.half.run, args=(self._beat,), daemon=True)
         self._thread.start()

@@ -16,7 +16,7 @@ from typing import Protocol
 from teleclaude.core.errors import Ambiguous, Conflict, NotFound, Unavailable
 from teleclaude.core.records import Kind, Session
 from teleclaude.sync.commands.pane_now import Target, refuse_other
-from teleclaude.sync.local_loop import LocalHalf
+from teleclaude.sync.local_loop import LocalLoop
 from teleclaude.sync.own_records import OwnChange, OwnRecords
 from teleclaude.sync.tmux.client import CommandFailed
 
@@ -37,7 +37,7 @@ class FlushedWrites(Protocol):
 class SessionPanes:
     """Usable from any thread. Methods raise Unavailable, OutcomeUnknown, or what their docstrings say."""
 
-    def __init__(self, local: LocalHalf, own: OwnRecords, writer: FlushedWrites) -> None:
+    def __init__(self, local: LocalLoop, own: OwnRecords, writer: FlushedWrites) -> None:
         self.local, self.own, self._writer = local, own, writer
         self._ended: OrderedDict[str, None] = OrderedDict()  # by id, oldest first
         own.listen(self._note_ended)

@@ -19,7 +19,7 @@ from pathlib import Path
 from teleclaude.core.errors import Conflict, InvalidField, OutcomeUnknown, Refused, Unavailable
 from teleclaude.core.records import Project
 from teleclaude.core.settings import Settings
-from teleclaude.sync.tmux.client import CommandFailed, Tmux, clean_environment
+from teleclaude.sync.tmux.client import CommandFailed, TmuxClient, clean_environment
 
 WIDTH, HEIGHT = 200, 50
 NAME_LIMIT = 40
@@ -96,7 +96,7 @@ def session_name(title: str, folder: str, agent: str) -> str:
     return "-".join(safe.split()).strip("-")[:NAME_LIMIT].strip("-") or "session"
 
 
-def new_session(tmux: Tmux, name: str, folder: str, argv: list[str], timeout: float) -> NewSession:
+def new_session(tmux: TmuxClient, name: str, folder: str, argv: list[str], timeout: float) -> NewSession:
     """Start a detached session and its server where none runs.
 
     The folder is handed over as the working directory of the `tmux` that asks, because `-c` would expand formats in

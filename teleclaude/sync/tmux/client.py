@@ -89,7 +89,7 @@ def clean_environment() -> dict[str, str]:
     }
 
 
-class Tmux:
+class TmuxClient:
     """One tmux server, running or not. `direct`: speak its own protocol, once its version is known to be one of
     `DIRECT_VERSIONS`. Usable from any thread.
     """

@@ -21,7 +21,7 @@ from pathlib import Path
 from inotify_simple import flags
 
 from teleclaude.core.errors import Unavailable
-from teleclaude.sync.tmux.client import Tmux
+from teleclaude.sync.tmux.client import TmuxClient
 from teleclaude.sync.tmux.file_events import FileEvents
 from teleclaude.sync.tmux.imsg import control_opening, says_end
 
@@ -33,7 +33,7 @@ _FOLDER_MASK = (
 class Notifier:
     """One run of it; readable when something happened. Raises Unavailable, OSError."""
 
-    def __init__(self, tmux: Tmux) -> None:
+    def __init__(self, tmux: TmuxClient) -> None:
         if not tmux.direct:
             raise Unavailable("it is of a version whose protocol is not known here")
         self._connection = tmux.connect()

@@ -24,7 +24,7 @@ from typing import Literal, Protocol
 
 from teleclaude.core.errors import PeerError, TeleclaudeError
 from teleclaude.sync.tmux.asking import Question
-from teleclaude.sync.tmux.client import DIRECT_VERSIONS, NoServer, NotInstalled, NotTaking, Tmux
+from teleclaude.sync.tmux.client import DIRECT_VERSIONS, NoServer, NotInstalled, NotTaking, TmuxClient
 from teleclaude.sync.tmux.imsg import Answer, OtherProtocol
 from teleclaude.sync.tmux.listening import Listening
 from teleclaude.sync.tmux.notifier import ClientWatch, Notifier, SocketWatch
@@ -75,7 +75,7 @@ class TmuxWatch:
     """
 
     def __init__(
-        self, tmux: Tmux, selector: selectors.BaseSelector, listener: Listener, glance: Callable[[int], object]
+        self, tmux: TmuxClient, selector: selectors.BaseSelector, listener: Listener, glance: Callable[[int], object]
     ) -> None:
         self.tmux = tmux
         self.state: State = "off"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from teleclaude.sync.commands.start import new_session
-from teleclaude.sync.tmux.client import Tmux
+from teleclaude.sync.tmux.client import TmuxClient
 from tests.daemon.user_manager import UserManager, why_not
 from tests.sync.conftest import TmuxServer
 from tests.wait import until
@@ -20,9 +20,9 @@ pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not() or "runs")
 
 ROOT = Path(__file__).parents[3]
 SERVICE = """
-from teleclaude.sync.tmux.client import Tmux
+from teleclaude.sync.tmux.client import TmuxClient
 from teleclaude.sync.commands.start import new_session
-started = new_session(Tmux({name!r}), "mine", "/tmp", [], 20.0)
+started = new_session(TmuxClient({name!r}), "mine", "/tmp", [], 20.0)
 print(open(f"/proc/{{started.server}}/cgroup").read())
 print("ID" if b"INVOCATION_ID=" in open(f"/proc/{{started.server}}/environ", "rb").read() else "clean")
 """
@@ -53,6 +53,6 @@ def test_server_without_a_manager(tmux: TmuxServer, monkeypatch: pytest.MonkeyPa
     """Where no user manager answers, the server is started all the same."""
     runtime = tempfile.mkdtemp(prefix="tc", dir="/tmp")
     monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
-    started = new_session(Tmux(tmux.name), "mine", "/tmp", [], 20.0)
+    started = new_session(TmuxClient(tmux.name), "mine", "/tmp", [], 20.0)
     assert (started.session, started.pane, started.server) == ("$0", "%0", tmux.pid)
     os.rmdir(runtime)

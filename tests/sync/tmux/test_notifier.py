@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from teleclaude.core.errors import Unavailable
-from teleclaude.sync.tmux.client import NotTaking, Tmux
+from teleclaude.sync.tmux.client import NotTaking, TmuxClient
 from teleclaude.sync.tmux.imsg import control_opening, says_end
 from teleclaude.sync.tmux.notifier import ClientWatch, Notifier
 from tests.sync.conftest import TmuxServer
@@ -31,9 +31,9 @@ def notifier(tmux: TmuxServer) -> Iterator[Notifier]:
         yield made
 
 
-def direct(tmux: TmuxServer) -> Tmux:
+def direct(tmux: TmuxServer) -> TmuxClient:
     """The server as one whose version is known."""
-    made = Tmux(tmux.name)
+    made = TmuxClient(tmux.name)
     made.direct = True
     return made
 
@@ -126,7 +126,7 @@ def test_unknown_version(tmux: TmuxServer) -> None:
     """A server whose protocol is not known is not tried: a forked control client could end it."""
     tmux.new("a")
     with pytest.raises(Unavailable):
-        Notifier(Tmux(tmux.name))
+        Notifier(TmuxClient(tmux.name))
 
 
 @pytest.mark.parametrize(

@@ -148,8 +148,7 @@ def _run(command: list[str], folder: str, timeout: float, *, starts_server: bool
 
 
 def _fork(command: list[str], folder: str, timeout: float) -> subprocess.CompletedProcess[bytes]:
-    # `env` enters the folder where it can: where this process' own child did, and the folder hung, all of its threads
-    # would (Python holds its lock until a vfork'ed child has become another program).
+    # `env` enters the folder where it can: while this process' own child does so, and hangs, no time limit counts.
     argv = ["/usr/bin/env", f"--chdir={folder}", "--", *command] if _env_enters_folders() else command
     return subprocess.run(
         argv,

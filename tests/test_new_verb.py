@@ -150,7 +150,7 @@ def test_every_verb_has_its_function_and_its_command() -> None:
 
 def test_a_start_with_a_message_needs_both_rights() -> None:
     """Who may start but not message, starts without a first message only."""
-    start = VERBS["start"].args
+    start: Any = VERBS["start"].args
     settings = parse('[fleet.allow]\n"*" = ["view", "start"]\n')
     assert permissions.lacking(settings, "raspi", start(project="/p", agent="claude")) is None
     assert permissions.lacking(settings, "raspi", start(project="/p", agent="claude", message="x")) == "message"

@@ -187,7 +187,8 @@ def rotate(grace: float) -> None:
     changes: dict[str, config_file.Value] = {}
     if settings.fleet.embedded and grace <= 0:
         own, _ = embedded_urls(settings.fleet.embedded, settings, secrets.token_urlsafe(32))
-        redis, changes = msgspec.structs.replace(redis, url=own), {"redis.url": own}
+        redis = msgspec.structs.replace(redis, url=own)
+        changes["redis.url"] = own
     string = invitation_to(place, settings, redis, key)
     become_member(place, changes, old.replaced(key, time.time(), grace * 3600))
     told = bool(settings.fleet.embedded) or leave_notice(settings, old.key)  # a server of our own begins empty

@@ -23,7 +23,7 @@ class OutcomeTaker(Protocol):
         """Tell how a request ended. The cache's client raises Unavailable."""
         ...
 
-    def emit(self, output: OutputFrame) -> None:
+    def emit(self, screen: OutputFrame) -> None:
         """Show a watched screen. The cache's client raises Unavailable."""
         ...
 
@@ -41,9 +41,9 @@ class OutcomeSender:
         """Tell how a request ended. Never waits."""
         self._put(outcome)
 
-    def emit(self, output: OutputFrame) -> None:
+    def emit(self, screen: OutputFrame) -> None:
         """Show a watched screen. Never waits."""
-        self._put(output)
+        self._put(screen)
 
     def stop(self, timeout: float) -> None:
         """Carry what waits, and end."""

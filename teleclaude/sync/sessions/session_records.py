@@ -169,7 +169,7 @@ class SessionBook:
         memory.last_output = self._coarse(known.output)
         memory.basis = self._basis(row)
         record = self._build(row, known, state, project_of(known.cwd) if known.cwd else "")
-        return memory.record if memory.record == record else record
+        return record if memory.record is None or memory.record != record else memory.record
 
     def _since(self, row: Row, state: State, known: KnownPane, now: float, *, is_first: bool) -> float:
         """From when on a row has a status that it just got; at first sight it may have had it for long."""

@@ -69,9 +69,9 @@ class _Lane:
         """Note an outcome."""
         self.outcomes.setdefault(outcome.id, []).append(outcome)
 
-    def emit(self, output: OutputFrame) -> None:
+    def emit(self, screen: OutputFrame) -> None:
         """Note a screen."""
-        self.screens.append(output)
+        self.screens.append(screen)
 
 
 class Node:

@@ -39,7 +39,7 @@ class PretendRedis:
     @staticmethod
     def words(command: tuple[Any, ...]) -> str:
         """A command as a line of a transcript has it."""
-        return f"{command[0]} {command[1]}" if len(command) > 1 else str(command[0])
+        return " ".join(str(word) for word in command[:2])
 
     def call(self, *command: Any) -> Answer:
         """Carry out one command."""

@@ -56,7 +56,8 @@ def _folder(pid: int) -> Path | None:
         pairs = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     except OSError:
         return None
-    found = dict(pair.partition(b"=")[::2] for pair in pairs if pair.startswith((b"CLAUDE_CONFIG_DIR=", b"HOME=")))
+    wanted = [pair.partition(b"=") for pair in pairs if pair.startswith((b"CLAUDE_CONFIG_DIR=", b"HOME="))]
+    found = {name: value for name, _, value in wanted}
     own, home = found.get(b"CLAUDE_CONFIG_DIR"), found.get(b"HOME")
     if own:
         return Path(os.fsdecode(own))

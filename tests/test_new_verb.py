@@ -122,6 +122,9 @@ def test_where_it_runs() -> None:
         def __init__(self) -> None:
             self.ran: list[VerbArgs] = []
 
+        def await_first_look(self, request: Request) -> None:
+            """There is nothing to look at."""
+
         def pause(self, args: Pause, _request: Request) -> dict[str, Any]:
             """Note it."""
             self.ran.append(args)

@@ -120,7 +120,7 @@ class Actions:
         return answer.decode("utf-8", "surrogateescape").strip().partition("=")[2]
 
     def _first_message(
-        self, session_id: str, new: new_session.NewSession, folder: str, args: Start, deadline: float
+        self, session_id: str, new: new_session.CreatedSession, folder: str, args: Start, deadline: float
     ) -> Sent:
         """Send the first message once the agent takes it; tell when that did not come about."""
         target = Target(session_id, new.session, new.session, new.pane, new.server, is_marked=False)

@@ -28,7 +28,7 @@ _UMASK = 0o022  # this process' own is stricter, and a tmux server would hand it
 
 
 @dataclass(frozen=True, slots=True)
-class NewSession:
+class CreatedSession:
     """A new session and its pane, its server's process, and whether that server ends when no client is attached."""
 
     session: str
@@ -96,7 +96,7 @@ def session_name(title: str, folder: str, agent: str) -> str:
     return "-".join(safe.split()).strip("-")[:NAME_LIMIT].strip("-") or "session"
 
 
-def new_session(tmux: TmuxClient, name: str, folder: str, argv: list[str], timeout: float) -> NewSession:
+def new_session(tmux: TmuxClient, name: str, folder: str, argv: list[str], timeout: float) -> CreatedSession:
     """Start a detached session and its server where none runs.
 
     The folder is handed over as the working directory of the `tmux` that asks, because `-c` would expand formats in
@@ -108,7 +108,7 @@ def new_session(tmux: TmuxClient, name: str, folder: str, argv: list[str], timeo
         done = _run(command, folder, timeout, starts_server=not tmux.is_running())
         if done.returncode == 0:
             session, pane, server, ends = done.stdout.decode("utf-8", "replace").split()
-            return NewSession(session, pane, int(server), ends_unattached=ends == "1")
+            return CreatedSession(session, pane, int(server), ends_unattached=ends == "1")
         complaint = done.stderr.decode("utf-8", "replace").strip()
         if not complaint.startswith("duplicate session"):
             raise CommandFailed(f"tmux could not start a session: {complaint or f'status {done.returncode}'}")

@@ -154,7 +154,7 @@ def test_start_is_seen_complete_or_not_at_all(bench: Bench, monkeypatch: pytest.
     """Nobody ever sees a started session without its agent and title, nor under another id."""
     real = start.new_session
 
-    def slow(*args: Any) -> start.NewSession:
+    def slow(*args: Any) -> start.CreatedSession:
         made = real(*args)
         assert bench.local.half.look_now(5)  # what a look would see before the session is filled in
         return made

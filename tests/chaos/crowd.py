@@ -6,7 +6,10 @@ And what all of it leaves behind: the memory of each process, before and after.
 from __future__ import annotations
 
 import contextlib
+import shutil
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -15,24 +18,34 @@ from tests.machine import Machine
 
 POLL_EVERY = 0.1  # seconds
 LINES = 10_000  # of output, in each answer
-STRANGERS = 50
+# Connects again and again, and keeps the last so many; half of them say what begins a TLS handshake, and no more.
+_STRANGERS = """
+import socket, sys, time
+held = []
+while True:
+    try:
+        held.append(socket.create_connection(("127.0.0.1", int(sys.argv[1])), 1.0))
+        if len(held) % 2:
+            held[-1].sendall(b"\\x16\\x03\\x01\\x02")
+    except OSError:
+        pass
+    if len(held) > 50:
+        held.pop(0).close()
+    time.sleep(0.05)
+"""
 WORKERS = ("cache", "sync", "web")
 
 
 class Crowd:
-    """Polls the output of a session on each computer, and holds silent connections to the one that serves TCP."""
+    """Polls the output of a session on each computer, and holds silent connections to the first, by TCP with TLS."""
 
-    def __init__(self, field: Field, *, tcp: str = "") -> None:
-        """`tcp`: address:port of one of the computers, if it serves one."""
+    def __init__(self, field: Field) -> None:
         self._field = field
         self._stop = threading.Event()
+        self._strangers = _stand_around(field.fleet.machines[0])
         self._before = {machine.name: memory(machine) for machine in field.fleet.machines}
-        self._strangers: list[socket.socket] = []
-        self._tcp = tcp
-        targets = [(self._poll, machine) for machine in field.fleet.machines]
-        self._threads = [threading.Thread(target=act, args=(machine,), daemon=True) for act, machine in targets]
-        if tcp:
-            self._threads.append(threading.Thread(target=self._stand_around, daemon=True))
+        machines = field.fleet.machines
+        self._threads = [threading.Thread(target=self._poll, args=(each,), daemon=True) for each in machines]
         for thread in self._threads:
             thread.start()
 
@@ -44,26 +57,39 @@ class Crowd:
                 first = next(s for s in machine.sessions(machine.name) if s.tmux.name == "first")
                 machine.call("GET", f"/sessions/{first.session_id}/output?lines={LINES}")
 
-    def _stand_around(self) -> None:
-        host, _, port = self._tcp.rpartition(":")
-        while not self._stop.wait(POLL_EVERY):
-            with contextlib.suppress(OSError):
-                self._strangers.append(socket.create_connection((host, int(port)), 1.0))
-            while len(self._strangers) > STRANGERS:
-                self._strangers.pop(0).close()
-
     def close(self) -> None:
         """Go home, and note what each process that lived through all of it has gained."""
         self._stop.set()
         for thread in self._threads:
             thread.join()
-        for stranger in self._strangers:
-            stranger.close()
+        self._strangers.kill()
+        self._strangers.wait()
         for machine in self._field.fleet.machines:
             after = memory(machine)
             for (worker, pid), size in after.items():
                 gained = size - self._before[machine.name].get((worker, pid), size)
                 self._field.journal.write("memory", computer=machine.name, worker=worker, gained=gained)
+
+
+def _stand_around(machine: Machine) -> subprocess.Popen[bytes]:
+    """Have a computer serve TCP, with TLS where a certificate can be made, and strangers connect to it."""
+    port = _free_port()
+    settings = f'\n[api]\ntcp = "127.0.0.1:{port}"\n'
+    if shutil.which("openssl"):
+        cert, key = machine.folder / "cert.pem", machine.folder / "key.pem"
+        made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+        subprocess.run([*made, "-keyout", str(key), "-out", str(cert)], check=True, capture_output=True)
+        settings += f'tls_cert = "{cert}"\ntls_key = "{key}"\n'
+    with machine.place.settings_file.open("a", encoding="utf-8") as file:
+        file.write(settings)
+    machine.stop()
+    machine.start()
+    return subprocess.Popen([*machine.prefix, sys.executable, "-c", _STRANGERS, str(port)])
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
 
 
 def memory(machine: Machine) -> dict[tuple[str, int], int]:

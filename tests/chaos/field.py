@@ -30,6 +30,7 @@ class Field:
         self._hold = hold
         self.long = long
         self.ways: list[CuttingProxy] = []  # of the clients
+        self.redis_lock = threading.Lock()  # held by a fault of Redis, and while it is taken away for long
         self.is_redis_away = False
         self.broken: set[int] = set()  # process ids of workers that have to be replaced
         self._away: set[str] = set()

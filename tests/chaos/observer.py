@@ -47,13 +47,13 @@ class Observer:
             for message in messages:
                 self._note(message)
             self._model = fold(self._model, messages)
-            shown = [key for machine in self._model.machines.values() for key in machine.sessions]
+            shown = [key for machine in self._model.shown for key in machine.sessions]
             self._note_view()
         if messages:
             self._journal.write("shown", client=self.name, sessions=shown)
 
     def _note_view(self) -> None:
-        online = sorted(m.name for m in self._model.machines.values() if m.is_online and not m.is_local)
+        online = sorted(m.name for m in self._model.shown if m.is_online and not m.is_local)
         view = (self._is_connected and not self._is_stale, online)
         if view != self._view:
             self._view = view
@@ -106,11 +106,11 @@ class Observer:
             return machine.computer.status if machine and machine.computer and known else "unknown"
 
     def records(self) -> dict[tuple[Kind, str, str], Record]:
-        """All that the client has, by kind, owner and key."""
+        """All that the client shows, by kind, owner and key."""
         self._wake()
         found: dict[tuple[Kind, str, str], Record] = {}
         with self._lock:
-            for machine in self._model.machines.values():
+            for machine in self._model.shown:
                 if machine.computer is not None:
                     found["computers", machine.name, machine.name] = machine.computer
                 for kind in OWNED:

@@ -21,8 +21,9 @@ def restart_empty(field: Field, draw: random.Random) -> None:
 
 def away_for_long(field: Field, draw: random.Random) -> None:
     """Redis is not there until long after every lease ran out; each computer must work by itself as ever."""
-    field.is_redis_away = True
-    field.fleet.redis.kill()
+    with field.redis_lock:
+        field.is_redis_away = True
+        field.fleet.redis.kill()
     time.sleep(field.long)  # how long the fault lasts
     field.fleet.redis.start()
     field.is_redis_away = False

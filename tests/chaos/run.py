@@ -109,7 +109,9 @@ class Run:
     def _do(self, fault: Fault, draw: random.Random | None = None) -> None:
         self._field.journal.write("fault", name=fault.__name__)
         self._report.faults[fault.__name__] += 1
-        fault(self._field, draw or self._draw)
+        with self._field.redis_lock if fault in REDIS_FAULTS else contextlib.nullcontext():
+            if fault not in REDIS_FAULTS or not self._field.is_redis_away:
+                fault(self._field, draw or self._draw)
         self._field.journal.write("healed", name=fault.__name__)
 
     def work_during(self, fault: Fault) -> None:
@@ -203,9 +205,8 @@ def run(
         with contextlib.closing(Work(place, draw)) as work:
             faults = [*PROCESS_FAULTS, *REDIS_FAULTS, *(LINK_FAULTS if network else [])] if passing else []
             try:
-                if crowded:
-                    stack.enter_context(contextlib.closing(Crowd(place)))
-                Run(place, work, faults, draw, report).go(steps, seconds, long)
+                with contextlib.closing(Crowd(place)) if crowded else contextlib.nullcontext():
+                    Run(place, work, faults, draw, report).go(steps, seconds, long)
             except BaseException:
                 _keep(seed, folder, fleet)
                 raise

@@ -53,7 +53,11 @@ class Link:
         self._wake_fd = wake_fd
         self._is_open = False
         self._protocol.send_request(self._protocol.connect())
-        self._flush()
+        try:
+            self._flush()
+        except BaseException:
+            self._socket.close()  # it may end at once, and nobody has this link then to close it
+            raise
 
     def send(self, text: bytes) -> None:
         """Send a text message, now or as soon as the socket takes it."""

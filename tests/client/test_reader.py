@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 
 from teleclaude.client.events import Changed, Connected, Disconnected, Malformed, Message, Replaced, Stopped
+from teleclaude.client.link import Link
 from teleclaude.client.reader import Reader
 from teleclaude.core.backoff import Backoff
+from teleclaude.core.errors import Unavailable
 from tests.client.served import Daemon, answering, socket_folder, tell
 from tests.make import session
 from tests.wait import until
@@ -329,3 +331,20 @@ def test_what_is_no_daemon_is_told_and_tried_again(path: Path, consumer: Consume
         assert words in found.reason
         until(lambda: len(asked) >= 2)
         consumer.reader.stop()
+
+
+def test_a_connection_that_ends_at_once_leaves_no_descriptor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A daemon that takes the connection and is gone before the request: the socket is closed, not left to chance."""
+
+    def broken(*_: object) -> int:
+        raise BrokenPipeError
+
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "gone.sock"))
+        listener.listen()
+        before = len(os.listdir("/proc/self/fd"))
+        with monkeypatch.context() as patched:
+            patched.setattr(socket.socket, "send", broken)
+            with pytest.raises(Unavailable) as caught:  # it holds on to whatever was not closed
+                Link(tmp_path / "gone.sock", listener.fileno())
+        assert len(os.listdir("/proc/self/fd")) == before, caught

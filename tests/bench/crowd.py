@@ -24,7 +24,7 @@ from teleclaude.sync.fleet.membership.peers import Peers
 from teleclaude.sync.fleet.node_context import Context
 from teleclaude.sync.fleet.node_effects import ToRedis
 from teleclaude.sync.fleet.own_view import OwnView
-from teleclaude.sync.fleet.redis.redis_keys import HEARTBEAT_TTL, KeyNames
+from teleclaude.sync.fleet.redis.redis_keys import GROUP, HEARTBEAT_TTL, KeyNames
 from teleclaude.sync.fleet.wire.clock import now as clock
 from teleclaude.sync.fleet.wire.messages import ChangeEvent, Heartbeat, Pull, PullAnswer, PullPart, rows_of
 from teleclaude.sync.fleet.wire.sealing import EVERYBODY, Dropped, Seal
@@ -127,6 +127,10 @@ class Crowd:
         self.members = [Simulated(f"sim{number:03}", key, prefix, sessions) for number in range(computers)]
         self._by_stream = {m.context.keys.messages(m.own.computer).encode(): m for m in self.members}
         self._positions: dict[Any, Any] = dict.fromkeys(self._by_stream, "0-0")
+        with self._redis.pipeline(transaction=False) as pipeline:
+            for stream in self._by_stream:  # a request is sent to who has made its stream
+                pipeline.xgroup_create(stream, GROUP, "0", mkstream=True)
+            pipeline.execute(raise_on_error=False)
         self._round = cycle(self.members)
         self._sent = 0
 

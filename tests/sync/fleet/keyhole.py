@@ -61,7 +61,7 @@ def messages(server: RedisProcess, name: str) -> list[bytes]:
 
 def _is_command(name: str, blob: bytes) -> bool:
     try:
-        return isinstance(Seal(name, "", 0, [KEY]).open(blob)[1], Command)
+        return isinstance(Seal(name, "", 0, [KEY], identity_of(name)).open(blob)[1], Command)
     except Dropped:
         return False
 

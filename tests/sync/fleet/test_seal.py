@@ -11,7 +11,7 @@ from nacl.secret import SecretBox
 from teleclaude.core.records import Computer
 from teleclaude.core.verbs import End
 from teleclaude.sync.fleet.keyring import KeyRing
-from teleclaude.sync.fleet.wire.identity import fingerprint
+from teleclaude.sync.fleet.wire.identity import CODE_SIZE, fingerprint
 from teleclaude.sync.fleet.wire.messages import (
     Body,
     Clash,
@@ -145,6 +145,32 @@ def test_a_signature_is_of_that_very_message() -> None:
     ]
     for wrong in changed:
         assert why(near, MAGIC + bytes(SecretBox(KEY).encrypt(encode(wrong)))) == "forged"
+
+
+def test_a_code_proves_its_sender_to_its_recipient_alone() -> None:
+    """What is for one known computer is coded, not signed; nobody else can make, change, redirect or reflect it."""
+    near, far, thief = seal("near"), seal("far"), seal("thief")
+    for opener, sealer in ((near, far), (far, near), (thief, near), (near, thief)):
+        opener.open(sealer.seal(EVERYBODY, Heads(heads={})))
+    blob = far.seal("near", Heads(heads={"todos": 1}))
+    signed = read_signed(SecretBox(KEY).decrypt(blob[3:]))
+    assert len(signed.signature) == CODE_SIZE
+    near.open(blob)
+    assert why(thief, blob) == "forged", "for somebody else"
+    other = read_signed(SecretBox(KEY).decrypt(thief.seal("near", Heads(heads={}))[3:]))
+    own = read_signed(SecretBox(KEY).decrypt(near.seal("far", Heads(heads={}))[3:]))
+    changed = [
+        msgspec.structs.replace(signed, message=other.message),
+        msgspec.structs.replace(signed, signature=other.signature),
+        msgspec.structs.replace(signed, key=other.key),
+        msgspec.structs.replace(signed, key=b"\0" * 32),
+        msgspec.structs.replace(signed, key=b""),
+        own,
+    ]
+    for wrong in changed:
+        assert why(near, MAGIC + bytes(SecretBox(KEY).encrypt(encode(wrong)))) == "forged"
+    mine = msgspec.structs.replace(other, key=signed.key)
+    assert why(near, MAGIC + bytes(SecretBox(KEY).encrypt(encode(mine)))) == "forged", "another one's words in its name"
 
 
 def test_another_version_is_told_as_that() -> None:

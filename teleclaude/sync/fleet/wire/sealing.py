@@ -22,7 +22,15 @@ from nacl.secret import SecretBox
 
 from teleclaude.core.text import one_line
 from teleclaude.sync.fleet.wire.clock import now
-from teleclaude.sync.fleet.wire.identity import SEED_SIZE, KnownComputers, SigningKey, Standing, fingerprint, is_signed
+from teleclaude.sync.fleet.wire.identity import (
+    CODE_SIZE,
+    SEED_SIZE,
+    KnownComputers,
+    SigningKey,
+    Standing,
+    fingerprint,
+    is_signed,
+)
 from teleclaude.sync.fleet.wire.limits import OverLimit
 from teleclaude.sync.fleet.wire.messages import (
     VERSION,
@@ -167,9 +175,24 @@ class Seal:
         if recipient == EVERYBODY:
             self._beat(at)
         message = encode(envelope)
-        signed = encode(Signed(VERSION, self.identity.public, self.identity.sign(message), message))
+        signed = encode(Signed(VERSION, self.identity.public, self._proof(message, recipient), message))
         key = self._open_with(time.time())[0]
         return MAGIC + bytes(self._box(key).encrypt(signed))
+
+    def _proof(self, message: bytes, recipient: str) -> bytes:
+        """Prove who says it: to one computer that is known by a code, else by a signature."""
+        key = None if recipient in {EVERYBODY, self.me} else self.known.key_of(recipient)
+        return self.identity.sign(message) if key is None else self.identity.code(message, key)
+
+    def _is_proven(self, signed: Signed, recipient: str) -> bool:
+        if len(signed.signature) == CODE_SIZE:
+            is_own = signed.key == self.identity.public  # such a code could be anybody's who has it back from us
+            return (
+                recipient == self.me
+                and not is_own
+                and self.identity.is_coded(signed.message, signed.signature, signed.key)
+            )
+        return is_signed(signed.message, signed.signature, signed.key)
 
     def _beat(self, at: float) -> None:
         """Who beats has the name; who has had it for a while is not taken for another when that one beats as well."""
@@ -195,7 +218,7 @@ class Seal:
             check_envelope(envelope)
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
             raise Dropped("malformed", sender or "") from error
-        if not is_signed(signed.message, signed.signature, signed.key):
+        if not self._is_proven(signed, envelope.recipient):
             raise Dropped("forged", sender or "")
         if envelope.recipient not in {self.me, EVERYBODY}:
             raise Dropped("misaddressed", envelope.sender)

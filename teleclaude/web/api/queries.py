@@ -147,10 +147,10 @@ class Queries:
         local = self.local_name
         blocks = [block.derived(_ByKey) for block in self.snapshot.blocks("sessions")]
         found = [pair for block in blocks for pair in block.by_id.get(prefix, ())]
-        if not found:
-            rows = (pair for block in blocks for pair in block.rows)
-            found = [pair for pair in rows if prefix and pair[0].session_id.startswith(prefix)]
         found = [pair for pair in found if computer in {"", pair[0].computer}]
+        if not any(pair[0].computer == local for pair in found):  # another's exact id hides no longer one of ours
+            rows = (pair for block in blocks for pair in block.rows if computer in {"", pair[0].computer})
+            found = [pair for pair in rows if prefix and pair[0].session_id.startswith(prefix)]
         found = [pair for pair in found if pair[0].computer == local] or found
         found = [pair for pair in found if pair[0].session_id == prefix] or found
         if len(found) > 1:

@@ -97,7 +97,7 @@ def test_a_session_is_started_messaged_and_ended_from_another_computer(fleet: Co
     laptop.wait_for("Send")
     laptop.send("echo far > written\x13")
     until(lambda: (alpha / "written").read_text() == "far\n", SEEN_WITHIN)
-    laptop.wait_gone("Ctrl-S")
+    laptop.wait_gone("Message to")  # while it is asked, the dialog takes no key
     laptop.send("x")
     laptop.wait_for("(y/N)")
     laptop.send("y")

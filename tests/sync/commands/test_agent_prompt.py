@@ -109,7 +109,7 @@ def test_a_first_message_never_answers_a_question(agents: Agents, agent: str) ->
     """At "trust this folder?" nothing is typed, the session is there, and it is told why the text was not sent."""
     pointer = {"claude": "\u276f", "codex": "\u203a", "gemini": "\u25cf"}[agent]
     agents.show(TRUST.replace("\u276f", pointer), "\u25c7  Ready (x)" if agent == "gemini" else "vm")
-    data = agents.start(agent, within=2.5)
+    data = agents.start(agent, within=5.0)
     assert data["message_sent"] is False
     assert "Yes, I trust this folder" in data["message_error"]
     assert data["session"]["agent"] == agent
@@ -165,7 +165,7 @@ def test_a_state_file_without_a_status_is_not_ready(agents: Agents) -> None:
     """Claude's file is there before the agent is: until it names a status, nothing is sent."""
     folder = agents.folder / ".claude" / "sessions"
     agents.show(PROMPT, "\u2733 Claude Code", "none")
-    data = agents.start("claude", within=3.0)
+    data = agents.start("claude", within=5.0)
     assert data["message_sent"] is False
     assert list(folder.iterdir())
     assert agents.got == b""

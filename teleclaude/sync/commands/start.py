@@ -118,7 +118,8 @@ def new_session(tmux: TmuxClient, name: str, folder: str, argv: list[str], timeo
 def _new_session_words(name: str, argv: list[str]) -> list[str]:
     """Arguments of the tmux that starts a session; one step, so that no option of the user's acts in between.
 
-    `destroy-unattached` would end it with this very tmux. It is born as small as the smallest client is, whatever
+    `destroy-unattached` would end it with this very tmux. Without `detach-on-destroy` its end would put who is attached
+    into some other session, and not back where they came from. It is born as small as the smallest client is, whatever
     `-x` and `-y` say, so it is resized; that fixes its size, so the fixing is taken back.
     """
     printed = "#{session_id} #{pane_id} #{pid} #{exit-unattached}"
@@ -129,6 +130,7 @@ def _new_session_words(name: str, argv: list[str]) -> list[str]:
         *new,
         *(["--", *map(argument, argv)] if argv else []),
         *(";", "set-option", *this, "destroy-unattached", "off"),
+        *(";", "set-option", *this, "detach-on-destroy", "on"),
         *(";", "resize-window", *this, *size),
         *(";", "set-option", "-w", "-u", *this, "window-size"),
     ]

@@ -270,6 +270,17 @@ def test_start_where_tmux_ends_what_nobody_sees(bench: Bench, option: str) -> No
         assert bench.tmux("list-sessions", "-F", "#{session_name}") == outcome.data["session"]["tmux"]["name"]
 
 
+def test_who_is_attached_leaves_with_the_session(bench: Bench) -> None:
+    """When a started session ends, who is attached to it is let go, and not put into another session."""
+    bench.tmux.new("another")
+    bench.tmux("set-option", "-g", "detach-on-destroy", "off")
+    session = bench.start()
+    with attached(bench.tmux, session.tmux.session, columns=90, rows=25):
+        until(lambda: bench.tmux("list-clients", "-F", "#{session_id}") == session.tmux.session)
+        bench.tmux("kill-session", "-t", session.tmux.session)
+        until(lambda: bench.tmux("list-clients", "-F", "#{session_id}") == "")
+
+
 def test_start_beside_a_tiny_client(bench: Bench) -> None:
     """A new session has a good size whatever window somebody has open, and still follows who attaches to it."""
     bench.tmux.new("tiny")

@@ -201,6 +201,9 @@ def test_a_message_never_answers_a_question(agents: Agents, agent: str, screen: 
     title = "\u2733 x" if agent == "claude" else "x"
     agents.show(PROMPT, title, "idle" if status else "")
     agents.seen(session, PROMPT, title)
+    if status:  # its screen was the same before
+        states = agents.folder / ".claude/sessions"
+        until(lambda: any('"idle"' in state.read_text() for state in states.iterdir()))
     agents.bench.ok(Message(session_id=session.session_id, text="yes"))
     until(lambda: agents.got == b"\x1b[200~yes\x1b[201~\r")
 

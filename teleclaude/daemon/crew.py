@@ -11,7 +11,7 @@ from teleclaude.daemon.life import NEVER, Action, Life, LifeState
 STOP_ORDER = ("web", "sync", "cache")
 _KILL_AT = (2.0, 3.2, 4.4)  # seconds after the stop began; all is over within 5
 AWAY = 1.0  # seconds late; so late a judge was away himself
-DRAIN_EVERY = 0.5  # seconds between two looks at the beats
+DRAIN_EVERY = 1.0  # seconds between two looks at the beats
 
 Order = tuple[str, Action]
 

@@ -23,12 +23,16 @@ KINDS: tuple[Kind, ...] = ("computers", "projects", "sessions", "todos")
 
 
 Agent: TypeAlias = str  # a profile's name (claude, codex, gemini, shell, or one from the settings), or "other"
-SessionStatus: TypeAlias = Literal["starting", "working", "waiting", "idle", "error", "ended", "unknown"]
+SessionStatus: TypeAlias = Literal[
+    "starting", "running", "working", "waiting", "idle", "error", "ended", "lost", "unknown"
+]
+AskKind: TypeAlias = Literal["approval", "question", "plan", "setup", "unknown"]
 TodoStatus: TypeAlias = Literal["pending", "ready", "in_progress", "done", "unknown"]
 ComputerStatus: TypeAlias = Literal["online", "offline"]
 ServiceState: TypeAlias = Literal["ok", "off", "absent", "down", "hung", "unknown"]
 AwaitedKind: TypeAlias = Kind
 SESSION_STATUSES: Final[tuple[str, ...]] = get_args(SessionStatus)
+ASK_KINDS: Final[tuple[str, ...]] = get_args(AskKind)
 TODO_STATUSES: Final[tuple[str, ...]] = get_args(TodoStatus)
 COMPUTER_STATUSES: Final[tuple[str, ...]] = get_args(ComputerStatus)
 SERVICE_STATES: Final[tuple[str, ...]] = get_args(ServiceState)
@@ -41,7 +45,7 @@ if not TYPE_CHECKING:
         return Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(get_args(choice))})]
 
     SessionStatus, TodoStatus, ComputerStatus = _open(SessionStatus), _open(TodoStatus), _open(ComputerStatus)
-    ServiceState, AwaitedKind = _open(ServiceState), _open(Kind)
+    ServiceState, AwaitedKind, AskKind = _open(ServiceState), _open(Kind), _open(AskKind)
 
 
 class Service(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,11 +119,35 @@ class Tmux(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     panes: int = 1
 
 
+class Ask(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What an agent waits for an answer to.
+
+    `tool`: its name with the agent (`Bash`); `text`: what it would do with it, or its question, short and safe to show;
+    `choices`: the answers that a question offers. `id` names it to who answers from afar; empty when it is answered at
+    its own terminal only. `answered`: what became of such an answer, a word for a person; empty before one.
+    """
+
+    kind: AskKind
+    tool: str = ""
+    text: str = ""
+    choices: tuple[str, ...] = ()
+    id: str = ""
+    answered: str = ""
+
+    def __post_init__(self) -> None:
+        """Take a kind of another version for an unknown one."""
+        if self.kind not in ASK_KINDS:
+            force_setattr(self, "kind", "unknown")
+
+
 class Session(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One pane in which an agent runs, or one tmux session without an agent, with its active pane.
 
     `project` is a path (the longest project path that holds `cwd`); `attached` counts tmux clients;
-    `last_*` are times. `session_id` is stable across restarts of the daemon.
+    `last_activity`, `last_input` and `last_output` are times. `session_id` is stable across restarts of the daemon.
+    `asks`: what an agent waits for; `background`: what runs behind it, in words ("2 shells, 1 subagent");
+    `last_prompt`, `last_answer`: the first lines of them. A session that is *lost* ended with its computer or its tmux
+    server, and may be brought back.
     """
 
     session_id: str
@@ -139,6 +167,10 @@ class Session(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     last_output: str = ""
     attached: int = 0
     parent: str = ""
+    asks: Ask | None = None
+    background: str = ""
+    last_prompt: str = ""
+    last_answer: str = ""
     tmux: Tmux
 
     def __post_init__(self) -> None:

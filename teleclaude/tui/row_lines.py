@@ -17,12 +17,14 @@ from teleclaude.tui.style import agent_style
 from teleclaude.tui.tree import TreeRow, counts_of
 
 MARKS = {
+    "running": "▸",
     "working": "●",
     "waiting": "◆",
     "idle": "○",
     "starting": "◌",
     "error": "✗",
     "ended": "·",
+    "lost": "↯",
     "unknown": "?",
 }
 TODO_MARKS = {"pending": ("○", "idle"), "ready": ("◆", "ready"), "in_progress": ("●", "working"), "done": ("✓", "done")}

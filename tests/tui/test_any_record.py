@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from teleclaude.core.records import Computer, Project, Session, Tmux, Todo
+from teleclaude.core.records import SESSION_STATUSES, Computer, Project, Session, Tmux, Todo
 from teleclaude.tui.state import Resized
 from teleclaude.tui.update import to_save
 from teleclaude.tui.view import next_tick
@@ -46,7 +46,7 @@ TIMES = st.sampled_from(
     ]
 )
 NUMBERS = st.sampled_from([0, 1, -1, 2**63 - 1, -(2**63)]) | st.integers(-(2**63), 2**63 - 1)
-STATUSES: Any = st.sampled_from(["starting", "working", "waiting", "idle", "error", "ended", "unknown"])
+STATUSES: Any = st.sampled_from(SESSION_STATUSES)
 TMUX = st.builds(Tmux, name=TEXTS, session=TEXTS, window=TEXTS, pane=TEXTS)
 SESSIONS = st.builds(
     Session,

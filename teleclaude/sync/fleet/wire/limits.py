@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import msgspec
 
 from teleclaude.core.records import (
+    Ask,
     Computer,
     Kind,
     Project,
@@ -37,7 +38,8 @@ BYTES = 12 * 1024 * 1024  # of the rows of one computer and kind, as they travel
 ALL_ROWS = 100_000  # of all other computers together
 ALL_SIZE = 64 * 1024 * 1024  # characters, about
 TITLE = 1024  # characters of a title, a name, a command
-TEXT = 4096  # of a description
+TEXT = 4096  # of a description, a prompt, what an agent asks
+CHOICES = 16  # answers to choose from
 PATH = 4096
 SLUG = 256
 WORD = 128  # of an agent, a mode, a tmux id
@@ -117,6 +119,7 @@ def _is_usual(row: Session, horizon: str) -> bool:
     """Tell quickly that nothing is to be bounded: so it is with nearly all rows."""
     tmux = row.tmux
     texts = len(row.title) + len(row.command) + len(row.status_reason) + len(tmux.name) + len(row.parent)
+    texts += len(row.background) + len(row.last_prompt) + len(row.last_answer)
     words = len(row.agent) + len(row.thinking_mode) + len(tmux.session) + len(tmux.window) + len(tmux.pane)
     times = (row.last_activity, row.last_input, row.last_output, row.status_since, row.created_at)
     return (
@@ -128,6 +131,7 @@ def _is_usual(row: Session, horizon: str) -> bool:
         and max(times) <= horizon
         and _USUAL_TIMES(",".join(times)) is not None
         and 0 <= row.attached < NUMBER
+        and row.asks is None
     )
 
 
@@ -151,6 +155,10 @@ def _bounded_session(row: Session, horizon: str, wall: float) -> Session:
         command=row.command[:TITLE],
         parent=row.parent[:WORD],
         attached=min(max(row.attached, 0), NUMBER),
+        asks=_bounded_ask(row.asks) if row.asks else None,
+        background=row.background[:TITLE],
+        last_prompt=row.last_prompt[:TEXT],
+        last_answer=row.last_answer[:TEXT],
         tmux=msgspec.structs.replace(
             tmux,
             name=tmux.name[:TITLE],
@@ -159,6 +167,17 @@ def _bounded_session(row: Session, horizon: str, wall: float) -> Session:
             pane=tmux.pane[:WORD],
         ),
         **{name: clamped(getattr(row, name), horizon, wall) for name in _TIMES},
+    )
+
+
+def _bounded_ask(ask: Ask) -> Ask:
+    return msgspec.structs.replace(
+        ask,
+        tool=ask.tool[:WORD],
+        text=ask.text[:TEXT],
+        choices=tuple(choice[:TITLE] for choice in ask.choices[:CHOICES]),
+        id=ask.id[:WORD],
+        answered=ask.answered[:TITLE],
     )
 
 
@@ -213,7 +232,9 @@ def size_of(row: Record) -> int:
     """Characters of a row, about."""
     match row:
         case Session():
-            return 300 + len(row.title) + len(row.cwd) + len(row.project) + len(row.command) + len(row.status_reason)
+            texts = len(row.title) + len(row.cwd) + len(row.project) + len(row.command) + len(row.status_reason)
+            ask = len(row.asks.text) + sum(map(len, row.asks.choices)) + 100 if row.asks else 0
+            return 300 + texts + ask + len(row.background) + len(row.last_prompt) + len(row.last_answer)
         case Project():
             return 100 + len(row.path) + len(row.name) + len(row.description) + len(row.branch)
         case Todo():

@@ -110,7 +110,8 @@ class Verb(msgspec.Struct, frozen=True, eq=False):
 
     `right`: what another computer must be allowed, to have it done here; `field_rights`: what it must be allowed
     besides, where that argument is not empty. `route` is empty for what is not in REST. `answer`: what REST answers.
-    `is_read`: it changes nothing, so its answer is not kept to be given again.
+    `is_read`: it changes nothing, so its answer is not kept to be given again. `is_for_all`: naming no computer means
+    this one and all that are looked at.
     """
 
     args: type[VerbArgs]
@@ -121,6 +122,7 @@ class Verb(msgspec.Struct, frozen=True, eq=False):
     answer: type[msgspec.Struct] = CommandDone
     status: int = 200
     is_read: bool = False
+    is_for_all: bool = False
     field_rights: dict[str, Right] = {}
 
     @property
@@ -158,7 +160,7 @@ VERBS: Final = table(
         ),
         Verb(Rename, "message", "Give a session another title", "PATCH", _SESSION, Session),
         Verb(End, "end", "End a session", "DELETE", _SESSION),
-        Verb(Refresh, "view", "Look again at everything, now", route="/refresh", is_read=True),
+        Verb(Refresh, "view", "Look again at everything, now", route="/refresh", is_read=True, is_for_all=True),
         Verb(Watch, "view", "Send a session's output to the feed", is_read=True),
     )
 )

@@ -16,12 +16,11 @@ from teleclaude.core import log as logs
 from teleclaude.core.errors import NotFound, SettingsError
 from teleclaude.core.lifeline import Lifeline
 from teleclaude.core.paths import Places, places
-from teleclaude.core.records import Kind, Service
+from teleclaude.core.records import EVERYWHERE, Kind, Service
 from teleclaude.core.request_wire import OutputFrame
 from teleclaude.core.requests import Outcome, Request, failed
 from teleclaude.core.settings import Settings, load_in_force
 from teleclaude.core.thread_group import ThreadGroup, fatal
-from teleclaude.core.verbs import Refresh
 from teleclaude.sync.cache_writer import CacheWriter
 from teleclaude.sync.commands.actions import Actions
 from teleclaude.sync.commands.dispatch import Dispatch
@@ -56,7 +55,7 @@ class SyncProcess:
         self.dispatch = Dispatch(
             place.requests_socket,
             self.own.epoch,
-            is_ours=lambda request: request.computer == self.own.computer,
+            is_ours=lambda request: request.computer in {self.own.computer, EVERYWHERE},
             run=self._run_here,
             hand_on=self._hand_on,
             take_interest=self._take_interest,
@@ -102,8 +101,8 @@ class SyncProcess:
     def _run_here(self, request: Request) -> Outcome | None:
         outcome = self.executor.run(request)
         fleet = self._fleet
-        if fleet and fleet.is_reachable and outcome.status == "ok" and isinstance(request.args, Refresh):
-            fleet.submit(request)  # it tells how that ended, once what clients look at is there
+        if fleet and fleet.is_reachable and outcome.status == "ok" and request.computer == EVERYWHERE:
+            fleet.submit(request)  # a refresh: it tells how that ended, once what clients look at is there
             return None
         return outcome
 

@@ -138,7 +138,7 @@ def test_what_is_dropped_is_counted_for_all_to_see(two: Two) -> None:
 
 
 def test_a_computer_that_hangs_locks_nobody(two: Two) -> None:
-    """While it hangs, the other's client draws, answers keys, ends and starts; its daemon ends and starts too."""
+    """While it hangs, the other looks again at itself; its client draws, ends and starts, and its daemon as well."""
     laptop = two.start().laptop
     with client(laptop) as terminal:
         terminal.send("Gl")
@@ -146,6 +146,7 @@ def test_a_computer_that_hangs_locks_nobody(two: Two) -> None:
         with two.raspi.hung("cache", "sync", "web"):  # its heartbeat stays in Redis for a minute
             laptop.tmux("new-session", "-d", "-s", "nearby")
             terminal.wait_for("nearby")
+            assert laptop.call("POST", "/refresh", {"computer": "laptop"})[0] == 200
             terminal.send("gr")  # look again at this computer, then at the other, too
             terminal.send("Gr")
             terminal.send("2")

@@ -12,8 +12,6 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from teleclaude.cache import wire
-from teleclaude.core.errors import Unavailable
-from teleclaude.core.requests import failed
 from teleclaude.core.settings import Settings
 from teleclaude.core.verbs import Refresh
 from teleclaude.sync.fleet import node_effects as effects
@@ -227,8 +225,7 @@ class Node:
     def _command_given(self, event: events.CommandGiven) -> None:
         request, trouble = event.request, self.trouble(self.context.now)
         if trouble:
-            error = Unavailable(f"{request.computer or 'the fleet'} cannot be reached: {trouble}")
-            self.context.tell(failed(request.id, error))
+            self.commands.refuse(request, trouble)
             return
         self.commands.give(event)
         if isinstance(request.args, Refresh):
@@ -267,7 +264,7 @@ class Node:
         self.presence.expire(now - self._connected_at if self.context.is_connected else -1.0)
         trouble = self.trouble(now)
         if trouble:
-            self.commands.fail_unsent(f"the fleet cannot be reached: {trouble}")
+            self.commands.cut_off(trouble)
         self.claim.due()
 
     # The end.

@@ -201,19 +201,27 @@ class RemoteCommands:
             else:
                 self._end(sent, Unavailable(f"{name} could not be reached in time; the command did not run"))
 
-    def fail_unsent(self, reason: str) -> None:
-        """End those that were not handed over: there is no way to the others for longer than a moment."""
+    def cut_off(self, reason: str) -> None:
+        """There is no way to the others for longer than a moment: end what was not handed over, and refreshes."""
         for sent in [sent for sent in self._sent.values() if not sent.handed]:
-            self._end(sent, Unavailable(f"{reason}; the command did not run"))
+            self._end(sent, Unavailable(f"the fleet cannot be reached: {reason}; the command did not run"))
+        refreshes, self._refreshes = self._refreshes, []
+        for refreshing in refreshes:
+            self.refuse(refreshing.request, reason)
+
+    def refuse(self, request: Request, reason: str) -> None:
+        """End a command for which there is no way. A refresh of all has done what can be done without the others."""
+        if isinstance(request.args, Refresh) and request.computer == EVERYWHERE:
+            self._context.tell(Outcome(id=request.id, status="ok"))
+        else:
+            error = Unavailable(f"{request.computer} cannot be reached: {reason}")
+            self._context.tell(failed(request.id, error))
 
     def fail_all(self, reason: str) -> None:
         """End all that is under way: this computer's daemon stops."""
-        self.fail_unsent(reason)
+        self.cut_off(reason)
         for sent in list(self._sent.values()):
             self._end(sent, OutcomeUnknown(f"{reason}; the command may have run"))
-        refreshes, self._refreshes = self._refreshes, []
-        for refreshing in refreshes:
-            self._context.tell(failed(refreshing.request.id, Unavailable(reason)))
 
     # Refresh.
 
@@ -221,7 +229,7 @@ class RemoteCommands:
         """Pull now, from one computer or all that are looked at; what is there stays until the new lands."""
         request, peers, puller = command.request, self._peers, self._puller
         names = [peer.name for peer in peers.all.values() if peer.online and puller.wanted(peer.name)]
-        if request.computer not in {"", EVERYWHERE, self._context.me}:
+        if request.computer != EVERYWHERE:
             names = [self._target(request.computer).name]
         for name in names:
             puller.replicas.refresh(name, puller.wanted(name))

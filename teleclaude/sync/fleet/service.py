@@ -17,7 +17,7 @@ from teleclaude.cache import wire
 from teleclaude.core.errors import NotFound, SettingsError, TeleclaudeError, Unavailable
 from teleclaude.core.files import private_folder
 from teleclaude.core.paths import Places
-from teleclaude.core.records import Kind, Service
+from teleclaude.core.records import EVERYWHERE, Kind, Service
 from teleclaude.core.request_wire import OutputFrame
 from teleclaude.core.requests import Outcome, Request, failed
 from teleclaude.core.settings import Settings, load_in_force
@@ -234,7 +234,7 @@ class FleetService:
             outcomes.finish(self._without_fleet(request))
 
     def _without_fleet(self, request: Request) -> Outcome:
-        is_for_all = isinstance(request.args, Refresh) and request.computer in {"", "*", self._own.computer}
+        is_for_all = isinstance(request.args, Refresh) and request.computer == EVERYWHERE
         if is_for_all:
             return Outcome(id=request.id, status="ok")
         reason = next((service.reason for service in self._board.all() if service.name == "redis"), "")

@@ -11,6 +11,7 @@ import msgspec
 from flask import Blueprint, Response, request
 
 from teleclaude.core.errors import InvalidField, NotFound, PeerError
+from teleclaude.core.records import EVERYWHERE
 from teleclaude.core.verbs import VERBS, Verb, invalid_field
 from teleclaude.web.api.api_context import ApiContext
 from teleclaude.web.api.read_routes import json_response, parameters
@@ -62,7 +63,7 @@ def _view(context: ApiContext, verb: Verb, started: Started) -> Callable[..., Re
         if verb.is_for_session:
             computer, fields["session_id"] = _target(context, session_id, named or started.computer(session_id))
         else:
-            computer = context.queries.known_computer(named)
+            computer = EVERYWHERE if verb.is_for_all and not named else context.queries.known_computer(named)
         data = context.commands.run(computer, verb.args(**fields))
         answer = _response(verb, data, computer, fields.get("session_id", ""))
         if verb.status == 201:  # noqa: PLR2004  (HTTP: created)

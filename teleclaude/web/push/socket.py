@@ -12,6 +12,7 @@ from simple_websocket import ConnectionClosed
 from simple_websocket import Server as WebSocket
 
 from teleclaude.core.errors import OutcomeUnknown, TeleclaudeError, TooLarge
+from teleclaude.core.records import EVERYWHERE
 from teleclaude.core.verbs import Refresh
 from teleclaude.web.api.pending_commands import PendingCommands
 from teleclaude.web.api.queries import Queries
@@ -122,7 +123,7 @@ class Conversations:
     def _refresh(self, client: Client, computer: str | None) -> None:
         data = {"computer": computer, "status": "ok", "message": ""}
         try:
-            self._commands.run(self._queries.known_computer(computer), Refresh())
+            self._commands.run(self._queries.known_computer(computer) if computer else EVERYWHERE, Refresh())
         except TeleclaudeError as error:
             data["status"] = "unknown" if isinstance(error, OutcomeUnknown) else "error"
             data["message"] = error.message

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from teleclaude.core.records import Computer
+from teleclaude.core.records import EVERYWHERE, Computer
 from teleclaude.core.requests import Request, new_id
 from teleclaude.core.settings import FleetSettings, RedisSettings
 from teleclaude.core.verbs import Refresh
@@ -255,7 +255,7 @@ def test_refresh_pulls_now_and_keeps_what_is_there(node: MakeNode) -> None:
     near.half.submit(request)
     assert near.ended(request).status == "ok"
     assert [type(ran.args) for ran in far.ran] == [Refresh]
-    everywhere = Request(id=new_id(), computer="", args=Refresh(), deadline=time.monotonic() + 10)
+    everywhere = Request(id=new_id(), computer=EVERYWHERE, args=Refresh(), deadline=time.monotonic() + 10)
     near.half.submit(everywhere)
     assert near.ended(everywhere).status == "ok"
 

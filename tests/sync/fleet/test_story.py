@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import pytest
 
+from teleclaude.core.records import EVERYWHERE
 from teleclaude.core.verbs import Message, Refresh, Watch
 from teleclaude.sync.fleet.membership.peers import LEASE
+from teleclaude.sync.fleet.node import BLIP
 from teleclaude.sync.fleet.node_events import RedisEmptied
 from tests import make
 from tests.sync.fleet.story import KEYS, Played, Story, doubling, losing
@@ -213,9 +215,42 @@ def test_a_refresh_enters_the_name_and_looks_who_there_is() -> None:
     story = Story("near", "far")
     story.run(20.0)
     del story.redis.values[KEYS.computers]
-    request = story["near"].commands("", Refresh())
+    request = story["near"].commands(EVERYWHERE, Refresh())
     story.until(lambda: story["near"].ended(request) == "ok", AT_ONCE)
     assert "near" in story.redis.values[KEYS.computers]
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_refresh_ends_when_redis_goes(moment: str) -> None:
+    """Redis goes as a refresh comes: one of all is done with what there is here, one of another computer is refused."""
+    story = Story("near", "far")
+    near = story["near"]
+    near.looks_at("far")
+    story.until(lambda: near.sees("far") == ["one"], AT_ONCE)
+    if moment == "after":
+        story.way = losing("messages")
+    else:
+        near.is_cut = True
+        near.turn()
+    requests = [near.commands(EVERYWHERE, Refresh()), near.commands("far", Refresh())]
+    near.is_cut = True
+    story.until(lambda: [near.ended(each) for each in requests] == ["ok", "unavailable"], BLIP + 0.3)
+    requests = [near.commands(EVERYWHERE, Refresh()), near.commands("far", Refresh())]
+    assert [near.ended(each) for each in requests] == ["ok", "unavailable"]
+
+
+def test_a_refresh_that_redis_came_back_for_brings_the_rows() -> None:
+    """Redis is away for less than a moment: a refresh that came then has the others look again, and ends."""
+    story = Story("near", "far")
+    near = story["near"]
+    near.looks_at("far")
+    story.until(lambda: near.sees("far") == ["one"], AT_ONCE)
+    near.is_cut = True
+    near.turn()
+    request = near.commands(EVERYWHERE, Refresh())
+    near.is_cut = False
+    story.until(lambda: near.ended(request) == "ok", BLIP)
+    assert [type(ran.args) for ran in story["far"].ran] == [Refresh]
 
 
 @pytest.mark.parametrize("key", [KEYS.computers, KEYS.heartbeat("near")])

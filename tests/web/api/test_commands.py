@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from teleclaude.core.errors import Conflict, NotFound, OutcomeUnknown, Refused
-from teleclaude.core.records import Computer
+from teleclaude.core.records import EVERYWHERE, Computer
 from teleclaude.core.request_wire import AskerFrame, TakenFrame, to_bytes
 from teleclaude.core.verbs import Args, End, Keys, Message, Output, Refresh, Rename, Start
 from tests.wait import until
@@ -38,7 +38,8 @@ def test_each_route_is_its_command(web: Daemon) -> None:
     assert web.get("/sessions/fa/output?lines=5").json == {"session_id": "fa4a4a", "text": "out"}
     assert web.send("DELETE", "/sessions/fa").json == {"status": "ok"}
     assert web.send("POST", "/refresh").json == {"status": "ok"}
-    assert web.send("POST", "/refresh", {"computer": "other"}).json == {"status": "ok"}
+    for computer in ("here", "other"):
+        assert web.send("POST", "/refresh", {"computer": computer}).json == {"status": "ok"}
     here: list[tuple[str, Args]] = [(request.computer, request.args) for request in web.requests]
     assert here == [
         ("other", Start(project="/p", agent="claude", title="T", message="hi")),
@@ -47,6 +48,7 @@ def test_each_route_is_its_command(web: Daemon) -> None:
         ("here", Rename(session_id="a00001", title="new")),
         ("other", Output(session_id="fa4a4a", lines=5)),
         ("other", End(session_id="fa4a4a")),
+        (EVERYWHERE, Refresh()),
         ("here", Refresh()),
         ("other", Refresh()),
     ]

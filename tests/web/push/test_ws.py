@@ -9,7 +9,7 @@ from websockets.exceptions import ConnectionClosed
 
 from teleclaude.cache import wire
 from teleclaude.core.errors import Conflict
-from teleclaude.core.records import Computer, Project, Todo
+from teleclaude.core.records import EVERYWHERE, Computer, Project, Todo
 from teleclaude.core.verbs import Args, Refresh, Watch
 from tests.wait import until
 from tests.web.daemon import LOCAL, Daemon, session
@@ -179,7 +179,7 @@ def test_interest_is_gone_with_the_web_process(own: Daemon) -> None:
 
 
 def test_a_refresh_is_a_command_and_says_how_it_ended(web: Daemon) -> None:
-    """For this computer or a named one; an unknown one is an error; nothing that is shown is cleared."""
+    """For all that are looked at or for one; an unknown one is an error; nothing that is shown is cleared."""
     web.put(Computer(name="other"))
     web.seen()
     with Peer(web.api) as peer:
@@ -187,13 +187,15 @@ def test_a_refresh_is_a_command_and_says_how_it_ended(web: Daemon) -> None:
         peer.until("sessions_initial")
         peer.say(refresh=True)
         assert peer.next()["data"] == {"computer": None, "status": "ok", "message": ""}
-        peer.say(refresh={"computer": "other"})
-        assert peer.next()["data"]["computer"] == "other"
+        for name in ("other", LOCAL):
+            peer.say(refresh={"computer": name})
+            assert peer.next()["data"]["computer"] == name
         peer.say(refresh={"computer": "nowhere"})
         assert peer.next()["data"]["status"] == "error"
         assert [(request.computer, request.args) for request in web.requests] == [
-            (LOCAL, Refresh()),
+            (EVERYWHERE, Refresh()),
             ("other", Refresh()),
+            (LOCAL, Refresh()),
         ]
         assert len(web.get("/sessions").json) == 3
 

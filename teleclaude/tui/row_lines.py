@@ -29,17 +29,26 @@ MARKS = {
 }
 TODO_MARKS = {"pending": ("○", "idle"), "ready": ("◆", "ready"), "in_progress": ("●", "working"), "done": ("✓", "done")}
 COUNTED = ("waiting", "working", "error")  # what a closed node tells of what is in it
-_REASONS = {"approval": "needs approval", "input": "needs input"}
+_REASONS = {
+    "approval": "needs approval",
+    "input": "needs input",
+    "question": "asks a question",
+    "plan": "plan to approve",
+    "setup": "first-run setup",
+}
 _COLOURS = {"claude": "orange", "codex": "cyan", "gemini": "blue", "shell": "green"}
 _SHELLS = {"shell", "other"}
 
 
 class Columns(msgspec.Struct, frozen=True):
-    """Widths of the columns at the right of a session's row, in cells; 0 leaves a column out."""
+    """Widths of the columns at the right of a session's row, in cells; 0 leaves a column out.
+
+    `detail`: what it waits for or does, in a line.
+    """
 
     agent: int
     status: int
-    command: int
+    detail: int
     attached: int
     age: int
 
@@ -47,7 +56,7 @@ class Columns(msgspec.Struct, frozen=True):
     def of(cls, cells: int) -> Columns:
         """Columns that suit a screen of so many cells."""
         if cells >= 100:
-            return cls(9, 16, min(28, cells // 5), 3, 7)
+            return cls(9, 18, (cells - 64) // 2, 3, 7)
         if cells >= 70:
             return cls(8, 15, 0, 3, 7)
         return cls(0, 0 if cells < 50 else 14, 0, 0, 7 if cells >= 36 else 0)
@@ -188,9 +197,9 @@ def _session_line(session: Session, depth: int, style: str, age: str, cells: int
         right.append((fit("" if session.agent == "other" else session.agent, columns.agent), style))
     if columns.status:
         right.append((fit(_status_words(session, columns), columns.status), _status_style(session, columns)))
-    if columns.command:
-        command = "" if session.command == session.agent else session.command
-        right.append((fit(command, columns.command), "soft"))
+    if columns.detail:
+        detail = detail_of(session, columns.detail)
+        right.append((fit(detail, columns.detail), session.status if session.asks else "soft"))
     if columns.attached:
         right.append((fit("◉" if session.attached else "", columns.attached), "attached"))
     if columns.age:
@@ -202,21 +211,47 @@ def _session_line(session: Session, depth: int, style: str, age: str, cells: int
     return cut([*lead, (fit(title_of(session), room), title_style), (" ", ""), *right, (" ", "")], cells)
 
 
+def detail_of(session: Session, cells: int) -> str:
+    """What a session waits for or does, in a line that is little longer than `cells`; empty when nothing is known.
+
+    What is asked; else what runs behind, and what was said last: to it while it works, by it when it is done.
+    """
+    if session.asks:
+        asks = session.asks
+        told = f"{asks.tool}: {asks.text}" if asks.tool and asks.text else asks.tool or asks.text
+        return _folded(f"{asks.answered} · {told}" if asks.answered else told, cells)
+    if session.agent in _SHELLS:
+        return session.command
+    is_done = session.status in {"idle", "error", "ended", "lost"}
+    said = session.last_answer or session.last_prompt if is_done else session.last_prompt
+    parts = [part for part in (session.background, said) if part]
+    return _folded(" · ".join(parts), cells) or ("" if session.command == session.agent else session.command)
+
+
+def _folded(text: str, cells: int) -> str:
+    return " ".join(text[: cells * 4].split())
+
+
 def title_of(session: Session) -> str:
     """What a session is called."""
     return session.title or session.tmux.name or posixpath.basename(session.cwd) or session.command
 
 
-def _status_words(session: Session, columns: Columns) -> str:
+def status_words(session: Session) -> str:
+    """How a session is, in a word or two."""
     if session.status == "waiting" or (session.status == "error" and session.status_reason):
         return _REASONS.get(session.status_reason, session.status_reason or session.status)
-    if not columns.command and session.agent in _SHELLS:
-        return session.command or session.status  # the mark tells the rest
     return session.status
 
 
+def _status_words(session: Session, columns: Columns) -> str:
+    if session.status not in {"waiting", "error"} and not columns.detail and session.agent in _SHELLS:
+        return session.command or session.status  # the mark tells the rest
+    return status_words(session)
+
+
 def _status_style(session: Session, columns: Columns) -> str:
-    is_command = not columns.command and session.agent in _SHELLS and session.status not in {"waiting", "error"}
+    is_command = not columns.detail and session.agent in _SHELLS and session.status not in {"waiting", "error"}
     return "soft" if is_command else session.status
 
 

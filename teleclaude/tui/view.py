@@ -174,6 +174,8 @@ def _about(state: ClientState, cells: int) -> str:
     session = state.session
     if session is not None:
         place = row_lines.short_path(session.cwd, state, machine)
+        if session.asks:
+            return clipped(f"{row_lines.status_words(session)}: {row_lines.detail_of(session, cells)}", cells)
         # An id is shown whole or not at all: a cut one would be copied.
         return _joined([place, f"tmux {session.tmux.name}", f"id {session.session_id}"], cells)
     if row.kind == "project" and row.ref in machine.projects:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from teleclaude.client.events import Connected, Disconnected, HealthEvent, Malformed, Message
-from teleclaude.core.records import Computer, Service, Todo
+from teleclaude.core.records import Ask, Computer, Service, Todo
 from teleclaude.core.text import has_control
 from teleclaude.tui import row_lines
 from teleclaude.tui.cells import Line
@@ -61,17 +63,51 @@ def test_sessions_at_80x24() -> None:
 
 
 WIDE = """
-     ● Fix the reader thread                                claude   working                                      2 min
-     ◆ 漢字 wide title 🎉                                   codex    needs approval                                 now
-     ○ shell                                                shell    idle            vim                     ◉      2 h
+     ● Fix the reader thread                          claude   working                                            2 min
+     ◆ 漢字 wide title 🎉                             codex    needs approval                                       now
+     ○ shell                                          shell    idle              vim                         ◉      2 h
 """
 
 
 def test_sessions_at_120x35() -> None:
-    """With more room there is a column for the command, where it says more than the agent does."""
+    """With more room there is a column for what a session does, where it says more than the agent does."""
     lines = busy((35, 120)).lines()
     assert lines[4:7] == WIDE.strip("\n").splitlines()
     assert len(lines) == 35
+
+
+ASKED = Ask(kind="approval", tool="Bash", text="rm -r build\n\x1b[2J")
+
+
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        ({"status": "waiting", "status_reason": "approval", "asks": ASKED}, "needs approval    Bash: rm -r build"),
+        ({"status": "waiting", "status_reason": "plan", "asks": Ask(kind="plan")}, "plan to approve"),
+        ({"status": "working", "last_prompt": "mend it", "last_answer": "done"}, "working           mend it"),
+        ({"status": "idle", "last_prompt": "mend it", "last_answer": "All is well."}, "idle              All is well."),
+        ({"status": "idle", "background": "2 shells", "last_answer": "Now"}, "idle              2 shells · Now"),
+        ({"status": "error", "status_reason": "rate limit until 14:00"}, "rate limit until"),
+        ({"status": "running", "agent": "shell", "command": "vim"}, "running           vim"),
+    ],
+)
+def test_row_tells_what_a_session_waits_for_or_does(told: dict[str, Any], shown: str) -> None:
+    """One need not attach to know what is asked, what was asked for, or what came of it."""
+    driver = Driver((35, 120))
+    driver.connect(local=Computer(name="here", is_local=True))
+    driver.load("here", [work("a", "title", **told)])
+    line = next(line for line in driver.lines() if "title" in line)
+    assert shown[:18] in line
+    assert shown[18:] in line
+
+
+def test_what_the_selected_session_asks_is_told_in_words_at_80x24() -> None:
+    """Where the row has no room for it, the line below the tree has."""
+    driver = Driver((24, 80))
+    driver.connect(local=Computer(name="here", is_local=True))
+    driver.load("here", [work("a", "title", status="waiting", status_reason="approval", asks=ASKED)])
+    driver.press("G")
+    assert driver.lines()[-2].startswith(" needs approval: Bash: rm -r build")
 
 
 def test_preparation_at_80x24() -> None:

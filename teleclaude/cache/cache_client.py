@@ -14,7 +14,7 @@ from multiprocessing.managers import BaseProxy, RemoteError
 from typing import Any
 
 from teleclaude.cache import wire
-from teleclaude.cache.doors import DoorManager
+from teleclaude.cache.door_manager import DoorManager
 from teleclaude.core.errors import TeleclaudeError, Unavailable
 from teleclaude.core.paths import Places
 

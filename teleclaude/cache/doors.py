@@ -13,19 +13,18 @@ import time
 from collections.abc import Callable
 from functools import partial
 from multiprocessing import connection as mp
-from multiprocessing.managers import BaseManager
 from pathlib import Path
 from typing import Any
 
 from teleclaude.cache import wire
 from teleclaude.cache.core import CacheCore
+from teleclaude.cache.door_manager import EXPOSED, DoorManager
 from teleclaude.core.files import unlink_socket
 from teleclaude.core.peer import is_same_user
 
 log = logging.getLogger(__name__)
 
 PAUSE = 0.2  # seconds, where a connection cannot be taken
-EXPOSED = ("write", "hold", "stats")
 
 
 class Door:
@@ -51,13 +50,6 @@ class Door:
     def stats(self) -> dict[str, int]:
         """Numbers for the metrics."""
         return self._core.stats()
-
-
-class DoorManager(BaseManager):
-    """The manager; a client registers the door without a callable, the server with one."""
-
-
-DoorManager.register("door", exposed=EXPOSED)
 
 
 def serve(door: Door, path: Path, key: bytes) -> Callable[[], None]:

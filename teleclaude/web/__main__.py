@@ -1,9 +1,12 @@
-"""`python -m teleclaude.web`."""
+"""`python -m teleclaude.web`: the web process."""
 
-from teleclaude.core.lean import import_msgspec
+from teleclaude.core.lean import import_hashlib, import_msgspec
+from teleclaude.web.lean_flask import import_flask
 
 import_msgspec()
+import_hashlib()
+import_flask()
 
-from teleclaude.web.process import main  # noqa: E402  (after msgspec)
+from teleclaude.web.process import main  # noqa: E402  (after these)
 
 main()

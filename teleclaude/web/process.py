@@ -7,17 +7,18 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 import gevent
 from gevent.event import Event
 from gevent.socket import wait_read
 
 from teleclaude import __version__
-from teleclaude.cache.cache_client import CacheClient
 from teleclaude.cache.snapshot import SnapshotReader
 from teleclaude.core import log as logs
-from teleclaude.core.errors import SettingsError, TeleclaudeError, Unavailable
+from teleclaude.core.errors import SettingsError, Unavailable
 from teleclaude.core.files import is_file_at
 from teleclaude.core.lifeline import BEAT_EVERY, Lifeline
 from teleclaude.core.paths import Places, places
@@ -25,9 +26,7 @@ from teleclaude.core.settings import ApiSettings, Settings, load_in_force
 from teleclaude.core.thread_group import fatal
 from teleclaude.replication.version import NOTHING, Version
 from teleclaude.web.api.api_context import ApiContext
-from teleclaude.web.api.calls import CacheCalls
 from teleclaude.web.api.health import Workers, health_event, stale_reason
-from teleclaude.web.api.metrics import metrics
 from teleclaude.web.api.pending_commands import PendingCommands
 from teleclaude.web.api.queries import Queries
 from teleclaude.web.api.request_queue import RequestQueue
@@ -35,7 +34,6 @@ from teleclaude.web.flask_app import make_app
 from teleclaude.web.http.listeners import allow_connections, bind_tcp, bind_unix, shares
 from teleclaude.web.http.security import Gate, Tokens, address_of, gate_for_tcp, tokens_file
 from teleclaude.web.http.server import HttpServer, Site
-from teleclaude.web.http.tls import Certificate
 from teleclaude.web.push.client_interest import ClientInterest
 from teleclaude.web.push.feed_reader import Feed
 from teleclaude.web.push.hub import Client, Hub
@@ -44,6 +42,10 @@ from teleclaude.web.push.socket import Conversations
 from teleclaude.web.push.watches import Watches
 from teleclaude.web.push.websocket_transport import ReaderGreenlet, WebSocketTransport
 from teleclaude.web.sync_link import SyncLink
+
+if TYPE_CHECKING:
+    from teleclaude.web.api.metrics import Metrics
+    from teleclaude.web.http.tls import Certificate
 
 log = logging.getLogger(__name__)
 
@@ -56,8 +58,6 @@ class WebProcess:
     def __init__(self, place: Places, settings: Settings, lifeline: Lifeline) -> None:
         self._place, self._lifeline = place, lifeline
         self._stop = Event()
-        self._calls = CacheCalls()
-        self._cache = CacheClient(place)
         self._queries = Queries(SnapshotReader(place.snapshot_file))
         self._hub = Hub(__version__)
         self._hub.computer = settings.computer.name
@@ -82,8 +82,9 @@ class WebProcess:
             queries=self._queries,
             commands=self._commands,
             workers=Workers(place.workers_file),
-            metrics=metrics(self._gauges, self._counters),
+            metrics=self._rendered_metrics,
         )
+        self._metrics: Metrics | None = None
         self._feed.on_link = self._tell_health
         self._feed.on_outcome = self._commands.receive_outcome
         self._hub.on_interest = self._note_interest
@@ -125,7 +126,7 @@ class WebProcess:
         if api.tcp:
             try:
                 gate = gate_for_tcp(api, Tokens(tokens_file(self._place.state)))
-                certificate = Certificate(api.tls_cert, api.tls_key) if api.tls_cert else None
+                certificate = _certificate(api)
                 self._tcp = HttpServer(bind_tcp(*address_of(api)), self._site, gate, limit, certificate)
                 self._tcp.start()
             except (SettingsError, OSError, OverflowError) as error:
@@ -208,12 +209,18 @@ class WebProcess:
 
     # Numbers.
 
-    def _cache_numbers(self) -> Mapping[str, int]:
-        return self._calls.run(self._cache.stats, timeout=1.0)
+    def _rendered_metrics(self) -> bytes:
+        if self._metrics is None:
+            # Imported beside the loop: it takes a while, and nobody on /ws shall wait for it.
+            gevent.get_hub().threadpool.apply(import_module, ("teleclaude.web.api.metrics",))
+            from teleclaude.web.api.metrics import Metrics  # noqa: PLC0415  (there by now)
+
+            self._metrics = self._metrics or Metrics(self._place, self._gauges, self._counters, self._sync.counters)
+        return self._metrics.rendered()
 
     def _gauges(self) -> dict[str, float]:
         servers = [server for server in (self._local, self._tcp) if server is not None]
-        found = {
+        return {
             "connections": sum(server.connections for server in servers),
             "ws_clients": len(self._hub.clients),
             "ws_readers": ReaderGreenlet.running,
@@ -223,19 +230,9 @@ class WebProcess:
             "stale": int(bool(self._queries.stale)),
             "data_version": self._hub.mirror.version.number,
         }
-        return found | {f"cache_{name}": value for name, value in self._asked(self._cache_numbers).items()}
-
-    def _asked(self, numbers: Callable[[], Mapping[str, int]]) -> dict[str, float]:
-        """Numbers of another process; none when it does not answer."""
-        try:
-            return dict(numbers())
-        except TeleclaudeError as error:
-            log.info("no numbers of another process: %s", error)
-            return {}
 
     def _counters(self) -> dict[str, float]:
-        peers = {f"peers_{name}": value for name, value in self._asked(self._sync.counters).items()}
-        return peers | {
+        return {
             "fast_answers": self._queries.fast_answers,
             "refused_requests": self._local.refused + (self._tcp.refused if self._tcp else 0),
             "events_told": self._hub.events,
@@ -243,6 +240,15 @@ class WebProcess:
             "failed_conversations": self._conversations.failures,
             "feed_reconnects": max(0, self._feed.reconnects),
         }
+
+
+def _certificate(api: ApiSettings) -> Certificate | None:
+    """The certificate that the settings name, if any. Raises OSError."""
+    if not api.tls_cert:
+        return None
+    from teleclaude.web.http.tls import Certificate  # noqa: PLC0415  (OpenSSL is 3 MB, and most have no use for it)
+
+    return Certificate(api.tls_cert, api.tls_key)
 
 
 def _live(name: str, work: Callable[[], None]) -> None:

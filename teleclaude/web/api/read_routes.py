@@ -12,7 +12,6 @@ from teleclaude import __version__
 from teleclaude.core.errors import InvalidField, Unavailable
 from teleclaude.core.verbs import VERBS, Verb
 from teleclaude.web.api.api_context import ApiContext
-from teleclaude.web.api.openapi import document
 from teleclaude.web.api.queries import FILTERS
 
 JSON = "application/json"
@@ -57,6 +56,8 @@ def routes(context: ApiContext, verbs: Mapping[str, Verb] = VERBS) -> Blueprint:
     @found.get("/openapi.json")
     def openapi() -> Response:
         parameters()
+        from teleclaude.web.api.openapi import document  # noqa: PLC0415  (rarely asked for, and half a megabyte)
+
         return json_response(document(verbs))
 
     return found

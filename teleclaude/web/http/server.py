@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from gevent.pywsgi import WSGIServer
 from gevent.socket import socket
@@ -14,7 +14,9 @@ from teleclaude.core.errors import Unavailable
 from teleclaude.web.http.handler import Handler, UpgradedConnection, refusal_bytes
 from teleclaude.web.http.head import Head, parse
 from teleclaude.web.http.security import Gate
-from teleclaude.web.http.tls import Certificate
+
+if TYPE_CHECKING:
+    from teleclaude.web.http.tls import Certificate
 
 log = logging.getLogger(__name__)
 

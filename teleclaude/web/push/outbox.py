@@ -19,7 +19,6 @@ import gevent
 from gevent import Greenlet
 from gevent.event import Event
 from gevent.socket import socket, wait_write
-from gevent.ssl import SSLSocket
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +40,7 @@ class Outbox:
         self._sock = sock
         # The plain socket below gevent's, which does not block: one system call, no Python in between. Below TLS there
         # is none to be used, so there everything is written by the greenlet.
-        self._is_tls = isinstance(sock, SSLSocket)
+        self._is_tls = type(sock) is not socket  # TLS has a class of its own; who has no use for it does not import it
         self._send: Callable[[bytes | memoryview], int] = _would_block if self._is_tls else sock._sock.send  # noqa: SLF001  # pyright: ignore[reportAttributeAccessIssue]  # gevent's own attribute
         self._limit, self._patience = limit, patience
         self._queue: deque[tuple[bytes, int]] = deque()  # what waits, and how much of the limit it takes

@@ -121,7 +121,7 @@ class SyncProcess:
     def _take_interest(self, wants: dict[str, list[Kind]]) -> None:
         self._interest = wants
         if self._fleet:
-            self._fleet.interest(wants)
+            self._fleet.interest_changed()
 
     # The other computers, of which there may be none.
 
@@ -143,10 +143,16 @@ class SyncProcess:
         from teleclaude.sync.fleet.service import FleetService
 
         fleet = FleetService(
-            self._place, self._settings, self.own, self.writer, self.dispatch, self.executor.run, self.local.changed
+            self._place,
+            self._settings,
+            self.own,
+            self.writer,
+            self.dispatch,
+            self.executor.run,
+            lambda: self._interest,
+            self.local.changed,
         )
         fleet.start()
-        fleet.interest(self._interest)
         return fleet
 
     def _services(self) -> list[Service]:

@@ -97,7 +97,7 @@ class WebProcess:
 
     def _note_interest(self, client: Client) -> None:
         if self._interest.note(client):
-            self._news.set()
+            self._sync.interest_changed()
 
     def _is_shown(self, computer: str) -> bool:
         return self._queries.computer(computer) is not None

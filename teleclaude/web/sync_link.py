@@ -55,7 +55,7 @@ class _Asker:
         self.connection = connection
         self.number = 0
         self.writer: gevent.Greenlet | None = None
-        self.interest: dict[str, list[Kind]] | None = None  # what it was told last
+        self.knows_interest = False
 
     def begin(self, number: int, writer: gevent.Greenlet) -> None:
         """Take the number, and what sends to it."""
@@ -70,7 +70,7 @@ class _Asker:
 class SyncLink:
     """Listens at `path`; raises Refused for what is planted there.
 
-    `news` is set by whoever has something to send: a request, or another interest.
+    `interest` gives all that clients look at. `news` is set by whoever has a request to send.
     """
 
     def __init__(
@@ -110,6 +110,12 @@ class SyncLink:
                 connection.close()
                 continue
             gevent.spawn(self._serve, _Asker(connection))
+
+    def interest_changed(self) -> None:
+        """Tell the sync process what clients look at now."""
+        if self._newest:
+            self._newest.knows_interest = False
+        self._news.set()
 
     def counters(self) -> dict[str, int]:
         """Ask the sync process what it counted. Raises Unavailable when it does not say so within a second."""
@@ -190,10 +196,9 @@ class SyncLink:
 
     def _to_send(self, asker: _Asker) -> bytes:
         data = b""
-        interest = self._interest()
-        if interest != asker.interest:
-            asker.interest = interest
-            data += to_bytes(InterestFrame(interest))
+        if not asker.knows_interest:
+            asker.knows_interest = True
+            data += to_bytes(InterestFrame(self._interest()))
         if self._counters is not None:
             data += to_bytes(AskCountersFrame())
         return data + self._queue.to_send(asker.number, time.monotonic())

@@ -135,7 +135,7 @@ class Node:
         self._connected_at = self.context.now
         self.context.numbers["connects"] += 1
         self._may_have_lost()
-        self.heartbeats.due(clients=bool(self.puller.interest), watched=bool(self.server.subscribers))
+        self.heartbeats.due(clients=bool(self.context.interest), watched=bool(self.server.subscribers))
 
     def _may_have_lost(self) -> None:
         """What may be lost is asked for and told again."""
@@ -216,9 +216,9 @@ class Node:
         self.context.own.me, self.context.own.is_filled = event.me, event.is_filled
 
     def _interest_changed(self, event: events.InterestChanged) -> None:
-        had = bool(self.puller.interest)
+        had = bool(self.context.interest)
         if self.puller.set_interest(event.interest, self.heartbeats.beat + 1):
-            self.heartbeats.tell_interest(self.puller.told_to_all())
+            self.heartbeats.soon()
             if not had:
                 self.heartbeats.discover_soon()
 
@@ -246,7 +246,7 @@ class Node:
         self.context.want(effects.WakeAt(max(now + 0.001, wake_at)))
 
     def _due(self) -> float:
-        clients, watched = bool(self.puller.interest), bool(self.server.subscribers)
+        clients, watched = bool(self.context.interest), bool(self.server.subscribers)
         due_at = min(self.heartbeats.due(clients=clients, watched=watched), self.server.due())
         self.puller.due()
         reads_inbox = self.commands.needs_inbox() or clients

@@ -12,6 +12,7 @@ from collections import Counter
 import msgspec
 
 from teleclaude.cache import wire
+from teleclaude.core.records import Kind
 from teleclaude.core.requests import Outcome
 from teleclaude.core.settings import Settings
 from teleclaude.sync.fleet.node_effects import (
@@ -59,6 +60,7 @@ class Context:
         self.own, self.keys, self.seal, self.settings = own, keys, seal, settings
         self.now = self.wall = 0.0
         self.is_connected = False
+        self.interest: dict[str, list[Kind]] = {}  # all that clients here look at: a computer, or "*", to kinds
         self.drops = Drops()
         self.numbers: Counter[str] = Counter(dict.fromkeys(NUMBERS, 0))
         self._effects: list[Effect] = []

@@ -54,7 +54,8 @@ class ProvidedWriter(Protocol):
 class FleetService:
     """`start` and `stop` once; the rest from any thread.
 
-    `run_local` runs a request here. `on_change` is called when `services` changed, from any thread; it must be quick.
+    `run_local` runs a request here. `interest` gives all that clients here look at. `on_change` is called when
+    `services` changed, from any thread; it must be quick.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class FleetService:
         writer: ProvidedWriter,
         outcomes: OutcomeTaker,
         run_local: Callable[[Request], Outcome],
+        interest: Callable[[], Mapping[str, list[Kind]]],
         on_change: Callable[[], None] = lambda: None,
     ) -> None:
         self._place = place
@@ -78,7 +80,7 @@ class FleetService:
         self._outcomes: OutcomeSender | None = None
         self._loop: Loop | None = None
         self._embedded: EmbeddedServer | None = None
-        self._interest: dict[str, list[Kind]] = {}
+        self._interest = interest
         self._running_with: object = None
         self._again: threading.Timer | None = None
         self._reason = ""  # why it could not begin
@@ -198,7 +200,7 @@ class FleetService:
         )
         self._reason = ""
         self._loop = Loop(node, own, journal, self._run_local, self._writer, self._outcomes, self._board)
-        self._loop.interest_changed(self._interest)
+        self._loop.interest_changed(self._interest())
         self._loop.start()
 
     def _finish(self, *, left: bool) -> list[Peer]:
@@ -242,11 +244,10 @@ class FleetService:
             return failed(request.id, Unavailable(f"{request.computer} cannot be reached: {reason}"))
         return failed(request.id, NotFound(f"no computer is called {request.computer!r}: {reason}", field="computer"))
 
-    def interest(self, interest: Mapping[str, list[Kind]]) -> None:
-        """Say all that clients here look at: computer, or "*", to kinds. Never waits."""
-        self._interest = {name: list(kinds) for name, kinds in interest.items()}
-        if self._loop:
-            self._loop.interest_changed(self._interest)
+    def interest_changed(self) -> None:
+        """Say that clients here look at something else. Never waits."""
+        if loop := self._loop:
+            loop.interest_changed(self._interest())
 
     def output(self, screen: OutputFrame) -> None:
         """Show the screen of a session here to the computers that watch it. Never waits."""

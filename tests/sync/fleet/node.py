@@ -111,7 +111,10 @@ class Node:
         self.lane = _Lane()
         self.ran: list[Request] = []
         self.answer: Callable[[Request], Outcome] = self._done
-        self.half = FleetService(self.place, self.settings, self.own, self.writer, self.lane, self._run_local)
+        self.interest: dict[str, list[Kind]] = {}
+        self.half = FleetService(
+            self.place, self.settings, self.own, self.writer, self.lane, self._run_local, lambda: self.interest
+        )
         self._feed: FeedSubscriber = self.core.subscribe()
         self._writing = threading.Thread(target=self.writer.run, daemon=True)
         self._writing.start()
@@ -135,11 +138,16 @@ class Node:
 
     def look(self, computer: str = "*", *kinds: Kind) -> None:
         """Have a client that looks at kinds (sessions, when none is said) of a computer."""
-        self.half.interest({computer: list(kinds or ("sessions",))})
+        self.look_at({computer: list(kinds or ("sessions",))})
+
+    def look_at(self, interest: dict[str, list[Kind]]) -> None:
+        """Have clients that look at all this: computer to kinds."""
+        self.interest = interest
+        self.half.interest_changed()
 
     def look_away(self) -> None:
         """Have no client that looks at anything."""
-        self.half.interest({})
+        self.look_at({})
 
     def records(self, kind: Kind, computer: str) -> dict[str, Record]:
         """What the cache here has of a computer's kind."""

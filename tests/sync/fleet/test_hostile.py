@@ -145,7 +145,7 @@ def test_a_bad_message_in_the_inbox_only_raises_a_counter(node: MakeNode, server
     """Rows stay what they were, no outcome is told, and the next event is applied."""
     reason, made = INBOX[case]
     near, far = node("near"), node("far")
-    near.half.interest({"far": ["sessions", "todos"], "*": ["sessions"]})
+    near.look_at({"far": ["sessions", "todos"], "*": ["sessions"]})
     until(lambda: near.titles("far") == ["one"])
     blob = Seal("far", far.own.epoch, far.loop.node.context.seal.generation, [KEY], identity_of("far"))
     envelope_right = made() if reason in {"unsealed", "altered", "misaddressed"} else None

@@ -299,7 +299,7 @@ def test_an_answer_is_bounded() -> None:
 def test_an_offender_is_shown_and_nothing_else_suffers(node: MakeNode) -> None:
     """Its record says what is wrong with its rows; those that are right are shown, and so is everybody else (§9.11)."""
     near, far, third = node("near"), node("far"), node("third")
-    near.half.interest({"*": ["sessions", "todos"]})
+    near.look_at({"*": ["sessions", "todos"]})
     until(lambda: near.titles("far") == near.titles("third") == ["one"])
     bad = make.session("no id", "far", title="bad")
     far.own.update("sessions", [bad, make.session(ID, "far", title="good")])

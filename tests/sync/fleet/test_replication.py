@@ -90,7 +90,7 @@ def test_a_second_computer_is_asked_at_once(node: MakeNode) -> None:
     near.look("far")
     until(lambda: near.titles("far") == ["one"])
     with far.loop._lock:  # it hangs, with a question under way
-        near.half.interest({"far": ["sessions", "projects"], "third": ["sessions"]})
+        near.look_at({"far": ["sessions", "projects"], "third": ["sessions"]})
         until(lambda: near.titles("third") == ["one"], 2.0)
 
 
@@ -163,9 +163,9 @@ def test_a_heartbeat_that_says_nothing_new_is_no_change(node: MakeNode) -> None:
 def test_one_of_two_clients_leaves(node: MakeNode) -> None:
     """Interest shrinks with the client that had it, also when another stays."""
     near, far = node("near"), node("far")
-    near.half.interest({"far": ["projects", "sessions"]})
+    near.look_at({"far": ["projects", "sessions"]})
     until(lambda: near.titles("far") == ["one"] and near.records("projects", "far"))
-    near.half.interest({"far": ["projects"]})
+    near.look_at({"far": ["projects"]})
     subscribers = far.loop.node.server.subscribers
     until(lambda: subscribers.of("sessions") == [] and subscribers.of("projects") == ["near"])
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from teleclaude.core.records import Kind, utc_text
+from teleclaude.core.records import utc_text
 from teleclaude.core.settings import is_name
 from teleclaude.sync.fleet.membership.peers import Freshness, Peer, Peers
 from teleclaude.sync.fleet.node_context import Context
@@ -51,7 +51,6 @@ class Heartbeats:
         self._home = home
         self._is_cluster = is_cluster
         self.beat = 0
-        self._interested_in: dict[str, list[Kind]] = {}
         self._anxious_until = 0.0
         self._last_blob = b""
         self._seen_blobs: dict[str, bytes] = {}  # a digest of the last beat of each name
@@ -86,11 +85,6 @@ class Heartbeats:
     def look_closely(self, seconds: float) -> None:
         """Look often for so long: somebody went, or may come back."""
         self._anxious_until = self._context.now + seconds
-
-    def tell_interest(self, interest: Mapping[str, list[Kind]]) -> None:
-        """Tell in the heartbeat, from the next on, what clients here look at."""
-        self._interested_in = dict(interest)
-        self.soon()
 
     def soon(self) -> None:
         """Beat as soon as may be: the interest changed."""
@@ -139,9 +133,8 @@ class Heartbeats:
         info = own.about_me()  # others may attach as soon as they see it
         # Who reads this knows that we reach Redis; what we thought before we did would only confuse.
         info = msgspec.structs.replace(info, services=tuple(s for s in info.services if s.name != "redis"))
-        return Heartbeat(
-            beat=self.beat, home=self._home, heads=own.heads(), interested_in=self._interested_in, info=info
-        )
+        others = {name: kinds for name, kinds in self._context.interest.items() if name != self._context.me}
+        return Heartbeat(beat=self.beat, home=self._home, heads=own.heads(), interested_in=others, info=info)
 
     def _write_beat(self) -> None:
         context = self._context

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -33,7 +34,7 @@ LARGEST_REQUEST = 1024 * 1024  # bytes; a message to a session has 256 KiB at mo
 LARGEST_ANSWER = 40 * 1024 * 1024  # bytes; a snapshot has as much as wire/limits.py allows
 
 
-class StreamReader:
+class StreamReader(ABC):
     """A thread that reads while it is `wanted` and the loop's connection is up."""
 
     largest = LARGEST_REQUEST  # bytes of an entry
@@ -130,13 +131,13 @@ class StreamReader:
                 self._connection = None
             connection.close()
 
+    @abstractmethod
     def prepare(self, connection: Connection) -> None:
         """Make ready on a new connection."""
-        raise NotImplementedError
 
+    @abstractmethod
     def read(self, connection: Connection) -> None:
         """Wait for entries once, and hand them over."""
-        raise NotImplementedError
 
 
 class MessagesReader(StreamReader):

@@ -29,7 +29,6 @@ class Puller:
         self._context = context
         self._peers = peers
         self.replicas = Replicas()
-        self.interest: dict[str, list[Kind]] = {}
         self._beat = 0  # the beat that tells the present interest
         self._told: dict[str, tuple[str, list[Kind]]] = {}  # owner to (its epoch, the interest it knows)
         self._asked: OrderedDict[str, float] = OrderedDict()  # pull to when
@@ -40,9 +39,9 @@ class Puller:
     def set_interest(self, interest: Mapping[str, Iterable[Kind]], beat: int) -> bool:
         """Say all that clients here look at; beat number `beat` will tell it. True when it changed."""
         found: dict[str, list[Kind]] = {name: sorted(kinds) for name, kinds in interest.items() if kinds}
-        if found == self.interest:
+        if found == self._context.interest:
             return False
-        self.interest, self._beat = found, beat
+        self._context.interest, self._beat = found, beat
         self._sweep_at = 0.0  # who has to know is told at once
         for name in self._peers.all:
             self.replicas.want(name, self.wanted(name))
@@ -50,12 +49,9 @@ class Puller:
 
     def wanted(self, name: str) -> list[Kind]:
         """Kinds of a computer that clients here look at."""
-        both = {*self.interest.get(name, ()), *self.interest.get(EVERYWHERE, ())}
+        interest = self._context.interest
+        both = {*interest.get(name, ()), *interest.get(EVERYWHERE, ())}
         return sorted(kind for kind in both if kind in OWN_KINDS)
-
-    def told_to_all(self) -> dict[str, list[Kind]]:
-        """The interest, as it stands in the heartbeat."""
-        return {name: kinds for name, kinds in self.interest.items() if name != self._context.me}
 
     def peer_is_new(self, peer: Peer) -> None:
         """A computer came, came back, or started anew: changes may be missing."""

@@ -1,7 +1,7 @@
 """May a text go into a session now: what runs there is looked at, and the tables of its agent are asked.
 
 Rules:
-- A message is refused while there is any sign of a question (sessions/agents/signs.py), and again before Enter.
+- A message is refused while there is any sign of a question (agent_question.py), and again before Enter.
 - A first message waits until the agent shows its own sign that it takes a prompt. What shows none that is known, in the
   tables or in the profile's `ready`, gets no first message: a screen that stands still may be a question.
 """
@@ -17,8 +17,10 @@ from teleclaude.core.errors import NotReady, WaitingForApproval
 from teleclaude.core.settings import AgentProfile
 from teleclaude.sync.commands.pane_input import ENTER_PAUSE
 from teleclaude.sync.commands.pane_now import PaneNow, Target
+from teleclaude.sync.sessions.agents.agent_question import AgentQuestion, is_unsent, question
+from teleclaude.sync.sessions.agents.agent_table import AgentTable, Shown
+from teleclaude.sync.sessions.agents.agent_tables import TABLES
 from teleclaude.sync.sessions.agents.claude_state import claude_state
-from teleclaude.sync.sessions.agents.signs import SIGNS, AgentQuestion, Shown, Signs, is_unsent, question
 from teleclaude.sync.sessions.processes import SHELLS, command_line, is_interactive, read_process, signature
 
 READY_FOR = 0.3  # seconds that a sign must last
@@ -35,7 +37,7 @@ class Program:
     """What a profile runs. `name`: the program's own; `ready`: the profile's text for *ready*, or empty."""
 
     name: str
-    signs: Signs | None
+    table: AgentTable | None
     ready: str
 
     @property
@@ -46,13 +48,13 @@ class Program:
     @property
     def enter_pause(self) -> float:
         """Seconds that Enter must come after a paste."""
-        return self.signs.enter_pause if self.signs else ENTER_PAUSE
+        return self.table.enter_pause if self.table else ENTER_PAUSE
 
 
 def program_of(profile: AgentProfile | None) -> Program:
     """Name what a profile runs; None for what runs by no profile."""
     name = signature(shlex.split(profile.command)) if profile else "?"
-    return Program(name, SIGNS.get(name), profile.ready if profile else "")
+    return Program(name, TABLES.get(name), profile.ready if profile else "")
 
 
 class AgentPrompt:
@@ -64,8 +66,8 @@ class AgentPrompt:
     def check(self, program: Program, target: Target, folder: str, deadline: float) -> PaneNow:
         """Give what the pane is now. Raises WaitingForApproval or NotReady when a text would be no prompt there."""
         now = self._look(target, deadline)
-        if program.signs:
-            refuse(question(program.name, program.signs, self._shown(program, target, now, folder, deadline)))
+        if program.table:
+            refuse(question(program.table, self._shown(program, target, now, folder, deadline)))
         return now
 
     def wait_ready(self, program: Program, target: Target, folder: str, until: float, deadline: float) -> PaneNow:
@@ -73,7 +75,7 @@ class AgentPrompt:
 
         Raises NotReady, or the error of the question that stands there at the end.
         """
-        if not (program.signs or program.ready or program.is_shell):
+        if not (program.table or program.ready or program.is_shell):
             raise NotReady(
                 f"nothing is known by which {program.name} shows that it takes a prompt: `ready` in its profile "
                 "names a text that its screen shows then"
@@ -83,7 +85,7 @@ class AgentPrompt:
         while time.monotonic() < until:
             now = self._look(target, deadline)
             shown = self._shown(program, target, now, folder, deadline)
-            asked = question(program.name, program.signs, shown) if program.signs else None
+            asked = question(program.table, shown) if program.table else None
             sign = "" if asked else _sign(program, shown, now)
             if not sign or sign != before:
                 before, since = sign, time.monotonic()
@@ -103,8 +105,8 @@ class AgentPrompt:
 
     def _wait(self, program: Program, target: Target, text: str, deadline: float, *, is_there: bool) -> bool:
         until = min(deadline, time.monotonic() + TAKEN_WITHIN)
-        while program.signs and program.signs.prompt:
-            if is_unsent(program.signs, self._capture(target, deadline), text) == is_there:
+        while program.table and program.table.prompt:
+            if is_unsent(program.table, self._capture(target, deadline), text) == is_there:
                 return True
             if time.monotonic() >= until:
                 return False
@@ -136,8 +138,8 @@ def _sign(program: Program, shown: Shown, now: PaneNow) -> str:
     """Give what tells that a prompt is taken, and must stay as it is for a moment; empty while nothing does."""
     if program.ready:
         return program.ready if program.ready in shown.screen else ""
-    if program.signs:
-        return program.name if program.signs.ready(shown) else ""
+    if program.table:
+        return program.name if program.table.ready(shown) else ""
     shell = read_process(now.pid)
     if shell is None or shell.foreground != shell.pid or not is_interactive(command_line(shell.pid)):
         return ""

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import pytest
 
-from teleclaude.sync.sessions.agents.signs import SIGNS, Shown, is_unsent, question
+from teleclaude.sync.sessions.agents.agent_question import is_unsent, question
+from teleclaude.sync.sessions.agents.agent_table import Shown
+from teleclaude.sync.sessions.agents.agent_tables import TABLES
 
 RULE = "─" * 60
 CLAUDE_AT_PROMPT = f"""
@@ -127,7 +129,7 @@ def shown(screen: str, title: str, **more: str) -> Shown:
 )
 def test_an_agent_that_asks_is_seen_to(agent: str, what: Shown, kind: str) -> None:
     """Each of the questions that an agent was seen to ask is one, and then it is not ready."""
-    asked = question(agent, SIGNS[agent], what)
+    asked = question(TABLES[agent], what)
     assert asked is not None
     assert asked.kind == kind
 
@@ -144,8 +146,8 @@ def test_an_agent_that_asks_is_seen_to(agent: str, what: Shown, kind: str) -> No
 )
 def test_an_agent_at_its_prompt_takes_a_text(agent: str, what: Shown) -> None:
     """No answer, numbered list or draft on the screen is taken for a question."""
-    assert question(agent, SIGNS[agent], what) is None
-    assert SIGNS[agent].ready(what)
+    assert question(TABLES[agent], what) is None
+    assert TABLES[agent].ready(what)
 
 
 @pytest.mark.parametrize(
@@ -160,8 +162,8 @@ def test_an_agent_at_its_prompt_takes_a_text(agent: str, what: Shown) -> None:
 )
 def test_no_sign_is_not_ready(agent: str, what: Shown) -> None:
     """An agent that works may be told more, but a first message waits for the agent's own sign."""
-    assert question(agent, SIGNS[agent], what) is None
-    assert not SIGNS[agent].ready(what)
+    assert question(TABLES[agent], what) is None
+    assert not TABLES[agent].ready(what)
 
 
 @pytest.mark.parametrize(
@@ -180,10 +182,10 @@ def test_no_sign_is_not_ready(agent: str, what: Shown) -> None:
 )
 def test_what_still_stands_at_the_prompt(agent: str, screen: str, text: str, unsent: bool) -> None:
     """A text that was pasted is found at the prompt, and not where it stands once it was sent."""
-    assert is_unsent(SIGNS[agent], screen, text) == unsent
+    assert is_unsent(TABLES[agent], screen, text) == unsent
 
 
 def test_a_folder_named_as_the_computer_tells_nothing() -> None:
     """Codex' title is the folder's name: where tmux' own title is the same, it is no sign."""
     what = Shown(title="vm", untitled="vm", folder="/work/vm", screen=CODEX_AT_PROMPT)
-    assert not SIGNS["codex"].ready(what)
+    assert not TABLES["codex"].ready(what)

@@ -9,6 +9,7 @@ import click
 
 from teleclaude.cli.table import say
 from teleclaude.core.paths import places
+from teleclaude.daemon import lifecycle
 from teleclaude.daemon import systemd_unit as unit
 
 
@@ -20,7 +21,7 @@ def service() -> None:
 @service.command()
 def install() -> None:
     """Write the unit, enable it and start it."""
-    _say_all(unit.install(places(), os.environ))
+    _say_all(unit.install(places(), os.environ, lifecycle.stop))
 
 
 @service.command()

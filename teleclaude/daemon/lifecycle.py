@@ -38,7 +38,7 @@ def start(place: Places) -> str:
     """
     if _serves(place):
         return f"teleclaude runs already (pid {holder(place) or 'unknown'})"
-    from teleclaude.daemon.systemd_unit import start_if_installed  # noqa: PLC0415  (it knows us too)
+    from teleclaude.daemon.systemd_unit import start_if_installed  # noqa: PLC0415  (not for a daemon that runs)
 
     folders.prepare(place)
     by_systemd = False  # one that is installed as a service runs as the service

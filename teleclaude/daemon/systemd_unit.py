@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,6 @@ from teleclaude.core.errors import Conflict, Unavailable
 from teleclaude.core.files import write_atomic
 from teleclaude.core.paths import Places
 from teleclaude.core.settings import load
-from teleclaude.daemon import lifecycle
 from teleclaude.daemon.main_socket import holder
 
 UNIT = "teleclaude.service"
@@ -35,9 +34,10 @@ class ServiceState:
     text: str = ""
 
 
-def install(place: Places, environ: Mapping[str, str]) -> list[str]:
+def install(place: Places, environ: Mapping[str, str], stop: Callable[[Places], str]) -> list[str]:
     """Write the unit, enable it and have it run: what was done, a sentence each.
 
+    `stop` ends a daemon that runs, and says so: one that is no service gives way to the service.
     Raises Unavailable, Conflict, or SettingsError.
     """
     _require_manager()
@@ -54,7 +54,7 @@ def install(place: Places, environ: Mapping[str, str]) -> list[str]:
     _systemctl("daemon-reload")
     pid = holder(place)
     if pid is not None and pid != state(environ).pid:
-        done.append(f"{lifecycle.stop(place)}, to run as the service from now on")
+        done.append(f"{stop(place)}, to run as the service from now on")
     _systemctl("enable", UNIT)
     _systemctl("restart" if before != text else "start", UNIT)
     done.append(f"{UNIT} is enabled and runs (pid {state(environ).pid})")

@@ -9,14 +9,14 @@ import time
 import click
 
 from teleclaude.cli.shown import offline, status_and_reason
-from teleclaude.cli.table import print_json, print_table, say
+from teleclaude.cli.table import print_json, print_table, say, say_aside
 from teleclaude.cli.verb_commands import Fields, Manners
 from teleclaude.client.api import Api
 from teleclaude.core.errors import InvalidField, Unavailable
 from teleclaude.core.paths import places
 from teleclaude.core.records import Session, StartedSession, utc_seconds
 from teleclaude.core.text import visible
-from teleclaude.core.verbs import SessionOutput
+from teleclaude.core.verbs import MessageDone, SessionOutput
 from teleclaude.tui.ages import age_text
 
 
@@ -51,13 +51,26 @@ def _start_fields(api: Api, typed: Fields) -> Fields:
     return typed | {"computer": typed["computer"] or local}
 
 
+_DELIVERIES = {
+    "typed": "typed: nothing there shows whether it was taken",
+    "submitted": "submitted",
+    "not_proven": "not proven: it was typed, and the agent did not show within a second that it took it",
+}
+
+
 def _print_started(session: StartedSession) -> None:
     say(session.session_id)
+    if session.message_sent:
+        say_aside(f"message: {_DELIVERIES.get(session.delivery, 'sent')}")
     if session.message_sent is False:
         raise Unavailable(
             f"the session is there, but the message was not sent: {session.message_error}. "
             f"`teleclaude message {session.session_id[:8]} TEXT` sends it"
         )
+
+
+def _print_message_done(done: MessageDone) -> None:
+    say(_DELIVERIES.get(done.delivery, "sent"))
 
 
 def _message_fields(_: Api, typed: Fields) -> Fields:
@@ -94,6 +107,7 @@ MANNERS = {
     "message": Manners(
         parameters=(click.Argument(["text"], required=False),),
         before=_message_fields,
+        after=_print_message_done,
         help="Give TEXT to a session as one paste, then Enter. Without TEXT, or with `-`: standard input.\n\n"
         "SESSION_ID may be any unique beginning of an id.",
     ),

@@ -21,7 +21,8 @@ from teleclaude.core.lifeline import WorkerState
 from teleclaude.core.records import Computer, Project, Service, Session, StartedSession, Todo
 
 if TYPE_CHECKING:
-    from teleclaude.core.verbs import SessionOutput, Verb
+    from teleclaude.core.records import Delivery
+    from teleclaude.core.verbs import MessageDone, SessionOutput, Verb
 
 T = TypeVar("T")
 
@@ -148,9 +149,10 @@ class Api:
         started: StartedSession = self._run("start", computer, project=project, agent=agent, **more)
         return started
 
-    def message(self, session_id: str, text: str, *, computer: str = "") -> None:
-        """Give text to a session, then Enter. Raises WaitingForApproval when it would answer a prompt."""
-        self._run("message", computer, session_id=session_id, text=text)
+    def message(self, session_id: str, text: str, *, computer: str = "") -> Delivery:
+        """Give text to a session, then Enter; tell how far it came. Raises WaitingForApproval where it would answer."""
+        done: MessageDone = self._run("message", computer, session_id=session_id, text=text)
+        return done.delivery
 
     def keys(self, session_id: str, keys: list[str], *, computer: str = "") -> None:
         """Press keys in a session, by tmux' names."""

@@ -31,8 +31,13 @@ TodoStatus: TypeAlias = Literal["pending", "ready", "in_progress", "done", "unkn
 ComputerStatus: TypeAlias = Literal["online", "offline"]
 ServiceState: TypeAlias = Literal["ok", "off", "absent", "down", "hung", "unknown"]
 AwaitedKind: TypeAlias = Kind
+# How far a text came: `submitted`, its agent showed that it took it; `typed`, it went in with Enter, and nothing shows
+# there what is taken (a shell, an unknown program); `not_proven`, an agent that shows it did not within a second;
+# empty, a computer with an older version did not tell.
+Delivery: TypeAlias = Literal["", "typed", "submitted", "not_proven"]
 SESSION_STATUSES: Final[tuple[str, ...]] = get_args(SessionStatus)
 ASK_KINDS: Final[tuple[str, ...]] = get_args(AskKind)
+DELIVERIES: Final[tuple[str, ...]] = get_args(Delivery)
 TODO_STATUSES: Final[tuple[str, ...]] = get_args(TodoStatus)
 COMPUTER_STATUSES: Final[tuple[str, ...]] = get_args(ComputerStatus)
 SERVICE_STATES: Final[tuple[str, ...]] = get_args(ServiceState)
@@ -183,11 +188,12 @@ class StartedSession(Session, frozen=True, kw_only=True):
     """A session that was just started, and what became of its first message.
 
     `message_sent` is None when there was none; when it is false the text went nowhere, `message_error` says why, and
-    the session is there all the same.
+    the session is there all the same. When it is true, `delivery` says how far it came.
     """
 
     message_sent: bool | None = None
     message_error: str = ""
+    delivery: Delivery = ""
 
 
 class Todo(msgspec.Struct, frozen=True, kw_only=True, gc=False):

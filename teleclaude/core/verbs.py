@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Meta
 
 from teleclaude.core.errors import InvalidField
-from teleclaude.core.records import Session, StartedSession
+from teleclaude.core.records import Delivery, Session, StartedSession
 
 TEXT_LIMIT: Final = 256 * 1024  # bytes of UTF-8 that any text may have
 _NO_NUL: Final = r"^[^\x00]*$"
@@ -98,6 +98,12 @@ class CommandDone(msgspec.Struct, frozen=True, kw_only=True):
     status: Literal["ok"] = "ok"
 
 
+class MessageDone(CommandDone, frozen=True, kw_only=True):
+    """A text went in; `delivery` says how far it came."""
+
+    delivery: Delivery = ""
+
+
 class SessionOutput(msgspec.Struct, frozen=True, kw_only=True):
     """The last lines of a session, with colours (SGR)."""
 
@@ -153,7 +159,7 @@ VERBS: Final = table(
             status=201,
             field_rights={"message": "message"},
         ),
-        Verb(Message, "message", "Give text to a session", route=f"{_SESSION}/message"),
+        Verb(Message, "message", "Give text to a session", route=f"{_SESSION}/message", answer=MessageDone),
         Verb(Keys, "message", "Press keys in a session", route=f"{_SESSION}/keys"),
         Verb(
             Output, "view", "Show the last lines of a session", "GET", f"{_SESSION}/output", SessionOutput, is_read=True

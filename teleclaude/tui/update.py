@@ -176,7 +176,7 @@ def _done(state: ClientState, done: Done) -> Step:
         case StartSession():
             return _started(state, done.value, done.call.message), []
         case SendMessage():
-            return noticed(replace(state, dialog=None), "Sent.", "soft"), []
+            return _sent(replace(state, dialog=None), str(done.value)), []
         case EndSession():
             return noticed(state, f"Ended {done.call.title}.", "soft"), []
         case LookAgain():
@@ -211,6 +211,12 @@ def _failed(state: ClientState, done: Done) -> Step:
             return noticed(state, failure(done), "error"), effects
 
 
+def _sent(state: ClientState, delivery: str) -> ClientState:
+    if delivery == "not_proven":
+        return noticed(state, "Typed, and not proven: the agent did not show that it took the message.", "warning")
+    return noticed(state, "Sent.", "soft")
+
+
 def _started(state: ClientState, session: Any, message: str) -> ClientState:
     """The new session is selected as soon as it is in the tree, wherever the selection is then.
 
@@ -220,6 +226,8 @@ def _started(state: ClientState, session: Any, message: str) -> ClientState:
     if not isinstance(session, Session):
         return state
     state = noticed(state, f"Started {session.title or session.agent}.", "soft")
+    if isinstance(session, StartedSession) and session.delivery == "not_proven":
+        state = _sent(state, session.delivery)
     expansion = dict(state.expansion) | {("sessions", "computer", session.computer): True}
     state = replace(state, view="sessions", follow=session.session_id, expansion=expansion)
     if isinstance(session, StartedSession) and session.message_sent is False:

@@ -114,7 +114,8 @@ def test_a_session_from_start_to_end(machine: Machine) -> None:
     assert head.split() == ["ID", "COMPUTER", "PROJECT", "AGENT", "STATUS", "AGE", "TITLE"]
     assert any(row.startswith(ident) and row.endswith("a title") for row in rows)
     short = ident[:8]
-    said(run(machine.environ, "message", short, "echo $((40+2)) one"))
+    sent = said(run(machine.environ, "message", short, "echo $((40+2)) one"))
+    assert sent == "typed: nothing there shows whether it was taken\n"
     said(run(machine.environ, "message", short, given="echo $((40+2)) two"))
     output = until(lambda: "42 two" in (text := said(run(machine.environ, "output", short))) and text)
     assert "42 one" in str(output)

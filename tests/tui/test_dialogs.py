@@ -171,6 +171,16 @@ def test_what_was_typed_stays_when_the_session_waits_for_an_approval(driver: Dri
     assert of(SendMessage, driver.press("ctrl+s")) == [call]
 
 
+def test_a_message_that_nothing_shows_to_be_taken_is_told_so(driver: Driver) -> None:
+    """*Sent* is said of what was taken; of what an agent did not show to take it is not."""
+    for delivery, told in (("submitted", "Sent."), ("not_proven", "not proven")):
+        driver.press("m")
+        driver.type("go on")
+        (call,) = of(SendMessage, driver.press("ctrl+s"))
+        driver.tell(Done(call, delivery))
+        assert told in driver.text()
+
+
 def test_a_refusal_after_the_dialog_was_closed_is_told_all_the_same(driver: Driver) -> None:
     """Esc closes the dialog at once; how the message ended is told above the keys, also over another dialog."""
     driver.press("m")

@@ -27,7 +27,8 @@ from teleclaude.core.screen_text import only_colours
 from teleclaude.core.settings import Settings
 from teleclaude.core.verbs import End, Keys, Message, Output, Refresh, Rename, Start, Watch
 from teleclaude.sync.commands import start as new_session
-from teleclaude.sync.commands.agent_prompt import AgentPrompt, Program, program_of
+from teleclaude.sync.commands.agent_prompt import AgentPrompt, program_of
+from teleclaude.sync.commands.delivery import Addressee, TextDelivery
 from teleclaude.sync.commands.hanging_calls import HangingCalls
 from teleclaude.sync.commands.live_output import LiveScreens
 from teleclaude.sync.commands.pane_input import PaneInput
@@ -60,6 +61,7 @@ class Actions:
         self.settings = settings
         self._input = PaneInput(panes.tmux)
         self._prompt = AgentPrompt(self._input.look, panes.screen)
+        self._delivery = TextDelivery(self._input, self._prompt, partial(panes.own.get, "sessions"))
         self._folders = HangingCalls()
 
     def await_first_look(self, request: Request) -> None:
@@ -124,41 +126,30 @@ class Actions:
     ) -> Sent:
         """Send the first message once the agent takes it; tell when that did not come about."""
         target = Target(session_id, new.session, new.session, new.pane, new.server, is_marked=False)
-        program = program_of(self.settings.agents.get(args.agent))
+        program = program_of(self.settings.agents.get(args.agent), args.agent)
         try:
             until = min(deadline - 1.0, time.monotonic() + READY_WITHIN)
             now = self._prompt.wait_ready(program, target, folder, until, deadline)
-            self._paste(program, target, args.message, now, folder, deadline)
+            told = self._deliver(Addressee(session_id, program, target, folder), args.message, now, deadline)
         except TeleclaudeError as error:
             return {"message_sent": False, "message_error": error.message}
         self._panes.show(deadline)
-        return {"message_sent": True}
+        return {"message_sent": True, **told}
 
     def message(self, args: Message, request: Request) -> dict[str, Any]:
         """Paste a text and press Enter."""
         session, target = self._panes.alive(args.session_id)
         if (session.status, session.status_reason) == ("waiting", "approval"):
             raise WaitingForApproval("the agent waits for an approval, and text would answer it: use keys, or attach")
-        program = program_of(self.settings.agents.get(session.agent))
+        program = program_of(self.settings.agents.get(session.agent), session.agent)
         now = self._prompt.check(program, target, session.cwd, request.deadline)
-        self._paste(program, target, args.text, now, session.cwd, request.deadline)
-        return {}
+        to = Addressee(session.session_id, program, target, session.cwd)
+        return self._deliver(to, args.text, now, request.deadline)
 
-    def _paste(self, program: Program, target: Target, text: str, now: PaneNow, folder: str, deadline: float) -> None:
-        self._input.paste(
-            target,
-            text,
-            now,
-            deadline,
-            enter_pause=program.enter_pause,
-            before_enter=partial(self._before_enter, program, target, text, folder, deadline),
-            is_taken=partial(self._prompt.is_taken, program, target, text, deadline),
-        )
-        self._panes.local.note_input(target.pane)
-
-    def _before_enter(self, program: Program, target: Target, text: str, folder: str, deadline: float) -> None:
-        self._prompt.wait_shown(program, target, text, deadline)
-        self._prompt.check(program, target, folder, deadline)
+    def _deliver(self, to: Addressee, text: str, now: PaneNow, deadline: float) -> dict[str, Any]:
+        delivery = self._delivery.deliver(to, text, now, deadline)
+        self._panes.local.note_input(to.target.pane)
+        return {"delivery": delivery}
 
     def keys(self, args: Keys, request: Request) -> dict[str, Any]:
         """Press keys."""

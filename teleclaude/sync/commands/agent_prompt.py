@@ -17,7 +17,7 @@ from teleclaude.core.errors import NotReady, WaitingForApproval
 from teleclaude.core.settings import AgentProfile
 from teleclaude.sync.commands.pane_input import ENTER_PAUSE
 from teleclaude.sync.commands.pane_now import PaneNow, Target
-from teleclaude.sync.sessions.agents.agent_question import AgentQuestion, is_unsent, question
+from teleclaude.sync.sessions.agents.agent_question import AgentQuestion, choice, is_unsent, question
 from teleclaude.sync.sessions.agents.agent_table import AgentTable, Shown
 from teleclaude.sync.sessions.agents.agent_tables import TABLES
 from teleclaude.sync.sessions.agents.claude_state import claude_state
@@ -25,7 +25,7 @@ from teleclaude.sync.sessions.processes import SHELLS, command_line, is_interact
 
 READY_FOR = 0.3  # seconds that a sign must last
 LOOK_EVERY = 0.1
-TAKEN_WITHIN, SEEN_EVERY = 1.0, 0.03  # seconds for a text to come to the prompt, and to leave it
+SHOWN_WITHIN, SEEN_EVERY = 1.0, 0.03  # seconds for a text to come to the prompt
 
 Look = Callable[[Target, float], PaneNow]  # (target, deadline)
 Capture = Callable[[Target, float], str]
@@ -51,9 +51,9 @@ class Program:
         return self.table.enter_pause if self.table else ENTER_PAUSE
 
 
-def program_of(profile: AgentProfile | None) -> Program:
-    """Name what a profile runs; None for what runs by no profile."""
-    name = signature(shlex.split(profile.command)) if profile else "?"
+def program_of(profile: AgentProfile | None, agent: str) -> Program:
+    """Name what a profile runs; without one, what runs is the agent that was recognised."""
+    name = signature(shlex.split(profile.command)) if profile else agent
     return Program(name, TABLES.get(name), profile.ready if profile else "")
 
 
@@ -95,23 +95,21 @@ class AgentPrompt:
         refuse(asked)
         raise NotReady(f"{program.name or 'the shell'} did not come to its prompt in time")
 
-    def wait_shown(self, program: Program, target: Target, text: str, deadline: float) -> None:
+    def wait_shown(self, program: Program, target: Target, text: str, deadline: float) -> bool:
         """Wait a moment until a text that was pasted is seen at the prompt, so that Enter comes behind it."""
-        self._wait(program, target, text, deadline, is_there=True)
-
-    def is_taken(self, program: Program, target: Target, text: str, deadline: float) -> bool:
-        """Tell whether a text has left the prompt after Enter, waiting a moment for it."""
-        return self._wait(program, target, text, deadline, is_there=False)
-
-    def _wait(self, program: Program, target: Target, text: str, deadline: float, *, is_there: bool) -> bool:
-        until = min(deadline, time.monotonic() + TAKEN_WITHIN)
-        while program.table and program.table.prompt:
-            if is_unsent(program.table, self._capture(target, deadline), text) == is_there:
-                return True
-            if time.monotonic() >= until:
-                return False
+        until = min(deadline, time.monotonic() + SHOWN_WITHIN)
+        while (stands := self.is_unsent(program, target, text, deadline)) is False and time.monotonic() < until:
             time.sleep(SEEN_EVERY)
-        return True
+        return bool(stands)
+
+    def is_unsent(self, program: Program, target: Target, text: str, deadline: float) -> bool | None:
+        """Tell whether a text stands at the prompt; None where that cannot be seen, or a question hides it."""
+        if not (program.table and program.table.prompt):
+            return None
+        screen = self._capture(target, deadline)
+        if is_unsent(program.table, screen, text):
+            return True
+        return None if choice(program.table.pointer, screen) else False
 
     def _shown(self, program: Program, target: Target, now: PaneNow, folder: str, deadline: float) -> Shown:
         state = claude_state(now.pid) if program.name == "claude" else None

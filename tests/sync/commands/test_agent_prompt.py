@@ -41,6 +41,8 @@ while True:
     if select.select([0], [], [], 0.02)[0]:
         data = os.read(0, 65536)
         got.write(data)
+        if "works" in show and b"\r" in data:
+            os.write(1, b"\x1b]2;\xe2\xa0\x82 at work\x07")
         if "deaf" in show:  # what is typed stands at the prompt, and so many Enters are lost
             draft += data.replace(b"\x1b[200~", b"").replace(b"\x1b[201~", b"").replace(b"\r", b"")
             if b"\r" in data and deaf < show["deaf"]:
@@ -150,6 +152,27 @@ def test_an_enter_that_is_lost_is_pressed_again(agents: Agents) -> None:
     agents.show(PROMPT, "\u2733 Claude Code", deaf=2)
     assert agents.start("claude")["message_sent"] is True
     assert until((agents.folder / "prompts").read_bytes) == b"hello\n"
+
+
+@pytest.mark.parametrize(("more", "delivery"), [({"deaf": 0}, "submitted"), ({}, "not_proven")])
+def test_how_far_a_text_came_is_told(agents: Agents, more: dict[str, int], delivery: str) -> None:
+    """*submitted* is said of what stood at the prompt and does no more; of what was never seen there it is not."""
+    agents.show(PROMPT, "\u2733 Claude Code", "", **more)
+    data = agents.start("claude")
+    assert (data["message_sent"], data["delivery"]) == (True, delivery)
+    assert agents.bench.ok(Message(session_id=data["session"]["session_id"], text="more"))["delivery"] == delivery
+
+
+def test_an_agent_that_begins_to_work_has_taken_the_text(agents: Agents) -> None:
+    """Its prompt shows nothing; but its title works right after Enter, which nothing else brought about."""
+    agents.show(PROMPT, "\u2733 Claude Code", "", works=1)
+    assert agents.start("claude")["delivery"] == "submitted"
+
+
+def test_a_shell_shows_nothing_of_what_it_takes(agents: Agents) -> None:
+    """What goes into a shell is *typed*, and no more is said of it."""
+    data = agents.start("shell")
+    assert (data["message_sent"], data["delivery"]) == (True, "typed")
 
 
 def test_a_text_that_is_never_taken_is_told_as_such(agents: Agents) -> None:

@@ -291,6 +291,10 @@ def test_an_answer_is_bounded() -> None:
     found = checked(START, Outcome(id="i", status="ok", data={"session": row, "message_sent": False}), "far", WALL)
     assert found.data["message_sent"] is False
     assert found.data["session"]["session_id"] == ID
+    message = Message(session_id=ID, text="x")
+    for told_of_it, shown in (("submitted", "submitted"), ("perhaps", ""), (["typed"], "")):
+        found = checked(message, Outcome(id="i", status="ok", data={"delivery": told_of_it}), "far", WALL)
+        assert found.data["delivery"] == shown
 
 
 # With real computers around a real Redis.

@@ -23,7 +23,9 @@ def test_each_route_is_its_command(web: Daemon) -> None:
     """With the whole id, whatever prefix was given, on the computer that owns the session."""
     web.put(Computer(name="other"), session(7, computer="other", session_id="fa4a4a"))
     web.answer = lambda args: (
-        {"session": msgspec.to_builtins(session(9))} if isinstance(args, Start | Rename) else {"text": "out"}
+        {"session": msgspec.to_builtins(session(9))}
+        if isinstance(args, Start | Rename)
+        else {"text": "out", "delivery": "submitted"}
     )
     start = {"computer": "other", "project": "/p", "agent": "claude", "title": "T", "message": "hi"}
     made = web.send("POST", "/sessions", start)
@@ -32,7 +34,8 @@ def test_each_route_is_its_command(web: Daemon) -> None:
         "a00009",
         "/sessions/a00009",
     )
-    assert web.send("POST", "/sessions/a00001/message", {"text": "a\nü"}).json == {"status": "ok"}
+    done = {"status": "ok", "delivery": "submitted"}
+    assert web.send("POST", "/sessions/a00001/message", {"text": "a\nü"}).json == done
     assert web.send("POST", "/sessions/a00001/keys", {"keys": ["Up", "C-c"]}).json == {"status": "ok"}
     assert web.send("PATCH", "/sessions/a00001", {"title": "new"}).json["session_id"] == "a00009"
     assert web.get("/sessions/fa/output?lines=5").json == {"session_id": "fa4a4a", "text": "out"}

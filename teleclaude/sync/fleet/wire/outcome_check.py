@@ -11,10 +11,10 @@ from typing import Any
 import msgspec
 
 from teleclaude.core.errors import TeleclaudeError
-from teleclaude.core.records import Session
+from teleclaude.core.records import DELIVERIES, Session
 from teleclaude.core.requests import Outcome, failed
 from teleclaude.core.text import one_line
-from teleclaude.core.verbs import Args, Output, Rename, Start, verb_name
+from teleclaude.core.verbs import Args, Message, Output, Rename, Start, verb_name
 from teleclaude.sync.fleet.wire import limits
 
 WORDS = 64  # characters of a code or a field's name
@@ -62,6 +62,14 @@ def _wanted(args: Args, data: dict[str, Any], sender: str, wall: float) -> dict[
             found = limits.bounded([session], wall)
             if found.trouble or session.computer != sender:
                 raise ValueError("session")
-            return {"session": msgspec.to_builtins(found.rows[0])}
+            return {"session": msgspec.to_builtins(found.rows[0]), **_delivery(data)}
+        case Message():
+            return _delivery(data)
         case _:
             return {}
+
+
+def _delivery(data: dict[str, Any]) -> dict[str, Any]:
+    """How far a text came; a word that is not known here says nothing."""
+    told = data.get("delivery", "")
+    return {"delivery": told if isinstance(told, str) and told in DELIVERIES else ""}

@@ -25,10 +25,11 @@ from teleclaude.tui.ages import age_text
 @click.option("--computer", default="", help="Only of this computer.")
 @click.option("--project", default="", help="Only of this project (its path).")
 @click.option("--status", default="", help="Only those that are working, waiting, idle, …")
-def sessions(as_json: bool, computer: str, project: str, status: str) -> None:
+@click.option("-q", "--query", default="", help="Only those that fit: `login @waiting on:raspi -agent:codex`.")
+def sessions(as_json: bool, computer: str, project: str, status: str, query: str) -> None:
     """List sessions: those of this computer, and what is known of others."""
     api = _api()
-    found = api.sessions(computer=computer, project=project, status=status)
+    found = api.sessions(computer=computer, project=project, status=status, q=query)
     if as_json:
         print_json(found)
         return

@@ -92,9 +92,9 @@ class Api:
         """Projects, of one computer if named."""
         return self._read("/projects", list[Project], computer=computer)
 
-    def sessions(self, *, computer: str = "", project: str = "", status: str = "") -> list[Session]:
-        """Sessions, filtered by what is not empty."""
-        return self._read("/sessions", list[Session], computer=computer, project=project, status=status)
+    def sessions(self, *, computer: str = "", project: str = "", status: str = "", q: str = "") -> list[Session]:
+        """Sessions, filtered by what is not empty; `q` is a line of words (core/session_query.py)."""
+        return self._read("/sessions", list[Session], computer=computer, project=project, status=status, q=q)
 
     def session(self, session_id: str, *, computer: str = "") -> Session:
         """One session, by its id or a unique prefix, on one computer if named. Raises NotFound or Ambiguous."""

@@ -139,6 +139,7 @@ def test_a_first_message_that_cannot_be_sent(machine: Machine) -> None:
 def test_filters(machine: Machine) -> None:
     """`sessions` shows only what was asked for; a status that does not exist is told."""
     assert said(run(machine.environ, "sessions", "--computer", "elsewhere")) == "no sessions\n"
+    assert said(run(machine.environ, "sessions", "-q", "agent:nobody")) == "no sessions\n"
     done = run(machine.environ, "sessions", "--status", "bogus")
     assert (done.returncode, done.stdout) == (1, "")
     assert "status" in done.stderr

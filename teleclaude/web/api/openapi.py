@@ -10,6 +10,7 @@ import msgspec
 from teleclaude import __version__
 from teleclaude.core.lifeline import WorkerState
 from teleclaude.core.records import Computer, Project, Service, Session, Todo
+from teleclaude.core.session_query import LIMIT
 from teleclaude.core.verbs import VERBS, SessionId, Verb
 from teleclaude.web.api.queries import FILTERS, STATUSES
 from teleclaude.web.api.verb_bodies import body_type, query_type
@@ -168,6 +169,8 @@ def _listing(what: str) -> Schema:
     schemas: dict[str, Schema] = {name: {"type": "string"} for name in FILTERS[what]}
     if statuses:
         schemas["status"]["enum"] = list(statuses)
+    if "q" in schemas:
+        schemas["q"] |= {"maxLength": LIMIT, "description": "Words that fit: `login @waiting on:raspi -agent:codex`"}
     name = "list" + what.title().replace("-", "")
     found = _get(name, f"All {what.replace('-', ' ')} that fit", _array(_LISTED[what]), read=True)
     return found | {"parameters": [_query(name, schema) for name, schema in schemas.items()]}

@@ -15,14 +15,15 @@ import msgspec
 
 from teleclaude.cache.snapshot import CacheSnapshot, SnapshotReader
 from teleclaude.core.errors import Ambiguous, InvalidField, NotFound, Unavailable
-from teleclaude.core.records import COMPUTER_STATUSES, SESSION_STATUSES, TODO_STATUSES, Kind
+from teleclaude.core.records import COMPUTER_STATUSES, SESSION_STATUSES, TODO_STATUSES, Kind, Project, Session
+from teleclaude.core.session_query import read_query, search_text
 from teleclaude.web.http.json_body import json_array
 
 KEPT: Final = 64  # answers to questions other than for all of a kind
 FILTERS: Final[dict[str, tuple[str, ...]]] = {
     "computers": ("computer", "status"),
     "projects": ("computer", "project"),
-    "sessions": ("computer", "project", "status"),
+    "sessions": ("computer", "project", "status", "q"),
     "todos": ("computer", "project", "status"),
     "projects-with-todos": ("computer", "project"),
 }
@@ -53,6 +54,8 @@ class RecordFields(msgspec.Struct, frozen=True, gc=False):
 
 
 _rows = msgspec.json.Decoder(list[RecordFields]).decode
+_sessions = msgspec.json.Decoder(list[Session]).decode
+_projects = msgspec.json.Decoder(list[Project]).decode
 _raws = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
@@ -206,9 +209,23 @@ class Queries:
     def _make(self, snapshot: CacheSnapshot, what: str, filters: dict[str, str]) -> bytes:
         if what == "projects-with-todos":
             return self._projects_with_todos(filters)
+        if "q" in filters:
+            return self._searched(snapshot, filters)
         if not filters.keys() - {"computer"} and (what != "computers" or not filters):
             return snapshot.array(what, filters.get("computer"))
         return json_array(body for row, body in self._table(what) if _fits(what, row, filters))
+
+    def _searched(self, snapshot: CacheSnapshot, filters: dict[str, str]) -> bytes:
+        """Sessions that fit a query (core/session_query.py), in the order of all."""
+        query, others = read_query(filters["q"]), {name: value for name, value in filters.items() if name != "q"}
+        projects = {(each.computer, each.path): each for each in _projects(snapshot.array("projects"))}
+        sessions = _sessions(snapshot.array("sessions"))
+        return json_array(
+            body
+            for session, (row, body) in zip(sessions, self._table("sessions"), strict=True)
+            if _fits("sessions", row, others)
+            and query.fits(search_text(session, projects.get((session.computer, session.project))))
+        )
 
     def _projects_with_todos(self, filters: dict[str, str]) -> bytes:
         todos: dict[tuple[str, str], list[bytes]] = {}

@@ -37,6 +37,8 @@ def test_filters_choose(web: Daemon) -> None:
 
     assert ids("computer=other") == ids("status=working") == ids("project=/q") == ["a00007"]
     assert ids("computer=here&status=idle&project=/p") == ["a00000", "a00001", "a00002"]
+    assert ids("q=@work%20on:oth%20in:/q") == ids("q=@working&computer=other") == ["a00007"]
+    assert ids("q=-@working&computer=here") == ["a00000", "a00001", "a00002"]
     assert ids("computer=nowhere") == ids("computer=here&status=working") == []
     assert [record["name"] for record in web.get("/computers?status=offline").json] == ["other"]
     assert [record["name"] for record in web.get("/computers?computer=here").json] == ["here"]
@@ -47,6 +49,8 @@ def test_filters_choose(web: Daemon) -> None:
     [
         ("/sessions?color=red", "color"),
         ("/sessions?status=asleep", "status"),
+        ("/sessions?q=@asleep", "q"),
+        ("/todos?q=x", "q"),
         ("/sessions?computer=a&computer=b", "computer"),
         ("/projects?status=idle", "status"),
         ("/health?x=1", "x"),

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from teleclaude.cache.core import CacheCore
+from teleclaude.cache.counts_file import CountsFile
 from teleclaude.cache.daemon_cache import DaemonCache
 from teleclaude.cache.doors import Door, serve
 from teleclaude.cache.feed import FeedServer
@@ -34,9 +35,12 @@ AGAIN_AFTER = 0.5  # seconds, where it could not be published
 class Publisher:
     """Publishes the snapshot: soon after each change, and at once when asked."""
 
-    def __init__(self, core: CacheCore, writer: SnapshotWriter, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self, core: CacheCore, writer: SnapshotWriter, counts: CountsFile, tell: Callable[[str], None]
+    ) -> None:
         self._core = core
         self._writer = writer
+        self._counts = counts
         self._tell = tell
         self._problem = ""
         self._lock = threading.Lock()  # one payload at a time, so that versions never go backwards
@@ -50,6 +54,7 @@ class Publisher:
                 return True
             try:
                 self._writer.publish(found)
+                self._counts.show(found.blocks)
             except OSError as error:
                 self._note(_full(error))
                 return False
@@ -92,7 +97,8 @@ class CacheProcess:
         self._stop = threading.Event()
         self._threads = ThreadGroup()
         self.core = CacheCore(DaemonCache(local))
-        self._publisher = Publisher(self.core, SnapshotWriter(place.snapshot_file), lifeline.status)
+        counts = CountsFile(place.counts_file)
+        self._publisher = Publisher(self.core, SnapshotWriter(place.snapshot_file), counts, lifeline.status)
         self._serve = serve(Door(self.core, self._publisher.publish), place.cache_socket, place.key_file.read_bytes())
         self._feed = FeedServer(self.core, place.feed_socket)
 

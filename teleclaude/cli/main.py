@@ -17,6 +17,7 @@ from teleclaude.core.text import visible
 COMMANDS = {
     "status": ("teleclaude.cli.status_command:status", "How the daemon is, and what it depends on."),
     "sessions": ("teleclaude.cli.session_commands:sessions", "List sessions."),
+    "next": ("teleclaude.cli.next_command:next_waiting", "Show the next session that waits for an answer."),
     "fleet": ("teleclaude.cli.fleet_commands:fleet", "One view of several computers."),
     "daemon": ("teleclaude.cli.daemon_commands:daemon", "Start, stop, restart or reload the daemon."),
     "service": ("teleclaude.cli.service_commands:service", "Run the daemon as a service of your systemd."),
@@ -64,7 +65,7 @@ def _summaries() -> dict[str, str]:
     from teleclaude.core import verbs  # 20 ms, and only the help needs it
 
     found = {name: text for name, (_, text) in COMMANDS.items()}
-    first = {name: found.pop(name) for name in ("status", "sessions")}
+    first = {name: found.pop(name) for name in ("status", "sessions", "next")}
     return first | {verb.name: f"{verb.summary}." for verb in verbs.VERBS.values() if verb.route} | found
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterable
+from pathlib import Path
 
 import click
 
@@ -22,11 +24,16 @@ from teleclaude.tui.ages import age_text
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="The daemon's own words, as JSON.")
-def status(as_json: bool) -> None:
+@click.option("--tmux", is_flag=True, help="Only ◆ waiting ● working ✗ failed, of all computers, for a status line.")
+@click.option("--colours", is_flag=True, help="With --tmux: in tmux' styles.")
+def status(as_json: bool, tmux: bool, colours: bool) -> None:
     """How the daemon is, its workers, and what it depends on.
 
-    Exit status: 0 when all is well, 1 when something is not.
+    Exit status: 0 when all is well, 1 when something is not; with --tmux always 0.
     """
+    if tmux:
+        script = Path(__file__).with_name("tmux_status.sh")
+        os.execv("/bin/sh", ["sh", str(script), *(["--colours"] if colours else [])])  # noqa: S606  (words of ours)
     place = places()
     pid = holder(place)
     if pid is None:

@@ -69,6 +69,11 @@ class Places(NamedTuple):
         return self.runtime / "snapshot"
 
     @property
+    def counts_file(self) -> Path:
+        """Sessions by status, of all computers, for a shell (cache/counts_file.py)."""
+        return self.runtime / "counts"
+
+    @property
     def key_file(self) -> Path:
         """The key that the cache's door asks for, made anew by each supervisor."""
         return self.runtime / "cache.key"

@@ -20,6 +20,7 @@ from teleclaude.core.pane_mark import seen_from, shows_mark
 from teleclaude.core.paths import is_tmux_socket
 from teleclaude.core.records import Computer, Session
 from teleclaude.core.text import one_line
+from teleclaude.core.tmux_clients import SHOWS_OPTION, AttachedClient
 
 _HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:%-]{0,252}")
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}\$?")
@@ -50,15 +51,43 @@ def plan(session: Session, computer: Computer, outer: str = "", socket_path: str
     sessions; links resolved. Raises Conflict when it cannot be attached to.
     """
     if not computer.is_local:
-        argv = ["ssh", *_SSH_OPTIONS, "--", _destination(computer), shlex.join(_attach(session, computer))]
-        return Plan(argv, True, f"Connecting to {one_line(computer.name, 128)} (Ctrl-C gives up)")
+        return Plan(_by_ssh(session, computer), True, f"Connecting to {one_line(computer.name, 128)} (Ctrl-C gives up)")
     if not outer:
         return Plan(_attach(session, computer), True)
     if outer == socket_path:
-        return Plan(_if_still_there(session, computer, "switch-client"), False)
-    # Of more than one word, tmux runs the words themselves: no shell sees them.
-    inner = ["env", "-u", "TMUX", "-u", "TMUX_PANE", *_attach(session, computer)]
-    return Plan(["tmux", "-u", "new-window", "-n", "teleclaude", "--", *_escaped(inner)], False)
+        return Plan(_if_still_there(session, computer, ["switch-client"]), False)
+    return Plan(["tmux", "-u", "new-window", "-n", "teleclaude", "--", *_escaped(_outside(session, computer))], False)
+
+
+def shown_by(
+    client: AttachedClient, session: Session, computer: Computer, outer: str, socket_path: str, shown_in: str = ""
+) -> list[str]:
+    """Give the command that has a tmux client show a session, whoever runs it.
+
+    `outer`: socket of that client's tmux; `socket_path` as above. A session that is not of that tmux gets a window of
+    its own there, which is marked; `shown_in` is the one (`@5`) that it has already. Raises Conflict.
+    """
+    tmux = ["tmux", "-u", "-S", outer]
+    if computer.is_local and outer == socket_path:
+        return [
+            *tmux,
+            *_if_still_there(session, computer, ["switch-client", "-c", client.name])[len(tmux_of(computer)) :],
+        ]
+    if shown_in:
+        return [*tmux, "select-window", "-t", f"{client.session}:{shown_in}"]
+    inner = _outside(session, computer) if computer.is_local else _by_ssh(session, computer)
+    mark = f"{computer.name}/{session.session_id}"
+    window = ["new-window", "-t", f"{client.session}:", "-n", "teleclaude", "--", *_escaped(inner)]
+    return [*tmux, *window, ";", *_escaped(["set-option", "-w", SHOWS_OPTION, mark])]
+
+
+def _by_ssh(session: Session, computer: Computer) -> list[str]:
+    return ["ssh", *_SSH_OPTIONS, "--", _destination(computer), shlex.join(_attach(session, computer))]
+
+
+def _outside(session: Session, computer: Computer) -> list[str]:
+    """Words that attach from within another tmux: of more than one, tmux runs the words themselves, without a shell."""
+    return ["env", "-u", "TMUX", "-u", "TMUX_PANE", *_attach(session, computer)]
 
 
 def outer_pane(environ: Mapping[str, str]) -> tuple[str, str]:
@@ -114,13 +143,13 @@ def failure(status: int, errors: str, computer: Computer) -> str:
 
 
 def _attach(session: Session, computer: Computer) -> list[str]:
-    return _if_still_there(session, computer, "attach-session")
+    return _if_still_there(session, computer, ["attach-session"])
 
 
-def _if_still_there(session: Session, computer: Computer, verb: str) -> list[str]:
+def _if_still_there(session: Session, computer: Computer, verb: list[str]) -> list[str]:
     """Have tmux show the target of a session by `verb`; the error that tells that it has gone is a bad target's."""
     target, place = target_of(session), session.tmux
-    commands = [[verb, "-t", place.session]]
+    commands = [[*verb, "-t", place.session]]
     if target != place.session:
         commands += [["select-window", "-t", place.window], ["select-pane", "-Z", "-t", place.pane]]
     then = " ; ".join(shlex.join(command) for command in commands)

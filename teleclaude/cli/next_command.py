@@ -1,0 +1,79 @@
+"""`teleclaude next`: have a tmux client show the next session that waits for somebody. Made for a key of tmux."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from teleclaude.cli.table import say
+from teleclaude.cli.tmux_here import TmuxHere
+from teleclaude.cli.waiting_ring import has_more, next_in, ring
+from teleclaude.client.api import Api
+from teleclaude.core.errors import NotFound, TeleclaudeError
+from teleclaude.core.paths import Places, places
+from teleclaude.core.records import Computer, Session
+from teleclaude.core.settings import load_in_force
+from teleclaude.tui.attach import plan, shown_by
+from teleclaude.tui.attaching import socket_path
+
+LOOK_WITHIN = 4.0  # seconds for another computer to tell what waits there
+
+
+@click.command("next")
+@click.option("--client", default="", help="The tmux client, by name (#{client_name}); else the one you are in.")
+@click.option("--session", "session_id", default="", help="This session, whether it waits or not.")
+def next_waiting(client: str, session_id: str) -> None:
+    """Show the next session that waits for an answer, the longest waiting one first.
+
+    In tmux the client switches to it; one of another computer gets a window with ssh. Outside of tmux it is attached
+    to.
+    """
+    place = places()
+    watched = socket_path(place.tmux_socket or load_in_force(place).tmux.socket)
+    # Who is neither in tmux nor at a terminal (a click on a notification) means the client that is used.
+    here = TmuxHere(os.environ, client, watched if client or not sys.stdin.isatty() else "")
+    try:
+        _go(here, place, watched, session_id)
+    except TeleclaudeError as error:
+        if not here.show_message(error.message):  # what a key of tmux prints would cover the pane
+            raise
+
+
+def _go(here: TmuxHere, place: Places, watched: str, session_id: str) -> None:
+    api = Api(place.api_socket, command_timeout=LOOK_WITHIN)
+    looker = here.client()
+    computers = {computer.name: computer for computer in api.computers()}
+    if session_id:
+        target: Session | None = api.session(session_id)
+    else:
+        pane = (looker.session, looker.pane) if looker and here.socket == watched else ("", "")
+        target = _next(api, computers, pane, looker.shows if looker else "")
+    if target is None:
+        if not here.show_message("no other session waits"):
+            say("no other session waits")
+        return
+    computer = computers.get(target.computer)
+    if computer is None:
+        raise NotFound(f"{target.computer} has gone")
+    if looker is None:
+        argv = plan(target, computer).argv
+        os.execvp(argv[0], argv)  # noqa: S606  (words; no shell)
+    here.run(shown_by(looker, target, computer, here.socket, watched, here.window_that_shows(looker, target)))
+
+
+def _next(api: Api, computers: dict[str, Computer], pane: tuple[str, str], shows: str) -> Session | None:
+    """The next one that waits after what is looked at; others are asked when this one's own are through."""
+    waiting = ring(api.sessions(status="waiting"), computers.values())
+    target, is_around = next_in(waiting, pane, shows)
+    if is_around or target is None:
+        names = has_more(waiting, computers.values())
+        for name in names:
+            try:
+                api.refresh(name)
+            except TeleclaudeError:  # it is not there: what is known of it has to do
+                continue
+        if names:
+            target, _ = next_in(ring(api.sessions(status="waiting"), computers.values()), pane, shows)
+    return target

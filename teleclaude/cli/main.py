@@ -19,6 +19,7 @@ COMMANDS = {
     "sessions": ("teleclaude.cli.session_commands:sessions", "List sessions."),
     "next": ("teleclaude.cli.next_command:next_waiting", "Show the next session that waits for an answer."),
     "fleet": ("teleclaude.cli.fleet_commands:fleet", "One view of several computers."),
+    "hooks": ("teleclaude.cli.hook_commands:hooks", "Have agents tell what they do, by hooks in their settings."),
     "daemon": ("teleclaude.cli.daemon_commands:daemon", "Start, stop, restart or reload the daemon."),
     "service": ("teleclaude.cli.service_commands:service", "Run the daemon as a service of your systemd."),
     "token": ("teleclaude.cli.token_commands:token", "Tokens for the API over TCP."),

@@ -93,6 +93,11 @@ class Places(NamedTuple):
         """Where a daemon in the background logs."""
         return self.state / "daemon.log"
 
+    @property
+    def hooks(self) -> Path:
+        """The script that agents' hooks run, what was put into their settings, and the folder `spool`."""
+        return self.state / "hooks"
+
 
 def places(environ: Mapping[str, str] | None = None) -> Places:
     """Find the folders, from the environment or else the platform's defaults. Makes nothing.

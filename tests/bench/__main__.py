@@ -13,7 +13,7 @@ from tests.bench.report import HEADER, Figure, machine
 
 SOAK_WITH_LONG = 180.0  # seconds of a soak from which on it has faults of over a minute
 SOAK_HOLD = 6.0  # seconds, at most, of a passing fault in a soak: longer than any time-out but a lease
-BENCHES = ("gets", "push", "tmux", "client", "idle", "redraw", "fleet")
+BENCHES = ("gets", "push", "tmux", "client", "idle", "redraw", "hook", "fleet")
 
 
 def main() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -54,12 +55,13 @@ def pip(*arguments: str) -> None:
 
 
 def test_the_wheel_holds_all_of_the_package_and_nothing_else(wheel: Path) -> None:
-    """Every module, the mark that it is typed, and the licence; no tests."""
+    """Every module, what agents are given to run, the mark that it is typed, and the licence; no tests."""
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
         metadata = [name for name in archive.namelist() if ".dist-info/" in name]
     tree = {path.relative_to(ROOT).as_posix() for path in (ROOT / "teleclaude").rglob("*.py")}
-    assert names == tree | {"teleclaude/py.typed"}
+    hooks = {"teleclaude/hooks/teleclaude-hook", "teleclaude/hooks/opencode_plugin.js"}
+    assert names == tree | hooks | {"teleclaude/py.typed"}
     assert any(name.endswith("LICENSE") for name in metadata)
 
 
@@ -81,6 +83,8 @@ def test_what_is_installed_runs(programs: Path, tmp_path: Path) -> None:
         where = run("python", "-P", "-c", "import teleclaude; print(teleclaude.__file__)")
         assert Path(where).is_relative_to(programs.parent)
         machine.tmux("new-session", "-d", "-s", "from-a-wheel", "cat")
+        run("teleclaude", "hooks", "install", "claude")
+        assert os.access(machine.place.hooks / "teleclaude-hook", os.X_OK)
         run("teleclaude", "daemon", "start")
         until(lambda: "from-a-wheel" in run("teleclaude", "sessions", "--json"))
         terminal = Terminal([str(programs / "teleclaude-tui")], machine.environ)

@@ -1,9 +1,9 @@
 """What an agent's hook reported: one file that `teleclaude-hook` left, read into one event. Pure.
 
-A file holds a head, an empty line, and what the agent gave to the hook, JSON of at most `BODY_LIMIT` bytes (what is
-longer is cut, and then its body is empty). The head is lines of `key=value`: `agent`, `event`, `parent` (process that
-ran the hook), `pane` (TMUX_PANE), `tmux` (TMUX: socket, process of the server, number of the session), `pipe` (where an
-answer is awaited, empty for none). Any of it may be wrong or hostile: who uses it checks it.
+A file holds a head, an empty line, and what the agent gave to the hook, JSON of less than `BODY_LIMIT` bytes (of what
+is longer only the last part is there, and then its body is empty). The head is lines of `key=value`: `agent`, `event`,
+`parent` (process that ran the hook), `pane` (TMUX_PANE), `tmux` (TMUX: socket, process of the server, number of the
+session), `pipe` (where an answer is awaited, empty for none). Any of it may be wrong or hostile: who uses it checks it.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def read_hook_file(data: bytes, at: float) -> HookEvent | None:
 
 def _body(data: bytes) -> dict[str, Any]:
     try:
-        return _decode(data) if data.strip() else {}
+        return _decode(data) if data.strip() and len(data) < BODY_LIMIT else {}
     except (msgspec.DecodeError, UnicodeDecodeError):
         return {}
 

@@ -61,7 +61,7 @@ def test_the_wheel_holds_all_of_the_package_and_nothing_else(wheel: Path) -> Non
         metadata = [name for name in archive.namelist() if ".dist-info/" in name]
     tree = {path.relative_to(ROOT).as_posix() for path in (ROOT / "teleclaude").rglob("*.py")}
     hooks = {"teleclaude/hooks/teleclaude-hook", "teleclaude/hooks/opencode_plugin.js"}
-    assert names == tree | hooks | {"teleclaude/py.typed"}
+    assert names == tree | hooks | {"teleclaude/py.typed", "teleclaude/cli/tmux_status.sh"}
     assert any(name.endswith("LICENSE") for name in metadata)
 
 

@@ -35,7 +35,7 @@ _ID = re.compile(r"[A-Za-z0-9_-]{4,64}")
 class Identity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Who a session or pane is. `agent`: the profile it was started with; `ours`: a command started its session.
 
-    `status`, `since`: a status that it has had for a while, and the seconds since 1970 from which on.
+    `status`, `reason`, `since`: what it has been for a while, and the seconds since 1970 from which on.
     """
 
     id: str
@@ -45,6 +45,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     parent: str = ""
     ours: bool = False
     status: str = ""
+    reason: str = ""
     since: int = 0
 
     def text(self) -> str:
@@ -176,11 +177,11 @@ class Identities:
                 self._put(key, msgspec.structs.replace(self._known[key], title=title))
             return self._known.get(row)
 
-    def keep_status(self, key: str, status: str, since: int) -> None:
+    def keep_status(self, key: str, status: str, reason: str, since: int) -> None:
         """Keep a row's status with its identity: after a restart of this process it is known since when it has it."""
         with self._lock:
             if key in self._known:
-                self._put(key, msgspec.structs.replace(self._known[key], status=status, since=since))
+                self._put(key, msgspec.structs.replace(self._known[key], status=status, reason=reason, since=since))
 
     def _put(self, key: str, identity: Identity) -> None:
         self._seen = None
@@ -277,7 +278,7 @@ class _Giving:
         """What one without an identity gets: that of its session, or of a pane of it; else a new one."""
         if _is_pane(holder):
             found = self._given.get(holder.session)
-            heirs = [msgspec.structs.replace(found, agent="", status="", since=0)] if found else []
+            heirs = [msgspec.structs.replace(found, agent="", status="", reason="", since=0)] if found else []
         else:
             mine = [self._given[pane] for pane in self._panes.get(holder.key, [])]
             older = read_identity(holder.panes_text)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from teleclaude.core.settings import AgentProfile
 from teleclaude.sync.sessions.identities import Identities
+from teleclaude.sync.sessions.lineage import is_alive
 from teleclaude.sync.sessions.processes import NOTHING_KNOWN, Foreground, Foregrounds
 from teleclaude.sync.tmux.panes import Pane
 
@@ -35,6 +36,15 @@ class KnownPane:
     looked_at: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class AgentClaim:
+    """That an agent runs in a pane, as it said itself. `process`, `started`: its own, 0 when unknown."""
+
+    agent: str
+    process: int = 0
+    started: int = 0
+
+
 class KnownPanes:
     """All panes of a look. `wrote_at` gives the time of a terminal's last output heard."""
 
@@ -44,6 +54,7 @@ class KnownPanes:
         self._known: dict[str, KnownPane] = {}
         self._inputs: dict[str, float] = {}  # by pane: when a command last wrote to it
         self._forming: set[str] = set()
+        self._claims: dict[str, AgentClaim] = {}
 
     def __getitem__(self, pane: str) -> KnownPane:
         return self._known[pane]
@@ -64,13 +75,30 @@ class KnownPanes:
 
     def forget(self) -> None:
         """Forget all of it: no server runs, or another."""
-        self._known, self._inputs, self._forming = {}, {}, set()
+        self._known, self._inputs, self._forming, self._claims = {}, {}, set(), {}
+
+    def claim(self, pane: str, claim: AgentClaim) -> bool:
+        """Believe that an agent runs in a pane, for as long as it does. True when that is new: look at the pane."""
+        if self._claims.get(pane) == claim:
+            return False
+        self._claims[pane] = claim
+        return self._known[pane].agent in NO_AGENTS
+
+    def _claimed(self, pane: str, runs: Foreground) -> str:
+        claim = self._claims.get(pane)
+        if claim is None:
+            return ""
+        if is_alive(claim.process, claim.started) if claim.process else not runs.at_prompt:
+            return claim.agent
+        del self._claims[pane]
+        return ""
 
     def take(self, panes: Mapping[str, Pane], wrote_at: Callable[[str], float], now: float, offset: float) -> None:
         """Take all panes of a look, by id. `offset`: what makes wall-clock seconds of `now`."""
         alone = _alone_in_window(panes.values())
         self._known = {pane: self._known.get(pane) or KnownPane() for pane in panes}
         self._inputs = {pane: when for pane, when in self._inputs.items() if pane in panes}
+        self._claims = {pane: claim for pane, claim in self._claims.items() if pane in panes}
         self._forming &= panes.keys()
         self._foregrounds.forget_others(pane.pid for pane in panes.values())
         for pane in panes.values():
@@ -118,6 +146,9 @@ class KnownPanes:
             return known.agent or started_as or "other"
         if runs.profile:
             return started_as if self._foregrounds.are_same(started_as, runs.profile) else runs.profile
+        claimed = self._claimed(pane.id, runs)
+        if claimed:
+            return claimed
         if runs.has_shell:
             return "shell"
         return started_as or "other"  # the pane's own process is no shell: it is what it was started as, or unknown

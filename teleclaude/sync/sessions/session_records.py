@@ -13,10 +13,14 @@ from functools import lru_cache
 
 from teleclaude.core.records import Session, SessionStatus, Tmux, utc_text
 from teleclaude.core.settings import AgentProfile
+from teleclaude.sync.sessions.agents.evidence import Judgement
+from teleclaude.sync.sessions.agents.hook_event import HookEvent
+from teleclaude.sync.sessions.agents.hook_story import restored_story
+from teleclaude.sync.sessions.agents.judge import judge
+from teleclaude.sync.sessions.agents.pane_signs import AgentSigns
 from teleclaude.sync.sessions.identities import Holder, Identities, Identity
-from teleclaude.sync.sessions.known_panes import NO_AGENTS, KnownPane, KnownPanes
+from teleclaude.sync.sessions.known_panes import NO_AGENTS, AgentClaim, KnownPane, KnownPanes
 from teleclaude.sync.sessions.rows import Row, at_home, rows_of
-from teleclaude.sync.sessions.session_status import Evidence, State, judge, unmarked
 from teleclaude.sync.tmux.panes import Look, Pane, Peek
 
 COARSE = 5.0  # seconds
@@ -45,6 +49,8 @@ class SessionBook:
         self._computer = computer
         self._identities = identities
         self._known = KnownPanes(agents, identities)
+        self._signs = AgentSigns(agents)
+        self._server = 0
         self._panes: list[Pane] = []  # as tmux lists them: a pane is there for each session that shows it
         self._rows: list[Row] = []
         self._of: dict[str, Identity] = {}
@@ -58,6 +64,7 @@ class SessionBook:
     def use_agents(self, agents: Mapping[str, AgentProfile]) -> None:
         """Take other profiles, with the next look."""
         self._known.use_agents(agents)
+        self._signs.use_agents(agents)
 
     def glance(self, pane_pid: int) -> object:
         """What a pane's process has in the foreground now, to be compared; that it is not what is known counts too."""
@@ -70,6 +77,7 @@ class SessionBook:
     def forget(self) -> None:
         """Forget all of it: no server runs, or another."""
         self._known.forget()
+        self._signs.forget()
         self._panes, self._rows, self._of, self._memory, self._rows_by_pane = [], [], {}, {}, {}
 
     def take(self, look: Look, wrote_at: Callable[[str], float], now: float, offset: float) -> bool:
@@ -80,8 +88,15 @@ class SessionBook:
         self._host = look.server.host
         if abs(offset - self._offset) > _STEPPED:
             self._offset = offset
-        self._panes = look.panes
-        self._known.take(at_home(look.panes), wrote_at, now, offset)
+        is_first = look.server.pid != self._server
+        self._panes, self._server = look.panes, look.server.pid
+        home = at_home(look.panes)
+        self._known.take(home, wrote_at, now, offset)
+        self._signs.keep(home)
+        for pane in home.values():
+            self._signs.note(pane, self._known[pane.id], self._host, now, is_first=is_first)
+        if self._signs.has_early:
+            self._match([], home, now, offset)
         self._choose()
         self._identities.keep(_options(look.panes))
         for row in self._rows:
@@ -100,7 +115,7 @@ class SessionBook:
         new = {pane.id: pane for pane in home.values() if pane.id in asked or self._known.is_new(pane, now)}
         before = {pane: self._shown(known) for pane in new if (known := self._known[pane].pane)}
         for pane in new.values():
-            self._known.look_at(pane, now, offset)
+            self._look_at(pane, now, offset)
         if (self._known.with_agent, self._known.forming) != (self._agents, self._forming):
             self._choose()
         elif new:
@@ -109,9 +124,33 @@ class SessionBook:
             self._memory[key].until = 0.0
         return {pane for pane in new if self._shown(new[pane]) != before.get(pane)}
 
+    def _look_at(self, pane: Pane, now: float, offset: float) -> None:
+        self._known.look_at(pane, now, offset)
+        self._signs.note(pane, self._known[pane.id], self._host, now, is_first=False)
+
+    def hooked(self, events: Iterable[HookEvent], now: float, offset: float) -> bool:
+        """Take what hooks reported, in any order; True when a record may be another by that."""
+        home = at_home(self._panes)
+        return self._match(events, home, now, offset)
+
+    def _match(self, events: Iterable[HookEvent], home: Mapping[str, Pane], now: float, offset: float) -> bool:
+        told = self._signs.hooked(events, self._signs.facts(home, self._known.__getitem__), self._server, now)
+        for pane, program in told.items():
+            signs, known = self._signs.of(pane), self._known[pane]
+            story = signs.story
+            if story and not story.is_over:
+                claim = AgentClaim(self._signs.profile_of(program, known.agent), story.process, signs.started)
+                if self._known.claim(pane, claim):
+                    self._look_at(home[pane], now, offset)
+            for key in self._rows_by_pane.get(pane, ()):
+                self._memory[key].until = 0.0
+        if self._known.with_agent != self._agents:
+            self._choose()
+        return bool(told)
+
     def _shown(self, pane: Pane) -> tuple[object, ...]:
         known = self._known[pane.id]
-        state = judge(self._evidence(pane, known, 0.0))
+        state = judge(self._signs.evidence(pane, known), known.output)
         return self._title(pane, known.agent), state.status, pane.command, known.cwd, known.agent, pane.exit_status
 
     def heard(self, panes: Iterable[str], now: float) -> bool:
@@ -161,22 +200,34 @@ class SessionBook:
 
     def _judged(self, row: Row, memory: _RowMemory, project_of: Callable[[str], str], now: float) -> Session:
         known = self._known[row.pane.id]
-        state = judge(self._evidence(row.pane, known, now))
-        if state.status != memory.status or not memory.since:
-            memory.since = self._since(row, state, known, now, is_first=not memory.since)
-            memory.status = state.status
-        memory.until = _NEVER if state.expires is None else now + state.expires
+        if not memory.since:
+            self._restore(row)
+        found = judge(self._signs.evidence(row.pane, known), now)
+        if (found.status, _kept_reason(found)) != (memory.status, memory.reason) or not memory.since:
+            memory.since = self._since(row, found, known, now, after=memory.since)
+            memory.status, memory.reason = found.status, _kept_reason(found)
+        memory.until = _NEVER if found.expires is None else found.expires
         memory.last_output = self._coarse(known.output)
         memory.basis = self._basis(row)
-        record = self._build(row, known, state, project_of(known.cwd) if known.cwd else "")
+        record = self._build(row, known, found, project_of(known.cwd) if known.cwd else "")
         return record if memory.record is None or memory.record != record else memory.record
 
-    def _since(self, row: Row, state: State, known: KnownPane, now: float, *, is_first: bool) -> float:
-        """From when on a row has a status that it just got; at first sight it may have had it for long."""
+    def _restore(self, row: Row) -> None:
+        """Take from the mark what only a hook told, before this process: it holds until something says otherwise."""
         kept = self._of[row.key]
-        if is_first and kept.status == state.status and kept.since:
-            return min(now, kept.since - self._offset)
-        return known.output if is_first and state.status in {"idle", "ended"} and known.output else now
+        if kept.since and kept.status in {"error", "waiting"} and self._known[row.pane.id].agent not in NO_AGENTS:
+            self._signs.restore(row.pane.id, restored_story(kept.status, kept.reason, kept.since - self._offset))
+
+    def _since(self, row: Row, found: Judgement, known: KnownPane, now: float, *, after: float) -> float:
+        """From when on a row is what it just became; at first sight (`after` 0) it may have been so for long."""
+        told = min(now, found.since) or now
+        if after:
+            return max(after, told)
+        kept = self._of[row.key]
+        if (kept.status, kept.reason) == (found.status, _kept_reason(found)) and kept.since:
+            before = min(now, kept.since - self._offset)
+            return told if found.rule in {"state file", "hook"} and told > before + 1.0 else before
+        return known.output if found.status in {"idle", "ended"} and known.output and not found.since else told
 
     def keep_statuses(self, now: float) -> float | None:
         """Have identities keep what statuses have lasted for `KEPT_AFTER`; gives when the next will have."""
@@ -184,10 +235,11 @@ class SessionBook:
         for row in self._rows:
             memory, kept = self._memory[row.key], self._of[row.key]
             since = round(memory.since + self._offset)
-            if memory.record is None or (kept.status == memory.status and abs(kept.since - since) <= 1):
+            is_kept = (kept.status, kept.reason) == (memory.status, memory.reason) and abs(kept.since - since) <= 1
+            if memory.record is None or is_kept:
                 continue
             if memory.since + KEPT_AFTER <= now:
-                self._identities.keep_status(row.key, memory.status, since)
+                self._identities.keep_status(row.key, memory.status, memory.reason, since)
                 self._of[row.key] = self._identities.get(row.key) or kept
             else:
                 next_due = min(next_due, memory.since + KEPT_AFTER)
@@ -196,23 +248,11 @@ class SessionBook:
     def _basis(self, row: Row) -> tuple[object, ...]:
         known = self._known[row.pane.id]
         times = (self._coarse(known.output), self._coarse(known.input))
-        return row, known.runs, known.agent, known.cwd, self._of[row.key], times, self._offset
+        version = self._signs.of(row.pane.id).version
+        return row, known.runs, known.agent, known.cwd, self._of[row.key], times, self._offset, version
 
-    def _evidence(self, pane: Pane, known: KnownPane, now: float) -> Evidence:
-        return Evidence(
-            agent=known.agent,
-            title=pane.title,
-            command=pane.command,
-            is_dead=pane.is_dead,
-            exit_status=pane.exit_status,
-            signal=pane.signal,
-            at_prompt=known.runs.at_prompt,
-            age=now - known.runs.created if known.runs.created else None,
-            output_age=now - known.output if known.output else None,
-        )
-
-    def _build(self, row: Row, known: KnownPane, state: State, project: str) -> Session:
-        pane, identity = row.pane, self._of[row.key]
+    def _build(self, row: Row, known: KnownPane, found: Judgement, project: str) -> Session:
+        pane, identity, story = row.pane, self._of[row.key], self._signs.of(row.pane.id).story
         last_output, last_input = self._coarse(known.output), self._coarse(known.input)
         return Session(
             session_id=identity.id,
@@ -222,8 +262,8 @@ class SessionBook:
             title=identity.title or self._title(pane, known.agent),
             agent=known.agent,
             thinking_mode=identity.mode,
-            status=state.status,
-            status_reason=state.reason,
+            status=found.status,
+            status_reason=found.reason,
             status_since=_text(self._memory[row.key].since + self._offset),
             command=pane.command,
             created_at=_text(self._created(row, known)),
@@ -232,6 +272,10 @@ class SessionBook:
             last_output=_text(last_output),
             attached=pane.attached,
             parent=identity.parent,
+            asks=found.asks,
+            background=found.background,
+            last_prompt=story.prompt if story else "",
+            last_answer=story.answer if story else "",
             tmux=Tmux(name=pane.session_name, session=pane.session, window=pane.window, pane=pane.id, panes=row.panes),
         )
 
@@ -240,7 +284,7 @@ class SessionBook:
         if title == self._host or title == self._host.partition(".")[0]:
             return pane.session_name
         if agent not in NO_AGENTS:
-            title = unmarked(title)
+            title = self._signs.table(agent).plain_title(title)
         return title.strip() or pane.session_name
 
     def _created(self, row: Row, known: KnownPane) -> float:
@@ -252,6 +296,11 @@ class SessionBook:
     def _coarse(self, at: float) -> float:
         """Wall-clock seconds of a time, coarse; 0 for never."""
         return (at + self._offset) // COARSE * COARSE if at else 0.0
+
+
+def _kept_reason(found: Judgement) -> str:
+    """What of a reason makes another state of it."""
+    return found.reason if found.status in {"waiting", "error"} else ""
 
 
 def _with_pane(row: Row, home: Pane) -> Row:

@@ -320,7 +320,7 @@ def test_started_shell_has_nothing_of_the_daemon(bench: Bench, monkeypatch: pyte
     text = bench.ok(Output(session_id=session.session_id))["text"]
     assert "=leaked" not in text
     assert "0022" in text
-    bench.local.wait(lambda s: s.status == "working")
+    bench.local.wait(lambda s: s.status == "running")
     bench.ok(Keys(session_id=session.session_id, keys=["C-c"]))
     bench.local.wait(lambda s: s.status == "idle")
 

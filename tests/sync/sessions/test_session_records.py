@@ -10,9 +10,9 @@ import pytest
 
 from teleclaude.core.records import Session, utc_seconds
 from teleclaude.core.settings import parse
+from teleclaude.sync.sessions.agents.judge import QUIET_AFTER
 from teleclaude.sync.sessions.identities import Identities
 from teleclaude.sync.sessions.session_records import COARSE, KEPT_AFTER, SessionBook
-from teleclaude.sync.sessions.session_status import QUIET_AFTER
 from teleclaude.sync.tmux.boot_clock import since_boot
 from teleclaude.sync.tmux.imsg import Answer
 from teleclaude.sync.tmux.panes import Look, PaneReader

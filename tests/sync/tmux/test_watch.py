@@ -108,7 +108,7 @@ def test_command_is_seen(tmux: TmuxServer, local: Start) -> None:
     until(lambda: is_quiet(here))
     tmux("send-keys", "-t", "=a:", "sleep 100", "Enter")
     session = here.wait(lambda s: s.command == "sleep", 3)  # the terminal echoes for this shell: nothing writes
-    assert (session.status, session.status_reason) == ("working", "sleep")
+    assert (session.status, session.status_reason) == ("running", "sleep")
     tmux("send-keys", "-t", "=a:", "C-c")
     here.wait(lambda s: s.status == "idle")
 

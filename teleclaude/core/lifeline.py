@@ -1,8 +1,8 @@
 """The line between the supervisor and a worker.
 
 The supervisor starts a worker with one end of a socket pair, its number in `TELECLAUDE_LIFELINE`. The worker writes
-lines: `ready`, `beat`, `status TEXT`, and after SIGHUP `taken PROBLEM`. When the line ends, the supervisor is gone and
-the worker ends itself; on Linux the kernel sees to that even for a worker that is stopped.
+lines: `ready`, `beat SECONDS`, `status TEXT`, and after SIGHUP `taken PROBLEM`. When the line ends, the supervisor is
+gone and the worker ends itself; on Linux the kernel sees to that even for a worker that is stopped.
 
 Who beats proves that it works: call `beat` from the loop that does the work, never from a side thread.
 """
@@ -14,6 +14,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable
 
 import msgspec
@@ -61,8 +62,11 @@ class Lifeline:
         self._say("ready")
 
     def beat(self) -> None:
-        """Say that this worker is alive; at least every `BEAT_EVERY` seconds."""
-        self._say("beat")
+        """Say that this worker is alive; at least every `BEAT_EVERY` seconds.
+
+        It says when, on the clock that all processes share: so the supervisor need not be there to hear it.
+        """
+        self._say(f"beat {time.monotonic():.3f}")
 
     def settings_taken(self, problem: str = "") -> None:
         """Say that the settings, read again, are in force here; `problem`: what of them could not be done."""

@@ -11,7 +11,6 @@ from teleclaude.daemon.life import NEVER, Action, Life, LifeState
 STOP_ORDER = ("web", "sync", "cache")
 _KILL_AT = (2.0, 3.2, 4.4)  # seconds after the stop began; all is over within 5
 AWAY = 1.0  # seconds late; so late a judge was away himself
-DRAIN_EVERY = 1.0  # seconds between two looks at the beats
 
 Order = tuple[str, Action]
 
@@ -43,14 +42,13 @@ class Crew:
                 life.forgive(now)
         orders = self._stop_next(now) if self.stopping else []  # first, or one that just died would start again
         orders += [(name, action) for name, life in self.lives.items() for action in life.step(now)]
-        self._due = self.deadline(now)
+        self._due = self.deadline
         return orders
 
-    def deadline(self, now: float) -> float:
-        """When `step` must be called again at the latest. Looks at the beats come due as long as anybody beats."""
-        due = min(life.deadline for life in self.lives.values())
-        beating = any(life.state is LifeState.RUNNING for life in self.lives.values())
-        return min(due, now + DRAIN_EVERY) if beating else due
+    @property
+    def deadline(self) -> float:
+        """When `step` must be called again at the latest. The beats are read then: each says when it was."""
+        return min(life.deadline for life in self.lives.values())
 
     @property
     def over(self) -> bool:

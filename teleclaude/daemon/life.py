@@ -15,7 +15,8 @@ from enum import Enum, auto
 from teleclaude.core.backoff import Backoff
 
 READY_WITHIN = 30.0  # seconds from start to `ready`
-HUNG_AFTER = 3.0  # seconds without a beat
+SUSPECT_AFTER, SURE_AFTER = 2.5, 0.5  # seconds without a beat, and more of them with us awake: all may have slept
+HUNG_AFTER = SUSPECT_AFTER + SURE_AFTER
 QUICK = 30.0  # a death within so many seconds of its start is a quick one
 GIVE_UP_AFTER = 5  # quick deaths in a row
 GOOD_AFTER = 60.0  # seconds of running after which the delays start over
@@ -96,6 +97,7 @@ class Life:
         self._deadline = NEVER  # of the present state: READY, a beat, the next start, or the SIGKILL
         self._started = 0.0
         self._ready = NEVER  # when it became ready; NEVER while it has not
+        self._is_suspect = False  # it gave no sign of life, and has until the deadline to give one
         self._quick = 0  # quick deaths in a row
         self._good = True  # nothing went wrong since the last good running, so the next restart is at once
 
@@ -121,17 +123,19 @@ class Life:
         first = self.state is LifeState.STARTING
         if first:
             self.reason, self._ready = "", now
-        self._enter(Event.READY, now, now + HUNG_AFTER if first else self._deadline)
+        self._enter(Event.READY, now, now + SUSPECT_AFTER if first else self._deadline)
 
-    def beat(self, now: float) -> None:
-        """Take a sign of life."""
+    def beat(self, at: float) -> None:
+        """Take a sign of life, given at `at`."""
         if self.state is LifeState.RUNNING:
-            self._deadline = now + HUNG_AFTER
+            self._is_suspect = False
+            self._deadline = max(self._deadline, at + SUSPECT_AFTER)
 
     def forgive(self, now: float) -> None:
         """Start all waiting anew: the judge himself was away, and what he missed is nobody's fault."""
+        self._is_suspect = False
         if self.state is LifeState.RUNNING:
-            self._deadline = now + HUNG_AFTER
+            self._deadline = now + SUSPECT_AFTER
         elif self.state is LifeState.STARTING:
             self._deadline = now + READY_WITHIN
 
@@ -169,6 +173,9 @@ class Life:
             return []
         if self.state is LifeState.BACKOFF:
             return self.start(now)
+        if self.state is LifeState.RUNNING and not self._is_suspect:
+            self._is_suspect, self._deadline = True, now + SURE_AFTER
+            return []
         if self.state in {LifeState.STARTING, LifeState.RUNNING}:
             self.reason = _late(self.state)
             self._enter(Event.END, now, NEVER)
@@ -195,7 +202,7 @@ class Life:
         """Take the table's way; a KeyError is a bug of the caller."""
         after = TABLE[self.state, event]
         if after is not self.state:
-            self.since = now
+            self.since, self._is_suspect = now, False
         self.state = after
         self._deadline = deadline
 

@@ -91,7 +91,7 @@ class Supervisor:
             self._obey(self._crew.start(now), now)
             while not self._crew.over:
                 self._tell(now)
-                self._wait(now)
+                self._wait()
                 now = time.monotonic()
                 self.step(now)
         self._selector.close()
@@ -117,9 +117,9 @@ class Supervisor:
         if self._announcements.was_ready and not was_ready:  # who waits now waited for a new beginning
             self._main.answer(f"has begun anew: {self._crew.summary()}", ok=self._crew.working)
 
-    def _wait(self, now: float) -> None:
+    def _wait(self) -> None:
         """Sleep until something happens or is due."""
-        due = self._crew.deadline(now)
+        due = self._crew.deadline
         if self._notifier.watchdog_every is not None:
             due = min(due, self._announcements.next_watchdog)
         if self._reloading is not None:
@@ -156,7 +156,7 @@ class Supervisor:
                 self._no_longer_awaited(worker, life)
                 life.ready(now)
             elif word == "beat":
-                life.beat(now)
+                life.beat(_said_at(text, now))
             elif word == "taken" and self._reloading:
                 self._reloading.taken(worker.name, text)
         if worker.line_ended:
@@ -284,6 +284,14 @@ class _wake_up_pipe:  # noqa: N801  (a context manager)
         signal.set_wakeup_fd(self._old_fd)
         os.close(self._read)
         os.close(self._write)
+
+
+def _said_at(text: str, now: float) -> float:
+    """When a beat was said: not in the future, and now where it does not tell."""
+    try:
+        return min(now, float(text))
+    except ValueError:
+        return now
 
 
 def _has_terminal() -> bool:

@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
 from hypothesis import given
@@ -62,10 +63,15 @@ def test_lifeline_tells_ready_and_beats(monkeypatch: pytest.MonkeyPatch) -> None
     """The supervisor reads lines; a full or broken line does not hurt the worker."""
     ours, theirs = socket.socketpair()
     lifeline = Lifeline(theirs)
+    before = time.monotonic()
     lifeline.ready()
     lifeline.beat()
     lifeline.status("two\nlines")
-    assert ours.recv(100) == b"ready\nbeat\nstatus two lines\n"
+    ready, beat, status, end = ours.recv(100).split(b"\n")
+    assert (ready, status, end) == (b"ready", b"status two lines", b"")
+    word, at = beat.split()
+    assert word == b"beat"
+    assert before <= float(at) + 0.001 <= time.monotonic() + 0.001
     for _ in range(100_000):
         lifeline.beat()
     ours.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from teleclaude.core.backoff import Backoff
-from teleclaude.daemon.crew import AWAY, DRAIN_EVERY, STOP_ORDER, Crew
+from teleclaude.daemon.crew import AWAY, STOP_ORDER, Crew
 from teleclaude.daemon.life import HUNG_AFTER, NEVER, READY_WITHIN, Action, Life, LifeState
 
 NAMES = ("cache", "sync", "web")
@@ -54,7 +54,7 @@ def test_stop_of_deaf_workers_ends_within_five_seconds() -> None:
     now, killed = 10.0, []
     crew.stop(now)
     while not crew.over:
-        now = crew.deadline(now)
+        now = crew.deadline
         assert now <= 15.0
         for life in crew.lives.values():
             life.beat(now)
@@ -87,13 +87,24 @@ def test_a_judge_who_was_away_judges_nobody() -> None:
     """After a jump of the clock (a stopped supervisor, a loaded machine) the beats are counted anew."""
     crew = a_crew()
     assert crew.step(60.0) == []
-    assert crew.step(60.0 + DRAIN_EVERY) == []
-    now, orders = 60.0 + DRAIN_EVERY, crew.step(60.0 + DRAIN_EVERY)
+    now, orders = 60.0, []
     while crew.working:
-        now += DRAIN_EVERY
+        now = crew.deadline
         orders = crew.step(now)
     assert [action for _, action in orders] == [Action.KILL] * 3
     assert now >= 60.0 + HUNG_AFTER
+
+
+def test_who_slept_along_with_the_judge_has_time_to_beat() -> None:
+    """All stop for three seconds: the judge wakes a moment before those whom he judges, and kills nobody."""
+    crew = a_crew()
+    now = max(crew.deadline, HUNG_AFTER + AWAY * 0.1)
+    assert crew.step(now) == []
+    for life in crew.lives.values():
+        life.beat(now + 0.2)
+    now = crew.deadline
+    assert crew.step(now) == []
+    assert crew.working
 
 
 def test_a_judge_who_is_in_time_judges() -> None:
@@ -101,7 +112,7 @@ def test_a_judge_who_is_in_time_judges() -> None:
     crew = a_crew()
     now = 0.0
     while crew.working and now < 60:
-        now = crew.deadline(now) + AWAY * 0.9
+        now = crew.deadline + AWAY * 0.9
         crew.step(now)
     assert now < HUNG_AFTER + 2
 
@@ -109,11 +120,11 @@ def test_a_judge_who_is_in_time_judges() -> None:
 def test_sleeps_until_something_is_due() -> None:
     """With nobody running there is nothing to look at before the next deadline."""
     crew = a_crew(running=False)
-    assert crew.deadline(0.0) == READY_WITHIN
+    assert crew.deadline == READY_WITHIN
     for life in crew.lives.values():
         life.stop(0.0, 1.0)
         life.died(0.5, "")
-    assert crew.deadline(1.0) == NEVER
+    assert crew.deadline == NEVER
 
 
 def test_settled_when_nobody_can_be_waited_for() -> None:

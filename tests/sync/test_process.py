@@ -173,7 +173,7 @@ def test_without_a_cache_it_works_on(workers: Workers) -> None:
     workers.tmux.new("a")
     workers.start("sync")
     until(lambda: workers.said.startswith(b"ready\n"))
-    until(lambda: workers.said.count(b"beat\n") >= 3)
+    until(lambda: workers.said.count(b"beat ") >= 3)
     workers.start("cache")
     until(workers.sessions, 20)
 
@@ -198,8 +198,8 @@ def test_stopped_cache_does_not_stop_it(workers: Workers) -> None:
     cache = workers.running["cache"]
     cache.send_signal(signal.SIGSTOP)
     workers.tmux.new("a")
-    beats = workers.said.count(b"beat\n")
-    until(lambda: workers.said.count(b"beat\n") >= beats + 3)
+    beats = workers.said.count(b"beat ")
+    until(lambda: workers.said.count(b"beat ") >= beats + 3)
     cache.send_signal(signal.SIGCONT)
     until(workers.sessions)
 
@@ -314,8 +314,8 @@ def test_hung_tmux_is_told(workers: Workers) -> None:
     until(lambda: service()[0] == "hung", 15)
     assert "not answered" in service()[1]
     assert len(workers.sessions()) == 1
-    beats = workers.said.count(b"beat\n")
-    until(lambda: workers.said.count(b"beat\n") >= beats + 3)
+    beats = workers.said.count(b"beat ")
+    until(lambda: workers.said.count(b"beat ") >= beats + 3)
     workers.tmux.go_on(pid)
     until(lambda: service()[0] == "ok")
 
@@ -339,7 +339,7 @@ def test_a_dead_mount_stops_no_beat(workers: Workers) -> None:
         return next((service.reason for service in me.services if service.name == "projects"), "") if me else ""
 
     with contextlib.closing(mount):
-        beats = workers.said.count(b"beat\n")
+        beats = workers.said.count(b"beat ")
         outcomes: list[Outcome] = []
         refresh = threading.Thread(target=lambda: outcomes.append(workers.run(Refresh())), daemon=True)
         refresh.start()
@@ -347,7 +347,7 @@ def test_a_dead_mount_stops_no_beat(workers: Workers) -> None:
         assert hung() == f"{code}/far does not answer"
         workers.tmux.new("b", cwd=str(code / "app"))
         until(lambda: {s.tmux.name: s.project for s in workers.sessions()} == {"a": f"{code}/far", "b": f"{code}/app"})
-        until(lambda: workers.said.count(b"beat\n") >= beats + 6)
+        until(lambda: workers.said.count(b"beat ") >= beats + 6)
         assert workers.projects() == [str(code / "app"), str(code / "far")]
         assert workers.running["sync"].poll() is None
         refresh.join(15)

@@ -1,13 +1,14 @@
 """Promise 4, from a journal: no computer is shown as live after its lease ran out. Pure, and offline.
 
-The lease counts from the moment at which the owner sealed the youngest heartbeat that the reader's computer had heard
-by then; how long that lay in Redis takes nothing from the owner's word that it was alive, and adds nothing. A client
-that says itself that it is cut off from its daemon, or that what it has is stale, shows nothing as live. A computer
-whose processes are all stopped can show nothing new: it is not judged until a moment after it goes on.
+The lease counts from the moment at which the owner sealed the youngest sign of life that the reader's computer had of
+it by then: a heartbeat, or the answer to a question. How long that lay in Redis takes nothing from the owner's word
+that it was alive, and adds nothing. A client that says itself that it is cut off from its daemon, or that what it has
+is stale, shows nothing as live. A computer whose processes are all stopped can show nothing new: it is not judged until
+a moment after it goes on.
 
 Entries it reads:
     clock   computer, ahead, lease      what its clock is ahead of the journal's, in seconds, and the lease there
-    heard   computer, owner, sealed     a heartbeat that counted as a sign of life; sealed by the owner's clock
+    heard   computer, owner, sealed     what counted as a sign of life; sealed by the owner's clock
     view    client, live, online        what the client on that computer shows as online
     away, back   computer, why
 """

@@ -18,7 +18,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,6 +39,7 @@ CLOCKS = {  # seconds: the wall clocks of two are an hour behind; none was start
     "beta": {"TELECLAUDE_TEST_WALL": "3600", "TELECLAUDE_TEST_BOOT": "90000"},
     "gamma": {"TELECLAUDE_TEST_BOOT": "4000"},
 }
+NO_BUGS: Mapping[str, str] = {}
 AGREE_WITHIN = 30.0  # seconds for which agreement is waited for; the checker says what is too long
 FAULT_RATE = 0.2
 LONG = 66.0  # seconds of a fault that outlasts a lease
@@ -140,9 +141,9 @@ class Run:
         ended = time.monotonic()
         self._field.heal()
         began = time.monotonic()
-        for seconds in (PROMISED, AGREE_WITHIN - PROMISED):
+        for seconds, every in ((PROMISED, 0.05), (AGREE_WITHIN - PROMISED, 0.2)):
             try:
-                until(lambda: not self._work.differences(), seconds, every=0.05)
+                until(lambda: not self._work.differences(), seconds, every=every)
                 break
             except AssertionError:
                 self._field.journal.write("disagreement", differences=self._work.differences())
@@ -162,11 +163,11 @@ class Run:
         for fault in [fault for fault in long if self._field.network or fault is not cut_a_link_for_long]:
             self.work_during(fault)
             self.agree()
-        done = 0
-        while self.agree() and done < steps and time.monotonic() < end:
+        for done in range(0, max(steps, 1), ROUND):
             for _ in range(min(ROUND, steps - done)):
                 self.step()
-            done += ROUND
+            if not self.agree() or time.monotonic() >= end:
+                break
         self._work.note_effects()
 
 
@@ -174,7 +175,7 @@ def run(
     seed: int,
     steps: int,
     *,
-    bug: str = "",
+    bugs: Mapping[str, str] = NO_BUGS,
     seconds: float = float("inf"),
     links: bool = True,
     hold: float = 0.7,
@@ -185,20 +186,20 @@ def run(
 ) -> Report:
     """Do one run of at most `steps` steps or `seconds`.
 
-    `links`: in namespaces, where possible. `hold`: the most seconds of a passing fault. `lease`: seconds, if another
-    than usual. `long`: faults to begin with, whatever time they take. `passing`: whether there are any others.
-    `crowded`: with output that is polled and silent connections all the time.
+    `bugs`: seeded ones, by computer. `links`: in namespaces, where possible. `hold`: the most seconds of a passing
+    fault. `lease`: seconds, if another than usual. `long`: faults to begin with, whatever time they take. `passing`:
+    whether there are any others. `crowded`: with output that is polled and silent connections all the time.
     """
     report = Report(seed, network=why_not() if links else "not asked for")
     folder = Path(tempfile.mkdtemp(prefix="tcj", dir="/tmp"))
-    trace = {"TELECLAUDE_TEST_JOURNAL": str(folder / "journal"), "TELECLAUDE_TEST_BUG": bug}
+    trace = {"TELECLAUDE_TEST_JOURNAL": str(folder / "journal")}
     trace["PYTHONPATH"] = f"{ROOT / 'tests' / 'chaos' / 'inject'}:{ROOT}"
     if lease:
         trace["TELECLAUDE_TEST_LEASE"] = str(lease)
     with contextlib.ExitStack() as stack:
         stack.callback(shutil.rmtree, folder)
         network = None if report.network else stack.enter_context(contextlib.closing(Network(NAMES)))
-        fleet = stack.enter_context(contextlib.closing(Fleet(*NAMES, environ=trace, more=CLOCKS, wires=network)))
+        fleet = stack.enter_context(contextlib.closing(Fleet(*NAMES, environ=trace, more=_more(bugs), wires=network)))
         journal = stack.enter_context(contextlib.closing(Journal(folder / "journal")))
         place = Field(fleet, journal, network, hold=hold, long=lease * 4 if lease else LONG)
         draw = random.Random(seed)
@@ -214,6 +215,11 @@ def run(
         if report.found or max(report.agreed) > PROMISED:
             report.journal = str(_keep(seed, folder, fleet))
     return report
+
+
+def _more(bugs: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """What is in the environment of each computer besides what is in all of theirs."""
+    return {name: {**CLOCKS.get(name, {}), "TELECLAUDE_TEST_BUG": bugs.get(name, "")} for name in NAMES}
 
 
 def _keep(seed: int, folder: Path, fleet: Fleet) -> Path:
@@ -239,13 +245,13 @@ def main() -> None:
     parser.add_argument("--long", action="store_true", help="faults of over a minute as well")
     parser.add_argument("--crowded", action="store_true", help="output is polled, strangers connect")
     parser.add_argument("--no-links", action="store_true", help="no network namespaces")
-    parser.add_argument("--bug", default="", help="seed one")
+    parser.add_argument("--bug", default="", help="seed one, in all of them")
     parser.add_argument("--lease", type=float, default=0.0, help="seconds of a lease")
     options = parser.parse_args()
     report = run(
         options.seed,
         options.steps,
-        bug=options.bug,
+        bugs=dict.fromkeys(NAMES, options.bug),
         links=not options.no_links,
         hold=options.hold,
         lease=options.lease,

@@ -114,6 +114,7 @@ def install(path: str, bug: str) -> None:
     replica.Replica = Traced  # type: ignore[misc,assignment]  # before anybody has imported it by name
     _trace_own_records(Traced.journal)
     _trace_heartbeats(Traced.journal)
+    _trace_answers(Traced.journal)
 
 
 def _trace_own_records(journal: Journal) -> None:
@@ -130,6 +131,22 @@ def _trace_own_records(journal: Journal) -> None:
             return changed
 
     OwnRecords.update = update  # type: ignore[method-assign]  # that is what tracing is
+
+
+def _trace_answers(journal: Journal) -> None:
+    """Who answers a question lived when it sealed the answer, no less than when it sealed a heartbeat."""
+    from teleclaude.sync.fleet.message_door import MessageDoor
+
+    plain = MessageDoor._prove
+
+    def prove(self: MessageDoor, envelope: Any, asked: float) -> None:
+        plain(self, envelope, asked)
+        peer = self._peers.all.get(envelope.sender)
+        if asked > 0.0 and peer is not None and peer.epoch == envelope.epoch:
+            told = {"sealed": envelope.clock, "generation": envelope.generation, "word": "answer"}
+            journal.write("heard", computer=self._peers.me, owner=envelope.sender, **told)
+
+    MessageDoor._prove = prove  # type: ignore[method-assign,assignment]  # tracing, as above
 
 
 def _trace_heartbeats(journal: Journal) -> None:

@@ -23,6 +23,11 @@ from teleclaude.core.verbs import Right
 
 NAME_LIMIT = 128
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_PROGRAM = re.compile(r"[A-Za-z0-9._+][A-Za-z0-9._+-]{0,63}")
+_RUN_ALL = frozenset(
+    {"node", "bun", "deno", "python", "ruby", "perl", "sh", "bash", "zsh", "fish", "dash", "env", "npx"}
+)
+DETECT_LIMIT = 32
 _NAME_RULE = (
     f"must be 1 to {NAME_LIMIT} letters, digits, dots, dashes or underscores, beginning with a letter or a digit"
 )
@@ -58,13 +63,15 @@ class ProjectSettings(_Table, frozen=True, kw_only=True):
 class AgentProfile(_Table, frozen=True, kw_only=True):
     """`[agents.NAME]`: a command line, its colour in the tree, and extra arguments per thinking mode.
 
-    `ready`: a text that its screen shows once it takes a prompt, for what teleclaude does not know by itself.
+    `ready`: a text that its screen shows once it takes a prompt, for what teleclaude does not know by itself. `detect`:
+    names of programs that are this agent, besides the one that the command runs.
     """
 
     command: str
     colour: str = "white"
     thinking_modes: dict[str, str] = {}
     ready: str = ""
+    detect: tuple[str, ...] = ()
 
 
 class RedisSettings(_Table, frozen=True, kw_only=True):
@@ -139,6 +146,7 @@ BUILT_IN_AGENTS = {
     "claude": AgentProfile(command="claude", colour="orange"),
     "codex": AgentProfile(command="codex", colour="cyan"),
     "gemini": AgentProfile(command="gemini", colour="blue"),
+    "opencode": AgentProfile(command="opencode", colour="magenta"),
     "shell": AgentProfile(command="", colour="green"),
 }
 
@@ -283,3 +291,20 @@ def _check_agents(agents: dict[str, AgentProfile], refuse: Callable[[str, str], 
         else:
             if not argv and name != "shell":
                 refuse(f"agents.{name}.command", "must not be empty")
+    _check_detect(agents, refuse)
+
+
+def _check_detect(agents: dict[str, AgentProfile], refuse: Callable[[str, str], None]) -> None:
+    """A name of a program tells one agent: no path, no program that runs all kinds of others, and in one list only."""
+    owner: dict[str, str] = {}
+    for name, profile in agents.items():
+        key = f"agents.{name}.detect"
+        if len(profile.detect) > DETECT_LIMIT:
+            refuse(key, f"must be at most {DETECT_LIMIT} names")
+        for program in profile.detect:
+            if not _PROGRAM.fullmatch(program):
+                refuse(key, f'holds {program[:40]!r}; a program is named without its folder and arguments, as "aider"')
+            if program.rstrip("0123456789.") in _RUN_ALL:
+                refuse(key, f"holds {program!r}, which runs all kinds of programs: name what it runs")
+            if owner.setdefault(program, name) != name:
+                refuse(key, f"holds {program!r}, which is in `agents.{owner[program]}.detect` too")

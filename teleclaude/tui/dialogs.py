@@ -32,7 +32,7 @@ Step = tuple[ClientState, list[Effect]]
 
 BOX_WIDTH = 76  # cells, frame included
 LABEL_WIDTH = 9
-BUILT_IN = ("claude", "codex", "gemini", "shell")  # offered until the daemon has told its own
+BUILT_IN = ("claude", "codex", "gemini", "opencode", "shell")  # offered until the daemon has told its own
 
 
 def box_width(state: ClientState) -> int:

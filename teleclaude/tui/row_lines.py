@@ -36,7 +36,7 @@ _REASONS = {
     "plan": "plan to approve",
     "setup": "first-run setup",
 }
-_COLOURS = {"claude": "orange", "codex": "cyan", "gemini": "blue", "shell": "green"}
+_COLOURS = {"claude": "orange", "codex": "cyan", "gemini": "blue", "opencode": "magenta", "shell": "green"}
 _SHELLS = {"shell", "other"}
 
 

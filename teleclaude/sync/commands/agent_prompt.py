@@ -21,7 +21,8 @@ from teleclaude.sync.sessions.agents.agent_question import AgentQuestion, choice
 from teleclaude.sync.sessions.agents.agent_table import AgentTable, Shown
 from teleclaude.sync.sessions.agents.agent_tables import TABLES
 from teleclaude.sync.sessions.agents.claude_state import claude_state
-from teleclaude.sync.sessions.processes import SHELLS, command_line, is_interactive, read_process, signature
+from teleclaude.sync.sessions.processes import command_line, read_process
+from teleclaude.sync.sessions.program_names import SHELLS, is_interactive, signature
 
 READY_FOR = 0.3  # seconds that a sign must last
 LOOK_EVERY = 0.1

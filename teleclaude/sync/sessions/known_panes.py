@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from teleclaude.core.settings import AgentProfile
+from teleclaude.sync.sessions.foregrounds import NOTHING_KNOWN, Foreground, Foregrounds
 from teleclaude.sync.sessions.identities import Identities
 from teleclaude.sync.sessions.lineage import is_alive
-from teleclaude.sync.sessions.processes import NOTHING_KNOWN, Foreground, Foregrounds
 from teleclaude.sync.tmux.panes import Pane
 
 FORMING_FOR = 3.0  # seconds that a pane's process may take to become what it is to be
@@ -122,13 +122,16 @@ class KnownPanes:
         known.pane, known.looked_at = pane, now
         if pane.path:
             known.cwd = pane.path.removesuffix(_DELETED)
-        known.runs = NOTHING_KNOWN if pane.is_dead else self._foregrounds.look(pane.pid, pane.command, now)
+        known.runs = NOTHING_KNOWN if pane.is_dead else self._looked(pane, known, now)
         is_typed = pane.is_active and pane.is_current and pane.session_activity > pane.created
         typed = min(now, pane.session_activity - offset) if is_typed else 0.0
         known.input = max(known.input, typed, self._inputs.get(pane.id, 0.0))
         known.started_as = self._identities.started_as(pane.id, pane.mark)
         known.agent = self._agent(pane, known)
         (self._forming.add if self._is_forming(pane, known, now) else self._forming.discard)(pane.id)
+
+    def _looked(self, pane: Pane, known: KnownPane, now: float) -> Foreground:
+        return self._foregrounds.look(pane.pid, pane.command, now, known.output)
 
     def _is_forming(self, pane: Pane, known: KnownPane, now: float) -> bool:
         """Tell whether a pane's process is so new that it has not become its program, nor entered its folder."""

@@ -1,30 +1,16 @@
-"""What runs in a pane, from /proc: is the shell at its prompt, and does an agent run in the foreground.
-
-tmux tells the first word of the foreground process. That is enough for `claude`, and not for an agent that is run by
-`node`, `python` or a shell script: then the processes of the foreground group are looked at, and what was found holds
-for as long as that group leads, or nearly (`_HOLDS`). What was not found is looked for again after a while, because a
-script may start its agent late.
-"""
+"""Processes, from /proc: what they are, what runs below them, and what of it a terminal has in front."""
 
 from __future__ import annotations
 
 import os
-import shlex
-from collections.abc import Iterable, Mapping
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from teleclaude.core.settings import AgentProfile
-
-SHELLS = frozenset(
-    {"bash", "zsh", "fish", "sh", "dash", "ash", "ksh", "mksh", "tcsh", "csh", "nu", "xonsh", "elvish", "pwsh"}
-)
-_RUNNERS = SHELLS | {"node", "nodejs", "bun", "deno", "npx", "uv", "uvx", "env", "ruby", "perl", "sudo", "python"}
-_ENDINGS = (".js", ".mjs", ".cjs", ".ts", ".py", ".sh", ".rb", ".pl")
-_TAKE_A_WORD = frozenset({"--rcfile", "--init-file", "-o", "+o", "-O", "+O"})
-_LOOK_AGAIN, _HOLDS = 2.0, 30.0  # seconds until what was not found, and what was, is looked for again
-_DEPTH, _MOST = 4, 32
+HINT = b"TELECLAUDE_AGENT="  # in a process' environment: the profile that it is
+MOST = 128  # processes that are looked at below one
 _READ_SIZE = 8192
-_TICKS = os.sysconf("SC_CLK_TCK")
+_ENVIRONMENT_SIZE = 128 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,152 +20,34 @@ class Process:
     pid: int
     name: bytes
     group: int
-    foreground: int  # process group in the foreground of its terminal
+    session: int
+    foreground: int  # process group in the foreground of its terminal; not above 0 without a terminal
+    threads: int
     started: int
 
-
-@dataclass(frozen=True, slots=True)
-class Foreground:
-    """What a pane runs. `profile`: name of an agent profile, or empty."""
-
-    at_prompt: bool = False
-    has_shell: bool = False
-    profile: str = ""
-    created: float = 0.0  # of the pane's own process, seconds since the computer's start; 0 when unknown
+    @property
+    def is_in_front(self) -> bool:
+        """Whether its terminal's keys go to it, or it has none."""
+        return self.foreground <= 0 or self.group == self.foreground
 
 
-NOTHING_KNOWN = Foreground()
+def in_front(root: Process) -> Iterator[Process]:
+    """Give what runs at `root`'s terminal now, and what runs below that, the nearest first.
 
-
-def signature(argv: list[str]) -> str:
-    """Name a command line by what it runs: the script, for a program that only runs scripts.
-
-    `claude -c` is "claude", `node /usr/bin/codex.js` is "codex", `python -m agent` is "agent".
+    What is suspended, or was put into the background, is left out with all below it; what is in front in a terminal of
+    its own (`script`, `sudo`) is there when the one that made that terminal is in front.
     """
-    words = [word for word in argv if word]
-    if not words:
-        return ""
-    first = _base(words[0])
-    if not _is_runner(first):
-        return first
-    script = next((word for word in words[1:] if not word.startswith("-") and "=" not in word), "")
-    inner = _base(script) if script and not any(c.isspace() for c in script) else ""
-    return inner or first
-
-
-def is_interactive(argv: list[str]) -> bool:
-    """Tell whether a command line is a shell that takes commands from its terminal: no script, no `-c`."""
-    words = [word for word in argv if word]
-    if not words or _base(words[0]) not in SHELLS:
-        return False
-    skip = False
-    for word in words[1:]:
-        if skip:
-            skip = False
-        elif word[0] not in "-+" or (word[1:2] != "-" and "c" in word):
-            return False
-        else:
-            skip = word in _TAKE_A_WORD
-    return True
-
-
-def _is_runner(name: str) -> bool:
-    return name in _RUNNERS or name.rstrip("0123456789.") in _RUNNERS
-
-
-def _base(word: str) -> str:
-    name = os.path.basename(word).lstrip("-")
-    return next((name[: -len(end)] for end in _ENDINGS if name.endswith(end)), name)
-
-
-def profiles_by_signature(agents: Mapping[str, AgentProfile]) -> dict[str, str]:
-    """Map what a profile's command runs to the profile's name; the first of equals wins."""
-    found: dict[str, str] = {}
-    for name, profile in agents.items():
-        run = signature(shlex.split(profile.command))
-        if run and run not in SHELLS:
-            found.setdefault(run, name)
-    return found
-
-
-class Foregrounds:
-    """What runs in each pane; remembers by process."""
-
-    def __init__(self, agents: Mapping[str, AgentProfile]) -> None:
-        self._profiles = profiles_by_signature(agents)
-        self._signatures = {name: signature(shlex.split(profile.command)) for name, profile in agents.items()}
-        self._found: dict[int, tuple[tuple[int, str], float, Foreground]] = {}  # by pane process: of what, until when
-
-    def look(self, pane_pid: int, command: str, now: float) -> Foreground:
-        """Tell what runs in the pane of `pane_pid`. `now`: seconds since the computer's start."""
-        pane = read_process(pane_pid)
-        if pane is None:
-            return NOTHING_KNOWN
-        known = self._found.get(pane_pid)
-        if known and known[0] == (pane.foreground, command) and now < known[1]:
-            return known[2]
-        at_prompt = _base(command) in SHELLS and is_interactive(command_line(pane.foreground))
-        found = Foreground(
-            at_prompt=at_prompt,
-            has_shell=at_prompt if pane.pid == pane.foreground else is_interactive(command_line(pane.pid)),
-            profile="" if at_prompt else self._profile(pane.foreground, command),
-            created=pane.started / _TICKS,
-        )
-        # What has just been started may be about to start something else.
-        age = max(0.0, now - found.created)
-        until = now + min(_HOLDS if at_prompt or found.profile else _LOOK_AGAIN, age / 2)
-        self._found[pane_pid] = ((pane.foreground, command), until, found)
-        return found
-
-    def glance(self, pane_pid: int) -> tuple[int, bytes, str, bool]:
-        """Give what a pane has in the foreground, to be compared: who, its name, its folder; and whether `look` last
-        found another.
-
-        The folder is read as a link of /proc, which follows none: one on a dead mount costs no wait.
-        """
-        pane = read_process(pane_pid)
-        if pane is None:
-            return 0, b"", "", False
-        leader = pane if pane.foreground == pane_pid else read_process(pane.foreground)
-        try:
-            folder = os.readlink(f"/proc/{pane.foreground}/cwd")
-        except OSError:
-            folder = ""
-        known = self._found.get(pane_pid)
-        is_other = known is not None and known[0][0] != pane.foreground
-        return pane.foreground, leader.name if leader else b"", folder, is_other
-
-    def are_same(self, one: str, other: str) -> bool:
-        """Tell whether two profiles run the same program, so that their processes look alike."""
-        return one in self._signatures and self._signatures[one] == self._signatures.get(other)
-
-    def forget_others(self, pids: Iterable[int]) -> None:
-        """Forget processes that are not among `pids`."""
-        keep = set(pids)
-        self._found = {pid: found for pid, found in self._found.items() if pid in keep}
-
-    def _profile(self, leader: int, command: str) -> str:
-        direct = self._profiles.get(_base(command))
-        if direct or not _is_runner(_base(command)):
-            return direct or ""
-        for pid in _group(leader):
-            argv = command_line(pid)
-            found = self._profiles.get(signature(argv)) if argv else None
-            if found:
-                return found
-        return ""
-
-
-def _group(leader: int) -> list[int]:
-    """Find processes of the foreground group: its leader, and descendants within the same group."""
-    found, layer = [leader], [leader]
-    for _ in range(_DEPTH):
-        below = [child for pid in layer for child in children(pid)]
-        layer = [pid for pid in below if (process := read_process(pid)) and process.group == leader]
-        found += layer
-        if not layer or len(found) > _MOST:
-            break
-    return found[:_MOST]
+    waiting = deque([root])
+    for _ in range(MOST):
+        if not waiting:
+            return
+        process = waiting.popleft()
+        if process.is_in_front:
+            yield process
+        for pid in children(process.pid, process.threads):
+            child = read_process(pid)
+            if child and (child.session == process.session or process.is_in_front):
+                waiting.append(child)
 
 
 def read_process(pid: int) -> Process | None:
@@ -188,17 +56,26 @@ def read_process(pid: int) -> Process | None:
         text = _read(f"/proc/{pid}/stat")
         end = text.rindex(b")")
         fields = text[end + 2 :].split(None, 20)
-        return Process(pid, text[text.index(b"(") + 1 : end], int(fields[2]), int(fields[5]), int(fields[19]))
+        _, _, group, session, _, foreground = map(int, [b"0", *fields[1:6]])
+        name = text[text.index(b"(") + 1 : end]
+        return Process(pid, name, group, session, foreground, int(fields[17]), int(fields[19]))
     except (OSError, ValueError, IndexError):
         return None
 
 
-def children(pid: int) -> list[int]:
-    """Give the children of a process; none where the kernel does not tell."""
+def children(pid: int, threads: int = 0) -> list[int]:
+    """Give the children of a process; none where the kernel does not tell. `threads`: how many it has, if known."""
     try:
-        return [int(child) for child in _read(f"/proc/{pid}/task/{pid}/children").split()]
-    except (OSError, ValueError):
+        tasks = [str(pid)] if threads == 1 else os.listdir(f"/proc/{pid}/task")
+    except OSError:
         return []
+    found: list[int] = []
+    for task in tasks:  # each thread has those that it forked
+        try:
+            found += [int(child) for child in _read(f"/proc/{pid}/task/{task}/children").split()]
+        except (OSError, ValueError):
+            continue
+    return found
 
 
 def command_line(pid: int) -> list[str]:
@@ -207,6 +84,27 @@ def command_line(pid: int) -> list[str]:
         return _read(f"/proc/{pid}/cmdline").decode("utf-8", "replace").split("\0")
     except OSError:
         return []
+
+
+def hint(pid: int) -> str:
+    """Give the agent that a process of this user's names in its environment, of which nothing else is kept."""
+    try:
+        fd = os.open(f"/proc/{pid}/environ", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return ""
+    try:
+        if os.fstat(fd).st_uid != os.geteuid():
+            return ""
+        text, more = b"", os.read(fd, _READ_SIZE)
+        while more and len(text) < _ENVIRONMENT_SIZE:
+            text += more
+            more = os.read(fd, _READ_SIZE)
+    except OSError:
+        return ""
+    finally:
+        os.close(fd)
+    _, found, rest = (b"\0" + text).partition(b"\0" + HINT)
+    return rest.partition(b"\0")[0].decode("utf-8", "replace") if found else ""
 
 
 def _read(path: str) -> bytes:

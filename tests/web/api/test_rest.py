@@ -178,7 +178,7 @@ def test_services_are_those_of_this_computer(web: Daemon) -> None:
 
 def test_agents_come_from_the_settings_and_are_read_again_on_hangup(own: Daemon) -> None:
     """SIGHUP takes the new settings in place; a wrong file changes nothing."""
-    assert [agent["name"] for agent in own.get("/agents").json] == ["claude", "codex", "gemini", "shell"]
+    assert [agent["name"] for agent in own.get("/agents").json] == ["claude", "codex", "gemini", "opencode", "shell"]
     own.settings('[agents.mine]\ncommand = "run me"\ncolour = "red"\n[agents.mine.thinking_modes]\ndeep = "-d"\n')
     own.processes["web"].send_signal(signal.SIGHUP)
     until(lambda: "mine" in [agent["name"] for agent in own.get("/agents").json])

@@ -22,7 +22,8 @@ from teleclaude.sync.sessions.agents.hook_match import HookMatch, PaneFacts, mat
 from teleclaude.sync.sessions.agents.hook_story import HookStory, tell
 from teleclaude.sync.sessions.known_panes import KnownPane
 from teleclaude.sync.sessions.lineage import Ancestor, is_alive, lineage
-from teleclaude.sync.sessions.processes import command_line, signature
+from teleclaude.sync.sessions.processes import command_line
+from teleclaude.sync.sessions.program_names import signature
 from teleclaude.sync.tmux.panes import Pane
 
 WAITS_FOR = 5.0  # seconds that a report waits for a look that shows its pane

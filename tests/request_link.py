@@ -21,6 +21,7 @@ from teleclaude.core.request_wire import (
     RunFrame,
     TakenFrame,
     ToAsker,
+    WatchFrame,
     frame_from_asker,
     frame_to_asker,
     to_bytes,
@@ -35,6 +36,7 @@ class Asker:
     def __init__(self, path: Path, run: Callable[[Request], Outcome], name: str = "run") -> None:
         self._run = run
         self.interest: dict[str, list[Kind]] | None = None
+        self.watched: list[tuple[str, str]] = []
         self.connection = socket.socket(socket.AF_UNIX)
         until(lambda: self.connection.connect_ex(str(path)) == 0, 60)
         self.send(AskerFrame(name))
@@ -69,6 +71,8 @@ class Asker:
         match frame:
             case InterestFrame():
                 self.interest = frame.interest
+            case WatchFrame():
+                self.watched = frame.watched
             case AskCountersFrame():
                 self.send(CountersFrame({}))
             case RunFrame():

@@ -1,4 +1,5 @@
-"""What goes between the web process and the sync process: requests there; outcomes, screens and counters back.
+"""What goes between the web process and the sync process: requests, interest and what is watched there; outcomes,
+screens and counters back.
 
 The sync process connects to the web process, and says which run of it this is; it is the *asker* from then on. A
 newer asker retires the older. Rules for requests, which make that each runs at most once:
@@ -18,6 +19,7 @@ from typing import TypeAlias
 import msgspec
 
 from teleclaude.core.framing import framed
+from teleclaude.core.live_screen import LiveScreen
 from teleclaude.core.records import Kind
 from teleclaude.core.requests import Outcome, Request
 
@@ -38,6 +40,12 @@ class InterestFrame(_RequestFrame, frozen=True, tag="I"):
     """To the asker: all that clients look at, a computer's name or "*" to kinds. It replaces what was said before."""
 
     interest: dict[str, list[Kind]]
+
+
+class WatchFrame(_RequestFrame, frozen=True, tag="W"):
+    """To the asker: all sessions that clients watch, as (computer, session id). It replaces what was said before."""
+
+    watched: list[tuple[str, str]]
 
 
 class AskCountersFrame(_RequestFrame, frozen=True, tag="Q"):
@@ -63,11 +71,20 @@ class OutcomeFrame(_RequestFrame, frozen=True, tag="O"):
 
 
 class OutputFrame(_RequestFrame, frozen=True, tag="T"):
-    """From the asker: the screen of a watched session, as the text of its last lines with colours (SGR only)."""
+    """From the asker: the screen of a watched session."""
 
     computer: str
     session_id: str
-    text: str
+    screen: LiveScreen
+
+
+class OutputEndFrame(_RequestFrame, frozen=True, tag="E"):
+    """From the asker: nothing more comes of a watched session. `code` and `message`: an error of core/errors.py."""
+
+    computer: str
+    session_id: str
+    code: str
+    message: str
 
 
 class CountersFrame(_RequestFrame, frozen=True, tag="N"):
@@ -76,8 +93,9 @@ class CountersFrame(_RequestFrame, frozen=True, tag="N"):
     counters: dict[str, int]
 
 
-ToAsker: TypeAlias = RunFrame | InterestFrame | AskCountersFrame
-FromAsker: TypeAlias = AskerFrame | TakenFrame | OutcomeFrame | OutputFrame | CountersFrame
+WatchedFrame: TypeAlias = OutputFrame | OutputEndFrame
+ToAsker: TypeAlias = RunFrame | InterestFrame | WatchFrame | AskCountersFrame
+FromAsker: TypeAlias = AskerFrame | TakenFrame | OutcomeFrame | WatchedFrame | CountersFrame
 
 _encoder = msgspec.msgpack.Encoder()
 _to_asker: msgspec.msgpack.Decoder[ToAsker] = msgspec.msgpack.Decoder(ToAsker)

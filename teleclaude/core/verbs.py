@@ -75,17 +75,11 @@ class End(VerbArgs, frozen=True, kw_only=True, tag="end"):
 
 
 class Output(VerbArgs, frozen=True, kw_only=True, tag="output"):
-    """Give the last `lines` lines of a session's screen and history, with colours."""
+    """Give the last `lines` lines of a session's screen and history, with colours, but the last `before` of all."""
 
     session_id: SessionId
     lines: Annotated[int, Meta(ge=1, le=10_000, description="How many lines")] = 200
-
-
-class Watch(VerbArgs, frozen=True, kw_only=True, tag="watch"):
-    """Send a session's output to the feed whenever it changes, for `seconds`; again to go on, 0 to stop."""
-
-    session_id: SessionId
-    seconds: Annotated[float, Meta(ge=0, le=300)] = 30.0
+    before: Annotated[int, Meta(ge=0, le=100_000, description="Leave out so many of the last lines")] = 0
 
 
 class Refresh(VerbArgs, frozen=True, kw_only=True, tag="refresh"):
@@ -105,10 +99,11 @@ class MessageDone(CommandDone, frozen=True, kw_only=True):
 
 
 class SessionOutput(msgspec.Struct, frozen=True, kw_only=True):
-    """The last lines of a session, with colours (SGR)."""
+    """Lines of a session, with colours (SGR). `has_more`: there are more above them."""
 
     session_id: str
     text: str
+    has_more: bool = False
 
 
 class Verb(msgspec.Struct, frozen=True, eq=False):
@@ -167,7 +162,6 @@ VERBS: Final = table(
         Verb(Rename, "message", "Give a session another title", "PATCH", _SESSION, Session),
         Verb(End, "end", "End a session", "DELETE", _SESSION),
         Verb(Refresh, "view", "Look again at everything, now", route="/refresh", is_read=True, is_for_all=True),
-        Verb(Watch, "view", "Send a session's output to the feed", is_read=True),
     )
 )
 

@@ -9,15 +9,17 @@ from __future__ import annotations
 import logging
 import os
 import signal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from teleclaude.cache.cache_client import CacheClient
 from teleclaude.core import log as logs
-from teleclaude.core.errors import NotFound, SettingsError
+from teleclaude.core.errors import NotFound, SettingsError, TeleclaudeError
 from teleclaude.core.lifeline import Lifeline
+from teleclaude.core.live_screen import LiveScreen
 from teleclaude.core.paths import Places, places
 from teleclaude.core.records import EVERYWHERE, Kind, Service
-from teleclaude.core.request_wire import OutputFrame
+from teleclaude.core.request_wire import OutputEndFrame, OutputFrame
 from teleclaude.core.requests import Outcome, Request, failed
 from teleclaude.core.settings import Settings, load_in_force
 from teleclaude.core.thread_group import ThreadGroup, fatal
@@ -25,7 +27,8 @@ from teleclaude.sync.cache_writer import CacheWriter
 from teleclaude.sync.commands.actions import Actions
 from teleclaude.sync.commands.dispatch import Dispatch
 from teleclaude.sync.commands.executor import Executor
-from teleclaude.sync.commands.live_output import LiveScreens
+from teleclaude.sync.commands.live_output import Audience, LiveScreens
+from teleclaude.sync.commands.pane_screens import PaneScreens
 from teleclaude.sync.commands.session_panes import SessionPanes
 from teleclaude.sync.local_loop import LocalLoop
 from teleclaude.sync.own_records import OwnRecords
@@ -49,8 +52,10 @@ class SyncProcess:
         self._threads = ThreadGroup()
         self.projects = ProjectService(self.own.computer, settings.projects, self._threads)
         self.local = LocalLoop(settings, self._tmux_socket(), self.own, self.projects)
-        self.live_output = LiveScreens(self.own.computer, self._emit, self.local.watch_output)
-        self.actions = Actions(SessionPanes(self.local, self.own, self.writer), self.live_output, settings)
+        panes = SessionPanes(self.local, self.own, self.writer)
+        self.screens = PaneScreens(panes)
+        self.live_output = LiveScreens(self._tell_screen, self.local.watch_output)
+        self.actions = Actions(panes, settings)
         self.executor = Executor(self.actions)
         self.dispatch = Dispatch(
             place.requests_socket,
@@ -59,11 +64,13 @@ class SyncProcess:
             run=self._run_here,
             hand_on=self._hand_on,
             take_interest=self._take_interest,
+            take_watched=self._take_watched,
             counters=lambda: self._fleet.counters if self._fleet else {},
         )
         self._fleet: FleetService | None = None
         self._broken: list[Service] = []
         self._interest: dict[str, list[Kind]] = {}
+        self._watched: frozenset[tuple[str, str]] = frozenset()
         self._connect_parts()
 
     def _connect_parts(self) -> None:
@@ -85,7 +92,7 @@ class SyncProcess:
         """Work until stopped."""
         self._threads.start("writer", self.writer.run)
         self._threads.start("cache's end", self.writer.watch_cache, self.client.hold)
-        self._threads.start("live output", self.live_output.run, self.actions.capture)
+        self._threads.start("live output", self.live_output.run, self.screens.now)
         self.dispatch.start(self._threads)
         self._set_fleet()
         self._lifeline.ready()
@@ -106,10 +113,20 @@ class SyncProcess:
             return None
         return outcome
 
-    def _emit(self, screen: OutputFrame) -> None:
+    def _take_watched(self, watched: frozenset[tuple[str, str]]) -> None:
+        self._watched = watched
+        self.live_output.watch("here", [key for name, key in watched if name == self.own.computer])
         if self._fleet:
-            self._fleet.output(screen)
-        self.dispatch.emit(screen)
+            self._fleet.watch_changed()
+
+    def _tell_screen(self, audience: Audience, session_id: str, found: LiveScreen | TeleclaudeError) -> None:
+        if audience == "fleet":
+            if self._fleet:
+                self._fleet.output(session_id, found)
+        elif isinstance(found, LiveScreen):
+            self.dispatch.emit(OutputFrame(self.own.computer, session_id, found))
+        else:
+            self.dispatch.emit(OutputEndFrame(self.own.computer, session_id, found.code, found.message))
 
     def _hand_on(self, request: Request) -> None:
         if self._fleet:
@@ -150,7 +167,9 @@ class SyncProcess:
             self.dispatch,
             self.executor.run,
             lambda: self._interest,
+            lambda: self._watched,
             self.local.changed,
+            partial(self.live_output.watch, "fleet"),
         )
         fleet.start()
         return fleet

@@ -39,7 +39,6 @@ from teleclaude.web.push.feed_reader import Feed
 from teleclaude.web.push.hub import Client, Hub
 from teleclaude.web.push.memory import Memory
 from teleclaude.web.push.socket import Conversations
-from teleclaude.web.push.watches import Watches
 from teleclaude.web.push.websocket_transport import ReaderGreenlet, WebSocketTransport
 from teleclaude.web.sync_link import SyncLink
 
@@ -71,12 +70,12 @@ class WebProcess:
             queue,
             self._news,
             self._interest.total,
+            self._hub.watches.total,
             on_outcome=self._feed.receive_outcome,
             on_lost=self._commands.lose_outcomes,
-            on_output=self._hub.receive_output,
+            on_output=self._hub.watches.receive,
         )
-        self._watches = Watches(self._hub, self._commands, self._queries)
-        self._conversations = Conversations(self._hub, self._commands, self._watches, self._queries)
+        self._conversations = Conversations(self._hub, self._commands, self._queries)
         self._context = ApiContext(
             settings=settings,
             queries=self._queries,
@@ -88,6 +87,7 @@ class WebProcess:
         self._feed.on_link = self._tell_health
         self._feed.on_outcome = self._commands.receive_outcome
         self._hub.on_interest = self._note_interest
+        self._hub.on_watched = self._news.set
         app = make_app(self._context, self._conversations)
         self._site = Site(app, self._queries.ready, WebSocketTransport)
         self._connections = allow_connections()
@@ -160,7 +160,7 @@ class WebProcess:
     def run(self) -> None:
         """Serve until stopped."""
         self._look(is_first=True)
-        parts = {"feed": self._feed.run, "sync": self._sync.run, "watches": self._watches.run}
+        parts = {"feed": self._feed.run, "sync": self._sync.run}
         if self._lifeline.fileno() is not None:
             parts["lifeline"] = self._follow_supervisor
         greenlets = [gevent.spawn(_live, name, run) for name, run in parts.items()]

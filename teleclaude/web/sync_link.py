@@ -1,4 +1,5 @@
-"""Where the sync process asks for requests: requests and interest go out; outcomes, screens and counters come in.
+"""Where the sync process asks for requests: requests, interest and what is watched go out; outcomes, screens and
+counters come in.
 
 One asker is served at a time, the newest. An older one is cut off before a newer one gets what it did not take: what
 it said until then counts, and what it says later it cannot send.
@@ -31,8 +32,11 @@ from teleclaude.core.request_wire import (
     FromAsker,
     InterestFrame,
     OutcomeFrame,
+    OutputEndFrame,
     OutputFrame,
     TakenFrame,
+    WatchedFrame,
+    WatchFrame,
     frame_from_asker,
     to_bytes,
 )
@@ -56,6 +60,7 @@ class _Asker:
         self.number = 0
         self.writer: gevent.Greenlet | None = None
         self.knows_interest = False
+        self.watched: list[tuple[str, str]] = []  # what it was told last
 
     def begin(self, number: int, writer: gevent.Greenlet) -> None:
         """Take the number, and what sends to it."""
@@ -70,7 +75,8 @@ class _Asker:
 class SyncLink:
     """Listens at `path`; raises Refused for what is planted there.
 
-    `interest` gives all that clients look at. `news` is set by whoever has a request to send.
+    `interest` gives all that clients look at, `watched` all sessions that they watch. `news` is set by whoever has
+    something to send: a request, or other sessions that are watched.
     """
 
     def __init__(
@@ -79,12 +85,13 @@ class SyncLink:
         queue: RequestQueue,
         news: Event,
         interest: Callable[[], dict[str, list[Kind]]],
+        watched: Callable[[], list[tuple[str, str]]],
         *,
         on_outcome: Callable[[Outcome], None],
         on_lost: Callable[[list[str]], None],
-        on_output: Callable[[OutputFrame], None],
+        on_output: Callable[[WatchedFrame], None],
     ) -> None:
-        self._queue, self._news, self._interest = queue, news, interest
+        self._queue, self._news, self._interest, self._watched = queue, news, interest, watched
         self._on_outcome, self._on_lost, self._on_output = on_outcome, on_lost, on_output
         self._listener = bind_unix(path)
         self._askers: set[_Asker] = set()
@@ -154,7 +161,7 @@ class SyncLink:
                 self._queue.receive_taken(asker.number, frame.request_id)
             case OutcomeFrame():
                 self._on_outcome(frame.outcome)
-            case OutputFrame():
+            case OutputFrame() | OutputEndFrame():
                 self._on_output(frame)
             case CountersFrame():
                 result, self._counters = self._counters, None
@@ -199,6 +206,10 @@ class SyncLink:
         if not asker.knows_interest:
             asker.knows_interest = True
             data += to_bytes(InterestFrame(self._interest()))
+        watched = self._watched()
+        if watched != asker.watched:
+            asker.watched = watched
+            data += to_bytes(WatchFrame(watched))
         if self._counters is not None:
             data += to_bytes(AskCountersFrame())
         return data + self._queue.to_send(asker.number, time.monotonic())

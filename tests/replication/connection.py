@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 
 from teleclaude.cache.daemon_cache import DaemonCache
 from teleclaude.cache.wire import SnapshotFrame
@@ -73,6 +73,13 @@ class Line:
         self.unread += data
 
     push_state = push
+
+    def push_newest(self, place: Hashable, make: Callable[[], bytes]) -> None:
+        """Take a screen."""
+        self.unread += make()
+
+    def forget_newest(self, place: Hashable) -> None:
+        """Nothing waits."""
 
     def restart(self) -> None:
         """Drop nothing: what was sent is on its way."""

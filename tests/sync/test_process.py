@@ -22,9 +22,9 @@ from teleclaude.cache.snapshot import SnapshotReader
 from teleclaude.core.lifeline import VARIABLE
 from teleclaude.core.paths import Places
 from teleclaude.core.records import Computer, Project, Session
-from teleclaude.core.request_wire import OutputFrame
+from teleclaude.core.request_wire import OutputFrame, WatchFrame
 from teleclaude.core.requests import Outcome, Request, new_id
-from teleclaude.core.verbs import Args, End, Message, Refresh, Start, Watch
+from teleclaude.core.verbs import Args, End, Message, Refresh, Start
 from teleclaude.sync.fleet.keyring import KeyRing, save_ring
 from tests.dead_mount import DeadMount
 from tests.request_link import Asked
@@ -158,9 +158,9 @@ def test_commands_of_the_web_process(workers: Workers) -> None:
     outcome = workers.run(Start(project="/tmp", agent="shell", title="new"))
     session = msgspec.convert(outcome.data["session"], Session)
     assert session in workers.sessions()
-    workers.run(Watch(session_id=session.session_id, seconds=20))
+    asked.send(WatchFrame([("here", session.session_id)]))
     workers.tmux("send-keys", "-t", session.tmux.pane, "echo liv''e", "Enter")
-    until(lambda: any(isinstance(f, OutputFrame) and "live" in f.text for f in list(asked.frames)))
+    until(lambda: any(isinstance(f, OutputFrame) and "live" in f.screen.text for f in list(asked.frames)))
     assert workers.run(Refresh()).status == "ok"
     assert workers.run(End(session_id=session.session_id)).status == "ok"
     assert workers.sessions() == []

@@ -20,9 +20,10 @@ from teleclaude.cache import wire
 from teleclaude.cache.cache_client import CacheClient
 from teleclaude.core.errors import TeleclaudeError
 from teleclaude.core.lifeline import WorkerState
+from teleclaude.core.live_screen import LiveScreen
 from teleclaude.core.paths import Places, places
 from teleclaude.core.records import Computer, Kind, Record, Session, Tmux
-from teleclaude.core.request_wire import OutputFrame
+from teleclaude.core.request_wire import OutputEndFrame, OutputFrame
 from teleclaude.core.requests import Outcome, Request
 from teleclaude.core.verbs import Args
 from tests.request_link import Asker
@@ -172,10 +173,22 @@ class Daemon:
         """What clients look at, as the sync process is told."""
         return self.asker.interest if self.asker and not self.asker.is_gone else None
 
+    @property
+    def watched(self) -> list[tuple[str, str]]:
+        """What clients watch, as the sync process is told."""
+        return self.asker.watched if self.asker and not self.asker.is_gone else []
+
+    def end_output(self, session_id: str) -> None:
+        """Send that nothing more comes of a watched screen."""
+        assert self.asker
+        self.asker.send(OutputEndFrame(LOCAL, session_id, "not_found", "the session has ended"))
+
     def emit(self, session_id: str, text: str) -> None:
         """Send a watched screen of a session here."""
         assert self.asker
-        self.asker.send(OutputFrame(LOCAL, session_id, text))
+        self.asker.send(
+            OutputFrame(LOCAL, session_id, LiveScreen(rows=tuple(text.split("\n")), columns=80, cursor=(0, 1)))
+        )
 
     def _run(self, request: Request) -> Outcome:
         self.requests.append(request)

@@ -23,18 +23,16 @@ from teleclaude.core.errors import (
 )
 from teleclaude.core.records import Project
 from teleclaude.core.requests import Request
-from teleclaude.core.screen_text import only_colours
 from teleclaude.core.settings import Settings
-from teleclaude.core.verbs import End, Keys, Message, Output, Refresh, Rename, Start, Watch
+from teleclaude.core.verbs import End, Keys, Message, Output, Refresh, Rename, Start
 from teleclaude.sync.commands import start as new_session
 from teleclaude.sync.commands.agent_prompt import AgentPrompt, program_of
 from teleclaude.sync.commands.delivery import Addressee, TextDelivery
 from teleclaude.sync.commands.hanging_calls import HangingCalls
-from teleclaude.sync.commands.live_output import LiveScreens
 from teleclaude.sync.commands.pane_input import PaneInput
 from teleclaude.sync.commands.pane_now import PaneNow, Target
+from teleclaude.sync.commands.pane_screens import PaneScreens
 from teleclaude.sync.commands.session_panes import STEP_TIMEOUT, SessionPanes, left
-from teleclaude.sync.commands.terminal_text import last_lines
 from teleclaude.sync.tmux.client import CommandFailed, NoServer, OtherServer
 
 log = logging.getLogger(__name__)
@@ -42,7 +40,6 @@ log = logging.getLogger(__name__)
 READY_WITHIN = 8.0  # seconds for a new session to take its first message
 READY_EVERY = 0.1
 END_WITHIN = 0.5  # seconds
-OUTPUT_LIMIT = 200_000  # characters
 
 _KEY_NAMES = (
     "Enter|Escape|Tab|BTab|Space|BSpace|Up|Down|Left|Right|Home|End|PageUp|PageDown|PgUp|PgDn|PPage|NPage|IC|DC|"
@@ -56,8 +53,8 @@ Sent: TypeAlias = dict[str, Any]  # message_sent, and where it was not, message_
 class Actions:
     """The verbs. Each method gives the data of an outcome, or raises a TeleclaudeError; from any thread."""
 
-    def __init__(self, panes: SessionPanes, live_output: LiveScreens, settings: Settings) -> None:
-        self._panes, self._live_output = panes, live_output
+    def __init__(self, panes: SessionPanes, settings: Settings) -> None:
+        self._panes, self._screens = panes, PaneScreens(panes)
         self.settings = settings
         self._input = PaneInput(panes.tmux)
         self._prompt = AgentPrompt(self._input.look, panes.screen)
@@ -197,25 +194,8 @@ class Actions:
         return {}
 
     def output(self, args: Output, request: Request) -> dict[str, Any]:
-        """Give the last lines of a session."""
-        _, target = self._panes.find(args.session_id)
-        return {"text": self._captured(target, args.lines, request.deadline)}
-
-    def _captured(self, target: Target, lines: int, deadline: float) -> str:
-        capture = ["capture-pane", "-p", "-e", "-J", "-S", f"-{lines}", "-t", target.pane]
-        screen = self._panes.act(target, capture, deadline=deadline).decode("utf-8", "replace")
-        return last_lines(only_colours(screen), lines, OUTPUT_LIMIT)
-
-    def capture(self, session_id: str, lines: int) -> tuple[str, str]:
-        """Give (pane, screen) of a session that is watched. Raises what commands raise."""
-        _, target = self._panes.find(session_id)
-        return target.pane, self._captured(target, lines, time.monotonic() + STEP_TIMEOUT)
-
-    def watch(self, args: Watch, request: Request) -> dict[str, Any]:
-        """Have a session's screens sent for a while."""
-        session, _ = self._panes.find(args.session_id)
-        self._live_output.watch(session.session_id, request.origin, args.seconds)
-        return {}
+        """Give the last lines of a session, or those before them."""
+        return self._screens.page(args, request.deadline)
 
     def refresh(self, _args: Refresh, request: Request) -> dict[str, Any]:
         """Look at everything again."""

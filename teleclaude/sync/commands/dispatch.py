@@ -19,10 +19,11 @@ from teleclaude.core.request_wire import (
     CountersFrame,
     InterestFrame,
     OutcomeFrame,
-    OutputFrame,
     RunFrame,
     TakenFrame,
     ToAsker,
+    WatchedFrame,
+    WatchFrame,
 )
 from teleclaude.core.requests import Outcome, Request, failed
 from teleclaude.core.thread_group import ThreadGroup
@@ -37,7 +38,8 @@ class Dispatch:
     """Takes requests from the web process at `path`; `run_id` names this run of the sync process.
 
     `run` runs a request for this computer, and gives None when somebody else will tell how it ended; `hand_on` takes
-    one that is not `is_ours`; `take_interest` gets all that clients look at; `counters` gives numbers for the metrics.
+    one that is not `is_ours`; `take_interest` gets all that clients look at, `take_watched` all that they watch, as
+    (computer, id); `counters` gives numbers for the metrics.
     All of them are called from threads of this class.
     """
 
@@ -50,10 +52,11 @@ class Dispatch:
         run: Callable[[Request], Outcome | None],
         hand_on: Callable[[Request], None],
         take_interest: Callable[[dict[str, list[Kind]]], None],
+        take_watched: Callable[[frozenset[tuple[str, str]]], None],
         counters: Callable[[], dict[str, int]],
     ) -> None:
         self._is_ours, self._run_request, self._hand_on = is_ours, run, hand_on
-        self._take_interest, self._counters = take_interest, counters
+        self._take_interest, self._take_watched, self._counters = take_interest, take_watched, counters
         self._link = WebLink(path, run_id, self._receive, self._lost)
         self._waiting: queue.SimpleQueue[Request] = queue.SimpleQueue()
 
@@ -74,7 +77,7 @@ class Dispatch:
         except Unavailable as error:
             log.info("nobody was told how request %s ended: %s", outcome.id, error.message)
 
-    def emit(self, screen: OutputFrame) -> None:
+    def emit(self, screen: WatchedFrame) -> None:
         """Show a screen to those clients here who watch it, if there is a web process."""
         try:
             self._link.send(screen)
@@ -87,6 +90,8 @@ class Dispatch:
                 self._take(frame.request)
             case InterestFrame():
                 self._take_interest(frame.interest)
+            case WatchFrame():
+                self._take_watched(frozenset(frame.watched))
             case AskCountersFrame():
                 self._link.send(CountersFrame(self._counters()))
 
@@ -102,8 +107,9 @@ class Dispatch:
         (self._waiting.put if self._is_ours(request) else self._hand_on)(request)
 
     def _lost(self) -> None:
-        """Take note that the web process is gone, and with it all that its clients looked at."""
+        """Take note that the web process is gone, and with it all that its clients looked at and watched."""
         self._take_interest({})
+        self._take_watched(frozenset())
 
     def _serve(self) -> None:
         while True:

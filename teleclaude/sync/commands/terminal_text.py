@@ -21,15 +21,19 @@ def for_paste(text: str) -> str:
     return _CONTROLS.sub("", _PASTE_MARKS.sub("", _LINE_ENDS.sub("\n", text)))
 
 
-def last_lines(text: str, count: int, limit: int) -> str:
-    """The last `count` lines that hold anything, at most `limit` characters; blank lines at the end are dropped."""
+def page_of(text: str, count: int, before: int, limit: int) -> list[str]:
+    """Lines of a text up to the last `before`: at most `count` lines and `limit` characters, the last of them.
+
+    Blank lines at the end of the text are none.
+    """
     lines = [line.rstrip(" ") for line in text.split("\n")]
     while lines and _BLANK.fullmatch(lines[-1]):
         lines.pop()
     kept: list[str] = []
-    for line in reversed(lines[-count:]):
+    end = max(0, len(lines) - before)
+    for line in reversed(lines[max(0, end - count) : end]):
         limit -= len(line) + 1
         if limit < 0:
             break
         kept.append(line)
-    return "\n".join(reversed(kept))
+    return kept[::-1]

@@ -15,7 +15,8 @@ from typing import Any, Protocol
 
 from teleclaude.cache import wire
 from teleclaude.core.backoff import Backoff
-from teleclaude.core.errors import Unavailable
+from teleclaude.core.errors import TeleclaudeError, Unavailable
+from teleclaude.core.live_screen import LiveScreen
 from teleclaude.core.records import Kind
 from teleclaude.core.requests import Outcome, Request, failed
 from teleclaude.core.settings import RedisSettings, Settings
@@ -31,6 +32,7 @@ from teleclaude.sync.fleet.outcome_sender import OutcomeTaker
 from teleclaude.sync.fleet.owner.journal import Journal
 from teleclaude.sync.fleet.owner.worker_pool import WorkerPool
 from teleclaude.sync.fleet.redis.connection import FAILURES, Trouble, explain, place_of
+from teleclaude.sync.fleet.redis.screen_reader import ScreenReader
 from teleclaude.sync.fleet.redis.session import RedisSession
 from teleclaude.sync.fleet.redis.stream_readers import InboxReader, MessagesReader
 from teleclaude.sync.fleet.wire.clock import now as clock
@@ -68,7 +70,9 @@ class Loop:
         writer: OpsWriter,
         outcomes: OutcomeTaker,
         board: Board,
+        watch_here: Callable[[frozenset[str]], None] = lambda _: None,
     ) -> None:
+        """`watch_here` is called with all sessions here whose screens other computers watch; it must be quick."""
         context = node.context
         self.node = node
         self._own, self._writer, self._outcomes, self._board = own, writer, outcomes, board
@@ -92,6 +96,8 @@ class Loop:
             context.keys, context.me, self._take_messages, self._reader_failed, self._redis_emptied
         )
         self._inbox = InboxReader(context.keys, context.me, self._take_inbox, self._reader_failed, self._inbox_remade)
+        self._screens = ScreenReader(context.keys, context.me, self._take_screens)
+        self._watch_here = watch_here
         self._threads = ThreadGroup()
         self._carry_out = self._table()
 
@@ -101,6 +107,8 @@ class Loop:
             effects.ToCache: lambda effect: self._writer.submit(effect.ops),
             effects.TellOutcome: lambda effect: self._outcomes.finish(effect.outcome),
             effects.ShowScreen: lambda effect: self._outcomes.emit(effect.screen),
+            effects.WatchHere: lambda effect: self._watch_here(effect.session_ids),
+            effects.ReadScreens: lambda effect: self._screens.watch(effect.watched),
             effects.RunHere: self._pool.take,
             effects.ReadInbox: lambda effect: self._inbox.want(effect.wanted),
             effects.ReadInboxAnew: lambda _: self._inbox.again(),
@@ -118,6 +126,7 @@ class Loop:
         self._board.show("redis", "down", connecting(self._settings))
         self._messages.start()
         self._inbox.start()
+        self._screens.start()
         self._messages.want(True)
         self._threads.start("fleet", self._run)
 
@@ -127,11 +136,12 @@ class Loop:
         self._left = left
         self._messages.stop()  # first: a reader would make anew what the goodbye removes
         self._inbox.stop()
+        self._screens.stop()
         self._mailbox.close()
         self._pool.stop()
         if not self._threads.join(timeout * 0.7):
             self._session.break_off()
-        for ending in (self._threads, self._messages, self._inbox):
+        for ending in (self._threads, self._messages, self._inbox, self._screens):
             ending.join(max(0.05, until - time.monotonic()))
 
     @property
@@ -154,6 +164,14 @@ class Loop:
     def interest_changed(self, interest: Mapping[str, list[Kind]]) -> None:
         """Say all that clients here look at. Never waits."""
         self._mailbox.interest_changed(events.InterestChanged(interest))
+
+    def watch_changed(self, watched: frozenset[tuple[str, str]]) -> None:
+        """Say whose screens clients here watch elsewhere, all of them. Never waits."""
+        self._mailbox.watch_changed(events.WatchChanged(watched))
+
+    def screen_changed(self, session_id: str, found: LiveScreen | TeleclaudeError) -> None:
+        """Tell the screen of a session here that other computers watch. Never waits."""
+        self._mailbox.screen_changed(events.ScreenChanged(session_id, found))
 
     def settings_changed(self, settings: Settings) -> None:
         """Take other settings. Never waits."""
@@ -283,6 +301,7 @@ class Loop:
         keys, me = self.node.context.keys, self.node.context.me
         self._messages.up(self._session.reader_settings(keys.messages(me)))
         self._inbox.up(self._session.reader_settings(keys.inbox(me)))
+        self._screens.up(self._session.reader_settings(self._screens.key))
         self._last_reason = ""
         self._board.show("redis", "ok")
 
@@ -320,6 +339,7 @@ class Loop:
         self._is_up = False
         self._messages.down()
         self._inbox.down()
+        self._screens.down()
         self._session.close()
         self._retry_at = clock() + self._backoff.next()
         self._receive(events.ConnectionLost(reason, unsent))
@@ -343,6 +363,9 @@ class Loop:
     def _take_inbox(self, blobs: list[bytes]) -> None:
         self._mailbox.put_when_room(events.InboxCame(blobs))
 
+    def _take_screens(self, owner: str, session_id: str, blobs: list[bytes]) -> None:
+        self._mailbox.put_when_room(events.ScreensCame(owner, session_id, blobs))
+
     def _reader_failed(self, error: BaseException) -> None:
         self._mailbox.put(events.ReaderFailed(explain(error, self._place)))
 
@@ -359,6 +382,7 @@ class Loop:
         for reader in (self._messages, self._inbox):
             reader.join(READERS_END)
         self._receive(events.Stopping(self._left))
+        self._watch_here(frozenset())
         self._work_off()
         self._session.close()
 

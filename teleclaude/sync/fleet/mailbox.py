@@ -1,8 +1,8 @@
 """Events that wait for the loop's thread. Any thread may put them, and none of them waits, but a reader that is ahead.
 
-Each kind is bounded in its own way, for Redis may be away for long: of screens and interest only the newest waits,
-commands are refused when too many wait, and readers wait for room. Changes of this computer's records do not wait here:
-the loop asks for what came since it asked last.
+Each kind is bounded in its own way, for Redis may be away for long: of screens, interest and what is watched only the
+newest waits, commands are refused when too many wait, and readers wait for room. Changes of this computer's records do
+not wait here: the loop asks for what came since it asked last.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 
-from teleclaude.core.request_wire import OutputFrame
-from teleclaude.sync.fleet.node_events import CommandGiven, Event, InterestChanged, ScreenChanged
+from teleclaude.sync.fleet.node_events import CommandGiven, Event, InterestChanged, ScreenChanged, WatchChanged
 
 COMMANDS_LIMIT = 1000
 ROOM = 200  # events that wait; readers wait when there are more
@@ -24,7 +23,8 @@ class Mailbox:
         self._changed = threading.Condition()
         self._events: deque[Event] = deque()
         self._interest: InterestChanged | None = None
-        self._screens: dict[str, OutputFrame] = {}
+        self._watch: WatchChanged | None = None
+        self._screens: dict[str, ScreenChanged] = {}
         self._commands = 0
         self._nudged = False
         self._closed = False
@@ -51,10 +51,16 @@ class Mailbox:
         self.put(event)
         return True
 
-    def screen_changed(self, screen: OutputFrame) -> None:
+    def screen_changed(self, event: ScreenChanged) -> None:
         """Have a screen told, in place of an older one of that session."""
         with self._changed:
-            self._screens[screen.session_id] = screen
+            self._screens[event.session_id] = event
+            self._changed.notify_all()
+
+    def watch_changed(self, event: WatchChanged) -> None:
+        """Have told what is watched, in place of what was told before."""
+        with self._changed:
+            self._watch = event
             self._changed.notify_all()
 
     def interest_changed(self, event: InterestChanged) -> None:
@@ -84,16 +90,15 @@ class Mailbox:
         """Wait for something to tell, at most `timeout` seconds, and give it all."""
         with self._changed:
             self._changed.wait_for(self._has_something, timeout)
-            events: list[Event] = []
-            if self._interest:
-                events.append(self._interest)
+            events: list[Event] = [event for event in (self._interest, self._watch) if event]
             events += self._events
-            events += [ScreenChanged(screen) for screen in self._screens.values()]
+            events += self._screens.values()
             self._events.clear()
             self._screens.clear()
-            self._interest, self._nudged, self._commands = None, False, 0
+            self._interest = self._watch = None
+            self._nudged, self._commands = False, 0
             self._changed.notify_all()  # readers that wait for room
             return events
 
     def _has_something(self) -> bool:
-        return bool(self._events or self._interest or self._screens or self._nudged or self._closed)
+        return bool(self._events or self._interest or self._watch or self._screens or self._nudged or self._closed)

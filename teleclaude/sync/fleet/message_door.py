@@ -8,18 +8,18 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict
 
-from teleclaude.core.request_wire import OutputFrame
 from teleclaude.sync.fleet.membership.heartbeat import Heartbeats
 from teleclaude.sync.fleet.membership.name_claim import NameClaim
 from teleclaude.sync.fleet.membership.peers import Freshness, Peers
 from teleclaude.sync.fleet.node_context import Context
-from teleclaude.sync.fleet.node_effects import ShowScreen
-from teleclaude.sync.fleet.node_events import InboxCame, RequestsCame
+from teleclaude.sync.fleet.node_events import InboxCame, RequestsCame, ScreensCame
 from teleclaude.sync.fleet.owner.replay_guard import Guard
 from teleclaude.sync.fleet.owner.request_server import RequestServer
+from teleclaude.sync.fleet.owner.screen_server import ScreenServer
 from teleclaude.sync.fleet.presence import Presence
 from teleclaude.sync.fleet.remote_commands import RemoteCommands
 from teleclaude.sync.fleet.replication.puller import Puller
+from teleclaude.sync.fleet.replication.screen_watches import ScreenWatches
 from teleclaude.sync.fleet.wire.limits import OVERSIZED, OverLimit
 from teleclaude.sync.fleet.wire.messages import (
     REQUEST_LIFE,
@@ -35,7 +35,9 @@ from teleclaude.sync.fleet.wire.messages import (
     InterestChange,
     Pull,
     PullAnswer,
-    WatchedScreen,
+    ScreenEnd,
+    ScreenUpdate,
+    WatchScreens,
 )
 from teleclaude.sync.fleet.wire.sealing import EVERYBODY, Dropped
 
@@ -57,9 +59,12 @@ class MessageDoor:
         puller: Puller,
         commands: RemoteCommands,
         server: RequestServer,
+        screens: ScreenServer,
+        watches: ScreenWatches,
     ) -> None:
         self._context, self._peers, self._heartbeats, self._claim = context, peers, heartbeats, claim
         self._presence, self._puller, self._commands, self._server = presence, puller, commands, server
+        self._screens, self._watches = screens, watches
         self._guard = Guard(context.own.epoch)
         self._seen: OrderedDict[str, None] = OrderedDict()
 
@@ -98,6 +103,33 @@ class MessageDoor:
             except Exception as error:  # noqa: BLE001  (as above)
                 self._stumble(error)
 
+    def screens_came(self, event: ScreensCame) -> None:
+        """Take updates of a screen, in order."""
+        for blob in event.blobs:
+            try:
+                self._screen(event, blob)
+            except Dropped as dropped:
+                self._drop(dropped)
+            except Exception as error:  # noqa: BLE001  (as above)
+                self._stumble(error)
+
+    def _screen(self, event: ScreensCame, blob: bytes) -> None:
+        """Take an update: of this run of its owner, of now, and of the screen in whose place it lies."""
+        envelope, body = self._open(blob, event.owner)
+        peer, now = self._peers.all.get(event.owner), self._context.now
+        if not isinstance(body, ScreenUpdate | ScreenEnd):
+            raise Dropped("malformed", event.owner)
+        if body.session_id != event.session_id:
+            raise Dropped("forged", event.owner)
+        if peer is None or (peer.epoch, peer.generation) != (envelope.epoch, envelope.generation):
+            raise Dropped("epoch", event.owner)
+        if envelope.clock < peer.clock.estimate(now) - REQUEST_LIFE:
+            raise Dropped("expired", event.owner)  # nobody remembers which screens were shown before a watch began
+        if isinstance(body, ScreenUpdate):
+            self._watches.take(envelope, body)
+        else:
+            self._watches.end(envelope, body)
+
     def _drop(self, dropped: Dropped) -> None:
         self._context.drops.add(dropped)
         self._peers.has_trouble(dropped.sender, dropped.detail)
@@ -109,15 +141,15 @@ class MessageDoor:
 
     # Judging.
 
-    def _open(self, blob: bytes) -> tuple[Envelope, Body]:
-        envelope, body = self._context.seal.open(blob, wall=self._context.wall)
+    def _open(self, blob: bytes, sender: str | None = None) -> tuple[Envelope, Body]:
+        envelope, body = self._context.seal.open(blob, sender=sender, wall=self._context.wall)
         if envelope.recipient == EVERYBODY:
             raise Dropped("misaddressed", envelope.sender)
         return envelope, body
 
     def _check_request(self, envelope: Envelope, body: Body) -> None:
         """Judge a request: it is of now and new, and of another computer, unless it tells of a namesake."""
-        if isinstance(body, Clash | InterestChange | Pull | Command):
+        if isinstance(body, Clash | InterestChange | Pull | Command | WatchScreens):
             self._guard.check(envelope.id, body.fresh, self._context.now, envelope.sender)
             self._prove(envelope, 0.0)  # it knew this run of this computer
         if (envelope.sender == self._context.me) != isinstance(body, Clash):
@@ -134,13 +166,8 @@ class MessageDoor:
         peer = self._peers.all.get(sender)
         if peer and envelope.generation < peer.generation:
             raise Dropped("replayed", sender)
-        is_screen = isinstance(body, WatchedScreen)
         if peer is None or peer.epoch != envelope.epoch:
-            if is_screen:
-                raise Dropped("epoch", sender)
             return
-        if is_screen and envelope.clock < peer.clock.estimate(now) - REQUEST_LIFE:
-            raise Dropped("expired", sender)  # the memory of ids does not reach back behind this process' start
         asked = self._puller.asked_at(body.request) if isinstance(body, PullAnswer) else None
         if asked is not None:
             self._prove(envelope, asked)
@@ -168,6 +195,8 @@ class MessageDoor:
                 return  # likewise, if it has this computer look first
             case InterestChange():
                 self._server.subscribers.told(sender, envelope.epoch, body.kinds, body.beat, now)
+            case WatchScreens():
+                self._screens.watch(envelope, body)
             case Hello():
                 self._presence.hear(self._heartbeats.greeted(envelope, body.heartbeat))
             case Goodbye():
@@ -194,7 +223,5 @@ class MessageDoor:
             case CommandAnswer():
                 if not self._commands.answered(body.outcome, owner):
                     raise Dropped("unasked", owner)
-            case WatchedScreen():
-                self._context.want(ShowScreen(OutputFrame(owner, body.session_id, body.text)))
             case _:
                 raise Dropped("malformed", owner)

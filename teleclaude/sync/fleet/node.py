@@ -23,10 +23,12 @@ from teleclaude.sync.fleet.message_door import MessageDoor
 from teleclaude.sync.fleet.node_context import Context
 from teleclaude.sync.fleet.own_view import OwnView
 from teleclaude.sync.fleet.owner.request_server import RequestServer
+from teleclaude.sync.fleet.owner.screen_server import ScreenServer
 from teleclaude.sync.fleet.presence import Presence
 from teleclaude.sync.fleet.redis.redis_keys import KeyNames
 from teleclaude.sync.fleet.remote_commands import RemoteCommands
 from teleclaude.sync.fleet.replication.puller import Puller
+from teleclaude.sync.fleet.replication.screen_watches import ScreenWatches
 from teleclaude.sync.fleet.wire.sealing import Seal
 
 log = logging.getLogger(__name__)
@@ -60,9 +62,11 @@ class Node:
         self.puller = Puller(context, peers)
         self.commands = RemoteCommands(context, peers, self.puller)
         self.server = RequestServer(context)
-        self.presence = Presence(context, peers, self.heartbeats, self.puller, self.commands, self.server)
+        self.screens, self.watches = ScreenServer(context), ScreenWatches(context, peers)
+        live = self.screens, self.watches
+        self.presence = Presence(context, peers, self.heartbeats, self.puller, self.commands, self.server, *live)
         self._door = MessageDoor(
-            context, peers, self.heartbeats, self.claim, self.presence, self.puller, self.commands, self.server
+            context, peers, self.heartbeats, self.claim, self.presence, self.puller, self.commands, self.server, *live
         )
         self._trouble = trouble
         self._down_since = float("-inf")
@@ -83,13 +87,15 @@ class Node:
             events.InboxRemade: lambda _: self.puller.connected(),
             events.RequestsCame: self._door.requests_came,
             events.InboxCame: self._door.inbox_came,
+            events.ScreensCame: self._door.screens_came,
             events.OwnFound: self._own_found,
             events.OwnChanged: self._own_changed,
             events.SelfDescribed: self._self_described,
             events.InterestChanged: self._interest_changed,
+            events.WatchChanged: self._watch_changed,
             events.CommandGiven: self._command_given,
             events.RequestRan: lambda event: self.server.ran(event.outcome, has_run=event.has_run),
-            events.ScreenChanged: lambda event: self.server.screen_changed(event.screen),
+            events.ScreenChanged: lambda event: self.screens.changed(event.session_id, event.screen),
             events.SettingsChanged: self._settings_changed,
             events.Woken: self._woken,
             events.Stopping: self._stopped,
@@ -135,13 +141,25 @@ class Node:
         self._connected_at = self.context.now
         self.context.numbers["connects"] += 1
         self._may_have_lost()
-        self.heartbeats.due(clients=bool(self.context.interest), watched=bool(self.server.subscribers))
+        self.heartbeats.due(clients=self._has_clients, watched=self._is_watched)
+
+    @property
+    def _has_clients(self) -> bool:
+        """Whether clients here look at anything elsewhere."""
+        return bool(self.context.interest or self.watches)
+
+    @property
+    def _is_watched(self) -> bool:
+        """Whether others look at anything here."""
+        return bool(self.server.subscribers or self.screens)
 
     def _may_have_lost(self) -> None:
         """What may be lost is asked for and told again."""
         self.puller.connected()
         self.commands.connected()
         self.server.connected()
+        self.screens.connected()
+        self.watches.connected()
 
     def _disconnected(self, event: events.ConnectionLost) -> None:
         if self.context.is_connected:
@@ -182,6 +200,8 @@ class Node:
                 self.server.note_written(about, answer)
             case effects.CommandWritten() as about:
                 self.commands.written(about, answer)
+            case effects.ScreenWritten() as about:
+                self.screens.written(about, answer)
             case effects.MessageWritten():
                 if isinstance(answer, events.Refusal):
                     self.context.refused(answer.reason)
@@ -222,6 +242,12 @@ class Node:
             if not had:
                 self.heartbeats.discover_soon()
 
+    def _watch_changed(self, event: events.WatchChanged) -> None:
+        had = self._has_clients
+        self.watches.set_watched(event.watched)
+        if self._has_clients and not had:
+            self.heartbeats.discover_soon()
+
     def _command_given(self, event: events.CommandGiven) -> None:
         request, trouble = event.request, self.trouble(self.context.now)
         if trouble:
@@ -246,8 +272,9 @@ class Node:
         self.context.want(effects.WakeAt(max(now + 0.001, wake_at)))
 
     def _due(self) -> float:
-        clients, watched = bool(self.context.interest), bool(self.server.subscribers)
-        due_at = min(self.heartbeats.due(clients=clients, watched=watched), self.server.due())
+        clients = bool(self.context.interest)
+        due_at = self.heartbeats.due(clients=self._has_clients, watched=self._is_watched)
+        due_at = min(due_at, self.server.due(), self.screens.due(), self.watches.due())
         self.puller.due()
         reads_inbox = self.commands.needs_inbox() or clients
         if reads_inbox != self._reads_inbox:

@@ -47,6 +47,9 @@ NUMBERS = (
     "commands_sent",
     "commands_run",
     "commands_refused",
+    "screens_sent",
+    "screens_taken",
+    "screens_missed",
     "refused_by_redis",
 )
 TOLD_EVERY = 30.0  # seconds between lines in the log on what Redis refused

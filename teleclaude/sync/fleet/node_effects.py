@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from teleclaude.cache import wire
 from teleclaude.core.records import ServiceState
-from teleclaude.core.request_wire import OutputFrame
+from teleclaude.core.request_wire import WatchedFrame
 from teleclaude.core.requests import Outcome, Request
 
 Value: TypeAlias = bytes | str | int | float
@@ -80,6 +80,14 @@ class CommandWritten:
 
 
 @dataclass(frozen=True)
+class ScreenWritten:
+    """An update of a screen, for a computer that watches."""
+
+    name: str
+    session_id: str
+
+
+@dataclass(frozen=True)
 class MessageWritten:
     """Any other message for another computer."""
 
@@ -93,6 +101,7 @@ About: TypeAlias = (
     | PushWritten
     | NoteWritten
     | CommandWritten
+    | ScreenWritten
     | MessageWritten
 )
 
@@ -125,9 +134,23 @@ class TellOutcome:
 
 @dataclass(frozen=True)
 class ShowScreen:
-    """Show the screen of a session elsewhere, which a client here watches."""
+    """Show the screen of a session elsewhere, which a client here watches, or that it ended."""
 
-    screen: OutputFrame
+    screen: WatchedFrame
+
+
+@dataclass(frozen=True)
+class WatchHere:
+    """Other computers watch the screens of these sessions here, and of no others."""
+
+    session_ids: frozenset[str]
+
+
+@dataclass(frozen=True)
+class ReadScreens:
+    """Read the screens of these sessions elsewhere, (computer, session id), and of no others."""
+
+    watched: frozenset[tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -196,6 +219,8 @@ Effect: TypeAlias = (
     | ToCache
     | TellOutcome
     | ShowScreen
+    | WatchHere
+    | ReadScreens
     | RunHere
     | TakeName
     | KeepSilent

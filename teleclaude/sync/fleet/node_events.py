@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from teleclaude.core.errors import TeleclaudeError
+from teleclaude.core.live_screen import LiveScreen
 from teleclaude.core.records import Computer, Kind, Record
-from teleclaude.core.request_wire import OutputFrame
 from teleclaude.core.requests import Outcome, Request
 from teleclaude.core.settings import Settings
 from teleclaude.replication.change import Change
@@ -91,6 +92,15 @@ class InboxCame:
     blobs: list[bytes]
 
 
+@dataclass(frozen=True)
+class ScreensCame:
+    """Sealed updates of a screen that clients here watch, in order."""
+
+    owner: str
+    session_id: str
+    blobs: list[bytes]
+
+
 # This computer and its clients.
 
 
@@ -127,6 +137,13 @@ class InterestChanged:
 
 
 @dataclass(frozen=True)
+class WatchChanged:
+    """All sessions elsewhere whose screens clients here watch, as (computer, session id)."""
+
+    watched: frozenset[tuple[str, str]]
+
+
+@dataclass(frozen=True)
 class CommandGiven:
     """A client here gave a command for another computer, or a refresh; nobody waits for it after `until`."""
 
@@ -144,9 +161,10 @@ class RequestRan:
 
 @dataclass(frozen=True)
 class ScreenChanged:
-    """The screen of a session here."""
+    """The screen of a session here, which other computers watch; or why there is none any more."""
 
-    screen: OutputFrame
+    session_id: str
+    screen: LiveScreen | TeleclaudeError
 
 
 @dataclass(frozen=True)
@@ -178,10 +196,12 @@ Event: TypeAlias = (
     | InboxRemade
     | RequestsCame
     | InboxCame
+    | ScreensCame
     | OwnFound
     | OwnChanged
     | SelfDescribed
     | InterestChanged
+    | WatchChanged
     | CommandGiven
     | RequestRan
     | ScreenChanged

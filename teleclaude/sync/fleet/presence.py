@@ -11,8 +11,10 @@ from teleclaude.sync.fleet.membership.heartbeat import Heard, Heartbeats
 from teleclaude.sync.fleet.membership.peers import Freshness, Peer, Peers
 from teleclaude.sync.fleet.node_context import Context
 from teleclaude.sync.fleet.owner.request_server import RequestServer
+from teleclaude.sync.fleet.owner.screen_server import ScreenServer
 from teleclaude.sync.fleet.remote_commands import RemoteCommands
 from teleclaude.sync.fleet.replication.puller import Puller
+from teleclaude.sync.fleet.replication.screen_watches import ScreenWatches
 from teleclaude.sync.fleet.wire.messages import Envelope, Goodbye
 
 log = logging.getLogger(__name__)
@@ -33,9 +35,12 @@ class Presence:
         puller: Puller,
         commands: RemoteCommands,
         server: RequestServer,
+        screens: ScreenServer,
+        watches: ScreenWatches,
     ) -> None:
         self._context, self._peers, self._heartbeats = context, peers, heartbeats
         self._puller, self._commands, self._server = puller, commands, server
+        self._screens, self._watches = screens, watches
         self._shown: dict[str, Computer] = {}
         self._sweep_at = 0.0
 
@@ -50,6 +55,7 @@ class Presence:
             if freshness is Freshness.NEW:
                 self._puller.peer_is_new(peer)
                 self._commands.peer_is_new(peer)
+                self._watches.peer_is_new(peer)
             self._show(peer)
             self._server.subscribers.beat(peer)
             self._puller.replicas.heads(peer.name, peer.epoch, peer.heads, self._context.now, ordered=False)
@@ -75,6 +81,7 @@ class Presence:
     def _offline(self, peer: Peer) -> None:
         log.info("%s is offline", peer.name)
         self._server.subscribers.drop(peer.name)
+        self._screens.drop(peer.name)
         self._puller.replicas.lost(peer.name)
         self._show(peer)
         if self._puller.wanted(peer.name):

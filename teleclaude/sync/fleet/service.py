@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Protocol
 from teleclaude.cache import wire
 from teleclaude.core.errors import NotFound, SettingsError, TeleclaudeError, Unavailable
 from teleclaude.core.files import private_folder
+from teleclaude.core.live_screen import LiveScreen
 from teleclaude.core.paths import Places
 from teleclaude.core.records import EVERYWHERE, Kind, Service
-from teleclaude.core.request_wire import OutputFrame
 from teleclaude.core.requests import Outcome, Request, failed
 from teleclaude.core.settings import Settings, load_in_force
 from teleclaude.core.thread_group import fatal
@@ -54,8 +54,9 @@ class ProvidedWriter(Protocol):
 class FleetService:
     """`start` and `stop` once; the rest from any thread.
 
-    `run_local` runs a request here. `interest` gives all that clients here look at. `on_change` is called when
-    `services` changed, from any thread; it must be quick.
+    `run_local` runs a request here. `interest` gives all that clients here look at, `watched` all sessions whose
+    screens they watch, as (computer, session id). From any thread `on_change` is called when `services` changed, and
+    `watch_here` with all sessions here that other computers watch; both must be quick.
     """
 
     def __init__(
@@ -67,7 +68,9 @@ class FleetService:
         outcomes: OutcomeTaker,
         run_local: Callable[[Request], Outcome],
         interest: Callable[[], Mapping[str, list[Kind]]],
+        watched: Callable[[], frozenset[tuple[str, str]]] = frozenset,
         on_change: Callable[[], None] = lambda: None,
+        watch_here: Callable[[frozenset[str]], None] = lambda _: None,
     ) -> None:
         self._place = place
         self._settings = settings
@@ -80,7 +83,7 @@ class FleetService:
         self._outcomes: OutcomeSender | None = None
         self._loop: Loop | None = None
         self._embedded: EmbeddedServer | None = None
-        self._interest = interest
+        self._interest, self._watched, self._watch_here = interest, watched, watch_here
         self._running_with: object = None
         self._again: threading.Timer | None = None
         self._reason = ""  # why it could not begin
@@ -199,8 +202,11 @@ class FleetService:
             trouble=connecting(settings.redis),
         )
         self._reason = ""
-        self._loop = Loop(node, own, journal, self._run_local, self._writer, self._outcomes, self._board)
+        self._loop = Loop(
+            node, own, journal, self._run_local, self._writer, self._outcomes, self._board, self._watch_here
+        )
         self._loop.interest_changed(self._interest())
+        self._loop.watch_changed(self._watched())
         self._loop.start()
 
     def _finish(self, *, left: bool) -> list[Peer]:
@@ -249,10 +255,15 @@ class FleetService:
         if loop := self._loop:
             loop.interest_changed(self._interest())
 
-    def output(self, screen: OutputFrame) -> None:
-        """Show the screen of a session here to the computers that watch it. Never waits."""
+    def watch_changed(self) -> None:
+        """Say that clients here watch other screens. Never waits."""
         if loop := self._loop:
-            loop.mailbox.screen_changed(screen)
+            loop.watch_changed(self._watched())
+
+    def output(self, session_id: str, found: LiveScreen | TeleclaudeError) -> None:
+        """Show the screen of a session here, or why there is none, to the computers that watch it. Never waits."""
+        if loop := self._loop:
+            loop.screen_changed(session_id, found)
 
     @property
     def counters(self) -> dict[str, int]:

@@ -6,7 +6,7 @@ Telling many is most of what the web process does. So what is called for each cl
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Protocol
 
 
@@ -25,6 +25,14 @@ class Box(Protocol):
 
     def push_state(self, data: bytes) -> None:
         """Send a state."""
+        ...
+
+    def push_newest(self, place: Hashable, make: Callable[[], bytes]) -> None:
+        """Send the newest of what is only good while it is that."""
+        ...
+
+    def forget_newest(self, place: Hashable) -> None:
+        """Send nothing of a place that still waits."""
         ...
 
     def restart(self) -> None:

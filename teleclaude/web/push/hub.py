@@ -17,18 +17,18 @@ from typing import Any
 
 from teleclaude.cache.wire import RowChange, SnapshotFrame
 from teleclaude.core.records import EVERYWHERE, Kind, Scope
-from teleclaude.core.request_wire import OutputFrame
 from teleclaude.replication.version import NOTHING, Version
 from teleclaude.web.push import frames
 from teleclaude.web.push.audience import Audience, Box
 from teleclaude.web.push.mirror import ChangedKey, Mirror
 from teleclaude.web.push.subscriptions import Selection, selections_of
+from teleclaude.web.push.watches import Watches
 
 CHANGES_A_TURN = 64  # so that telling many clients of many changes never takes long at one go
 
 
 class Client:
-    """One connection: what it looks at and watches. `epoch` is what its last hello said, None before.
+    """One connection: what it looks at. `epoch` is what its last hello said, None before.
 
     `snapshot` is the number of the mirror's snapshot from which its state is; -1 before it has one.
     """
@@ -37,7 +37,6 @@ class Client:
         self.name = name
         self.box = box
         self.interest: frozenset[Scope] = frozenset()
-        self.watched: set[str] = set()
         self.epoch: str | None = None
         self.snapshot = -1
 
@@ -49,14 +48,18 @@ class Client:
 
 
 class Hub:
-    """All clients. `on_interest` is called with a client whose interest changed, or that left."""
+    """All clients. `on_interest` is called with a client whose interest changed, or that left; `on_watched` when other
+    sessions are watched.
+    """
 
     def __init__(self, server: str) -> None:
         self._server = server
         self.computer = ""
         self.mirror = Mirror()
         self.clients: dict[str, Client] = {}
+        self.watches = Watches(lambda: self.mirror.version.number, self._watched)
         self.on_interest: Callable[[Client], None] = lambda _: None
+        self.on_watched: Callable[[], None] = lambda: None
         self.events = 0
         self._health = frames.encode({"stale": True, "reason": "starting", "workers": {}})
         self._audiences: dict[frozenset[Scope], Audience] = {}  # of those who are in step, by what they look at
@@ -73,15 +76,6 @@ class Hub:
     def receive_changes(self, epoch: str, changes: list[RowChange]) -> None:
         """Take at most `CHANGES_A_TURN` changes, and tell them. Raises ChangesMissingError for a gap."""
         self._tell(self.mirror.apply(epoch, changes))
-
-    def receive_output(self, output: OutputFrame) -> None:
-        """Tell the output of a watched session to whoever watches it."""
-        watchers = [client for client in self.clients.values() if self._watches(client, output)]
-        if watchers:
-            data = {"computer": output.computer, "session_id": output.session_id, "text": output.text}
-            frame = frames.event_of("session_output", self.mirror.version.number, data)
-            for client in watchers:
-                client.box.push(frame)
 
     def bring_in_step(self, most: int = 50) -> bool:
         """Give clients that are not in step their state anew, at most `most`; True when some are left."""
@@ -108,6 +102,7 @@ class Hub:
     def leave(self, client: Client) -> None:
         """Forget a client."""
         self.clients.pop(client.name, None)
+        self.watches.leave(client.name)
         self._set_interest(client, frozenset())
         self._leave_audience(client)
 
@@ -123,6 +118,7 @@ class Hub:
             data = {"epoch": self.mirror.version.epoch, "computer": self.computer, "server": self._server}
             state.insert(0, frames.event_of("hello", self.mirror.version.number, data))
         client.box.push_state(b"".join(state))
+        self.watches.show_again(client.name, client.box)
         self._join_audience(client)
 
     def choose(self, client: Client, interest: frozenset[Scope]) -> None:
@@ -152,14 +148,10 @@ class Hub:
         """Send an event to one client."""
         client.box.push(frames.event_of(name, self.mirror.version.number, data))
 
-    def watched(self) -> set[str]:
-        """Sessions whose output somebody watches."""
-        return set().union(*(client.watched for client in self.clients.values()))
-
     # Parts.
 
-    def _watches(self, client: Client, output: OutputFrame) -> bool:
-        return output.session_id in client.watched and self._is_in_step(client)
+    def _watched(self) -> None:
+        self.on_watched()
 
     def _is_in_step(self, client: Client) -> bool:
         return client.snapshot == self.mirror.snapshots

@@ -5,6 +5,8 @@ Rules of this module:
   lives everything queues behind it, or frames would interleave.
 - What waits is bounded. Over the limit all of it is dropped but the frame under way, and once that is out the client
   is given a fresh state instead.
+- Of what is only good while it is the newest, a screen, nothing waits but the newest, behind all else; it takes nothing
+  of the limit, and is made when it is sent.
 - Who takes nothing for `patience` seconds while something waits is cut off.
 """
 
@@ -13,7 +15,7 @@ from __future__ import annotations
 import logging
 import socket as sockets
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 import gevent
 from gevent import Greenlet
@@ -45,6 +47,7 @@ class Outbox:
         self._limit, self._patience = limit, patience
         self._queue: deque[tuple[bytes, int]] = deque()  # what waits, and how much of the limit it takes
         self._waiting = 0
+        self._newest: dict[Hashable, Callable[[], bytes]] = {}
         self._drain: Greenlet | None = None
         self._is_behind = False
         self.empty = Event()
@@ -72,8 +75,20 @@ class Outbox:
         else:
             self._put_behind(data, 0)
 
+    def push_newest(self, place: Hashable, make: Callable[[], bytes]) -> None:
+        """Send what `make` gives; when something waits, what it gives once that is out, in place of an earlier one."""
+        if self._drain is None:
+            self.push(make())
+        elif not self.closed:
+            self._newest[place] = make
+
+    def forget_newest(self, place: Hashable) -> None:
+        """Send nothing of a place that still waits."""
+        self._newest.pop(place, None)
+
     def restart(self) -> None:
         """Drop what waits; what is pushed next begins anew."""
+        self._newest.clear()
         self._queue.clear()
         self._waiting = 0
         self._is_behind = False
@@ -138,10 +153,13 @@ class Outbox:
                 if self._is_behind and not self._queue:
                     self._is_behind = False
                     self._on_room()
-                if not self._queue:
+                if self._queue:
+                    data, size = self._queue.popleft()
+                    self._waiting -= size
+                elif self._newest:
+                    data = self._newest.pop(next(iter(self._newest)))()
+                else:
                     break
-                data, size = self._queue.popleft()
-                self._waiting -= size
                 rest = memoryview(data)
         finally:
             self._drain = None

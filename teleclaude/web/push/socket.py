@@ -29,7 +29,6 @@ from teleclaude.web.push.subscriptions import (
     selections_of,
 )
 from teleclaude.web.push.subscriptions import selections as chosen
-from teleclaude.web.push.watches import Watches
 from teleclaude.web.push.websocket_transport import WebSocketTransport
 
 log = logging.getLogger(__name__)
@@ -42,8 +41,8 @@ TASKS_LIMIT: Final = 8  # commands of one client under way
 class Conversations:
     """All clients on /ws."""
 
-    def __init__(self, hub: Hub, commands: PendingCommands, watches: Watches, queries: Queries) -> None:
-        self._hub, self._commands, self._watches, self._queries = hub, commands, watches, queries
+    def __init__(self, hub: Hub, commands: PendingCommands, queries: Queries) -> None:
+        self._hub, self._commands, self._queries = hub, commands, queries
         self._open: dict[str, WebSocket] = {}
         self._tasks: dict[str, int] = {}
         self.failures = 0
@@ -69,7 +68,6 @@ class Conversations:
             del self._open[client.name]
             self._tasks.pop(client.name, None)
             self._hub.leave(client)
-            self._watches.stop(client, "")
             self.times_behind += transport.outbox.times_behind
 
     def close_all(self) -> None:
@@ -101,9 +99,16 @@ class Conversations:
         elif message.refresh is True:
             self._begin(client, self._refresh, client, None)
         if isinstance(message.watch, OneSession):
-            self._begin(client, self._watch, client, message.watch.session_id)
+            row, _ = self._queries.session(message.watch.session_id, message.watch.computer)
+            self._hub.watches.start(client.name, client.box, (row.computer, row.session_id))
         if isinstance(message.unwatch, OneSession):
-            self._watches.stop(client, message.unwatch.session_id)
+            self._unwatch(client, message.unwatch)
+
+    def _unwatch(self, client: Client, gone: OneSession) -> None:
+        """End what it watches of that name; the session may have ended, so it is not looked up."""
+        for computer, session_id in self._hub.watches.of(client.name):
+            if session_id.startswith(gone.session_id) and gone.computer in {"", computer}:
+                self._hub.watches.stop(client.name, (computer, session_id))
 
     # Commands run beside the conversation, few at a time.
 
@@ -128,14 +133,6 @@ class Conversations:
             data["status"] = "unknown" if isinstance(error, OutcomeUnknown) else "error"
             data["message"] = error.message
         self._hub.say(client, "refreshed", data)
-
-    def _watch(self, client: Client, session_id: str) -> None:
-        try:
-            self._watches.start(client, session_id)
-        except TeleclaudeError as error:
-            self._hub.say(client, "error", error_fields(error))
-        if client.name not in self._hub.clients:
-            self._watches.stop(client, "")  # it left while the command was under way
 
 
 def close(websocket: WebSocket, code: int, reason: str) -> None:

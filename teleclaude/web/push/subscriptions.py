@@ -14,7 +14,6 @@ from teleclaude.web.http.json_body import read_json
 
 MESSAGE_LIMIT: Final = 256 * 1024
 SCOPES_LIMIT: Final = 256  # pairs of computer and kind for one client
-WATCHES_LIMIT: Final = 16
 
 Name = Annotated[str, Meta(min_length=1, max_length=128)]
 ShortForm: TypeAlias = Literal["sessions", "preparation"]
@@ -56,9 +55,10 @@ class OneComputer(_Part, frozen=True):
 
 
 class OneSession(_Part, frozen=True):
-    """A session to watch."""
+    """A session to watch, by its id or a unique beginning of it; on one computer, if it is named."""
 
     session_id: Name
+    computer: Annotated[str, Meta(max_length=128)] = ""
 
 
 Selections: TypeAlias = ShortForm | Selection | Annotated[list[ShortForm | Selection], Meta(max_length=SCOPES_LIMIT)]

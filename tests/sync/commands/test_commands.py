@@ -10,7 +10,6 @@ import signal
 import struct
 import subprocess
 import termios
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,14 +20,12 @@ import pytest
 
 from teleclaude.core.errors import NotFound
 from teleclaude.core.records import Session
-from teleclaude.core.request_wire import OutputFrame
 from teleclaude.core.requests import Outcome, Request, new_id
 from teleclaude.core.settings import parse
-from teleclaude.core.verbs import TEXT_LIMIT, Args, End, Keys, Message, Output, Refresh, Rename, Start, Watch
+from teleclaude.core.verbs import TEXT_LIMIT, Args, End, Keys, Message, Output, Refresh, Rename, Start
 from teleclaude.sync.commands import start
 from teleclaude.sync.commands.actions import Actions
 from teleclaude.sync.commands.executor import Executor
-from teleclaude.sync.commands.live_output import LiveScreens
 from teleclaude.sync.commands.pane_now import Target
 from teleclaude.sync.commands.session_panes import SessionPanes
 from tests.sync.conftest import Local, TmuxServer
@@ -53,10 +50,8 @@ class Bench:
     def __init__(self, tmux: TmuxServer, half: Local, folder: Path, settings: str) -> None:
         self.tmux, self.local, self.folder = tmux, half, folder
         self.flushed = 0
-        self.frames: list[OutputFrame] = []
-        self.live_output = LiveScreens("here", self.frames.append, half.half.watch_output)
         self.panes = SessionPanes(half.half, half.own, self)
-        self.actions = Actions(self.panes, self.live_output, parse(settings))
+        self.actions = Actions(self.panes, parse(settings))
         self.executor = Executor(self.actions)
 
     def flush(self, timeout: float) -> bool:
@@ -582,24 +577,20 @@ def test_output_has_colours_and_nothing_else(bench: Bench) -> None:
     assert "\x1b]" not in lines[-1]
 
 
-def test_watch(bench: Bench) -> None:
-    """A watched session's screen is sent at once and whenever it changes, until the watch is over."""
-    bench.local.half.on_output = bench.live_output.wrote
-    thread = threading.Thread(target=bench.live_output.run, args=(bench.actions.capture,))
-    thread.start()
-    try:
-        session = bench.start()
-        bench.ok(Watch(session_id=session.session_id[:10], seconds=30))
-        until(lambda: bench.frames)
-        assert bench.frames[0].session_id == session.session_id
-        bench.tmux("send-keys", "-t", session.tmux.pane, "echo chan''ged", "Enter")
-        until(lambda: "changed" in bench.frames[-1].text)
-        bench.ok(Watch(session_id=session.session_id, seconds=0))
-        until(lambda: not bench.live_output._watched)
-        assert bench.run(Watch(session_id=session.session_id, seconds=1e9)).field == "seconds"
-    finally:
-        bench.live_output.stop()
-        thread.join(5)
+def test_pages_of_output(bench: Bench) -> None:
+    """Page before page to the first line, and whether there are more; a wrapped line counts as one."""
+    program = bench.folder / "pages"
+    program.write_text("#!/bin/sh\nseq 300\nprintf '%0400d\\nend' 7\nsleep 1000\n")
+    program.chmod(0o755)
+    pane = bench.tmux.new("a", str(program))
+    session = bench.local.wait(lambda s: s.tmux.pane == pane)
+    until(lambda: "end" in bench.ok(Output(session_id=session.session_id))["text"])
+    found: list[str] = []
+    has_more = True
+    while has_more:
+        page = bench.ok(Output(session_id=session.session_id, lines=101, before=len(found)))
+        found, has_more = page["text"].split("\n") + found, page["has_more"]
+    assert found == [*map(str, range(1, 301)), f"{7:0400d}", "end"]
 
 
 # The rules for all.

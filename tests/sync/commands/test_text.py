@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from teleclaude.core.screen_text import only_colours
 from teleclaude.sync.commands.start import argument, session_name
-from teleclaude.sync.commands.terminal_text import for_paste, last_lines
+from teleclaude.sync.commands.terminal_text import for_paste, page_of
 
 Nasty = st.text(st.sampled_from("ab\x1b[]201~;m\x07\\P^_X\n\t\r\x00\x0e\x0f\x9b\x9d8(q"), max_size=40)
 
@@ -57,12 +57,24 @@ def test_screens(text: str, shown: str) -> None:
     assert only_colours(text) == shown
 
 
-def test_last_lines() -> None:
-    """Blank lines at the end are dropped, also coloured ones; the count and the size are kept to."""
-    assert last_lines("a\nb  \n\n\x1b[0m\n  \n", 5, 100) == "a\nb"
-    assert last_lines("a\nb\nc", 2, 100) == "b\nc"
-    assert last_lines("aaaa\nbb\nc", 5, 6) == "bb\nc"
-    assert last_lines("\n\n", 5, 100) == ""
+def test_pages() -> None:
+    """Blank lines at the end are dropped, also coloured ones; the count and the size are kept to, from any line on."""
+    assert page_of("a\nb  \n\n\x1b[0m\n  \n", 5, 0, 100) == ["a", "b"]
+    assert page_of("a\nb\nc", 2, 0, 100) == ["b", "c"]
+    assert page_of("a\nb\nc", 2, 1, 100) == ["a", "b"]
+    assert page_of("a\nb\nc", 2, 2, 100) == ["a"]
+    assert page_of("a\nb\nc", 2, 3, 100) == []
+    assert page_of("aaaa\nbb\nc", 5, 0, 6) == ["bb", "c"]
+    assert page_of("\n\n", 5, 0, 100) == []
+
+
+@given(st.lists(st.text("ab", min_size=1, max_size=3), max_size=30), st.integers(1, 7))
+def test_pages_are_all_there_is(lines: list[str], size: int) -> None:
+    """Page before page, each line comes once."""
+    text, found = "\n".join(lines), list[str]()
+    while page := page_of(text, size, len(found), 1000):
+        found = page + found
+    assert found == lines
 
 
 @given(st.text(max_size=200), st.text(max_size=50))

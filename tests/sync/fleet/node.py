@@ -18,9 +18,10 @@ from teleclaude.cache import wire
 from teleclaude.cache.core import CacheCore, FeedSubscriber
 from teleclaude.cache.daemon_cache import DaemonCache
 from teleclaude.core.files import write_atomic
+from teleclaude.core.live_screen import LiveScreen
 from teleclaude.core.paths import Places
 from teleclaude.core.records import Computer, Kind, Record, Session
-from teleclaude.core.request_wire import OutputFrame
+from teleclaude.core.request_wire import OutputFrame, WatchedFrame
 from teleclaude.core.requests import Outcome, Request
 from teleclaude.core.settings import FleetSettings, RedisSettings, Settings, parse
 from teleclaude.core.verbs import Output, Rename, Start
@@ -64,14 +65,15 @@ class _Lane:
     def __init__(self) -> None:
         self.outcomes: dict[str, list[Outcome]] = {}
         self.screens: list[OutputFrame] = []
+        self.ends: list[WatchedFrame] = []
 
     def finish(self, outcome: Outcome) -> None:
         """Note an outcome."""
         self.outcomes.setdefault(outcome.id, []).append(outcome)
 
-    def emit(self, screen: OutputFrame) -> None:
-        """Note a screen."""
-        self.screens.append(screen)
+    def emit(self, screen: WatchedFrame) -> None:
+        """Note a screen, or why there is none."""
+        (self.screens if isinstance(screen, OutputFrame) else self.ends).append(screen)  # type: ignore[arg-type]
 
 
 class Node:
@@ -112,8 +114,18 @@ class Node:
         self.ran: list[Request] = []
         self.answer: Callable[[Request], Outcome] = self._done
         self.interest: dict[str, list[Kind]] = {}
+        self.watched: frozenset[tuple[str, str]] = frozenset()
+        self.watched_here: frozenset[str] = frozenset()
         self.half = FleetService(
-            self.place, self.settings, self.own, self.writer, self.lane, self._run_local, lambda: self.interest
+            self.place,
+            self.settings,
+            self.own,
+            self.writer,
+            self.lane,
+            self._run_local,
+            lambda: self.interest,
+            lambda: self.watched,
+            watch_here=self._watch_here,
         )
         self._feed: FeedSubscriber = self.core.subscribe()
         self._writing = threading.Thread(target=self.writer.run, daemon=True)
@@ -232,6 +244,20 @@ class Node:
             Rename: {"session": session},
         }
         return Outcome(id=request.id, status="ok", data=data.get(type(request.args), {}))
+
+    def _watch_here(self, session_ids: frozenset[str]) -> None:
+        self.watched_here = session_ids
+
+    def watch(self, computer: str, *titles: str) -> None:
+        """Have clients that watch these sessions of a computer, and no others."""
+        self.watched = frozenset((computer, make.session_id(title)) for title in titles)
+        self.half.watch_changed()
+
+    def show(self, title: str, *rows: str) -> LiveScreen:
+        """Have a session here show that, to whoever watches it elsewhere."""
+        screen = LiveScreen(rows=rows, columns=80)
+        self.half.output(make.session_id(title), screen)
+        return screen
 
     def _run_local(self, request: Request) -> Outcome:
         self.ran.append(request)

@@ -119,7 +119,12 @@ class PretendRedis:
             return None
         if stream is None:
             stream = self.values[key] = Stream()
-        return stream.add(rest[-2], _bytes(rest[-1])) if isinstance(stream, Stream) else WRONG_TYPE
+        if not isinstance(stream, Stream):
+            return WRONG_TYPE
+        entry = stream.add(rest[-2], _bytes(rest[-1]))
+        if rest[:2] == ("MAXLEN", "="):
+            stream.entries = dict(list(stream.entries.items())[-rest[2] :])
+        return entry
 
     def _xack(self, key: str, _group: str, entry: bytes) -> Answer:
         if isinstance(stream := self.values.get(key), Stream):
@@ -173,6 +178,13 @@ class PretendRedis:
             if key:
                 self._drop(key)
         return [blob for blob in blobs if blob is not None], stream.last
+
+    def entries(self, key: str, position: int) -> tuple[list[bytes], int]:
+        """Give what came after a place in a stream, and the place behind."""
+        stream = self.values.get(key)
+        if not isinstance(stream, Stream):
+            return [], position
+        return [value for number, (_, value) in sorted(stream.entries.items()) if number > position], stream.last
 
 
 def _bytes(value: bytes | str) -> bytes:

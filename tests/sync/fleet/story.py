@@ -10,13 +10,16 @@ from __future__ import annotations
 import random
 import secrets
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
 from teleclaude.cache.core import CacheCore
 from teleclaude.cache.daemon_cache import DaemonCache
+from teleclaude.core.errors import NotFound
+from teleclaude.core.live_screen import LiveScreen
 from teleclaude.core.records import Computer, Kind, Session
-from teleclaude.core.request_wire import OutputFrame
+from teleclaude.core.request_wire import OutputEndFrame, OutputFrame, WatchedFrame
 from teleclaude.core.requests import Outcome, Request, new_id
 from teleclaude.core.settings import FleetSettings, Settings, parse
 from teleclaude.core.verbs import Args, Message
@@ -48,7 +51,10 @@ class Played:
         self.journal: dict[str, Outcome | None] = {}
         self.ran: list[Request] = []
         self.outcomes: dict[str, list[Outcome]] = {}
-        self.screens: list[OutputFrame] = []
+        self.screens: list[WatchedFrame] = []
+        self.shows: dict[str, LiveScreen] = {}  # what its sessions show
+        self.watched_here: frozenset[str] = frozenset()
+        self.reads_screens: dict[tuple[str, str], int] = {}  # with the place in the stream
         self.services: dict[str, str] = {}
         self.titles: tuple[str, ...] = ("one",)
         self.settings: Settings = parse(f'[computer]\nname = "{name}"\n')
@@ -74,6 +80,8 @@ class Played:
         self.position: int | None = None
         self.version: dict[Kind, Version] = {}
         self.at_work: list[tuple[float, events.RequestRan]] = []
+        self.at_work_on_screens: list[str] = []
+        self.watched_here, self.reads_screens, self.screens = frozenset(), {}, []
         self.own.update_computer(Computer(name=self.name, host=f"{self.name}.lan", is_local=True))
         self.has(*self.titles)
 
@@ -98,6 +106,39 @@ class Played:
         self.titles = titles
         rows = [make.session(make.session_id(title), self.name, title=title) for title in titles]
         self.own.update("sessions", rows)
+
+    def _watch_here(self, session_ids: frozenset[str]) -> None:
+        """Look at these sessions: those that come newly are told, also when they did not change."""
+        came, self.watched_here = session_ids - self.watched_here, session_ids
+        for session_id in came & self.shows.keys():
+            self.at_work_on_screens.append(session_id)
+
+    def show(self, title: str, *rows: str, **more: Any) -> LiveScreen:
+        """Have a session's screen show that."""
+        session_id = make.session_id(title)
+        screen = self.shows[session_id] = LiveScreen(rows=rows, columns=80, **more)
+        if session_id in self.watched_here:
+            self.tell(events.ScreenChanged(session_id, screen))
+        return screen
+
+    def end_screen(self, title: str) -> None:
+        """Have a session end while it is watched."""
+        self.tell(events.ScreenChanged(make.session_id(title), NotFound("the session has ended")))
+
+    def watches(self, *watched: tuple[str, str]) -> None:
+        """Have clients that watch these sessions, as (computer, title), and no others."""
+        places = frozenset((computer, make.session_id(title)) for computer, title in watched)
+        self.tell(events.WatchChanged(places))
+
+    def screen(self, computer: str, title: str) -> LiveScreen | None:
+        """The screen of a session elsewhere that was shown last to clients here."""
+        found = [one for one in self.screens if (one.computer, one.session_id) == (computer, make.session_id(title))]
+        return found[-1].screen if found and isinstance(found[-1], OutputFrame) else None
+
+    def screen_end(self, computer: str, title: str) -> str:
+        """Why nothing more comes of a screen; empty when it does."""
+        found = [one for one in self.screens if (one.computer, one.session_id) == (computer, make.session_id(title))]
+        return found[-1].code if found and isinstance(found[-1], OutputEndFrame) else ""
 
     def looks_at(self, interest: dict[str, list[Kind]] | str) -> None:
         """Have clients that look at that; a name means the sessions of that computer."""
@@ -147,6 +188,9 @@ class Played:
         for kind, number in self.own.heads().items():
             if self.version.get(kind) != Version(self.own.epoch, number):
                 self._tell_own(kind)
+        for session_id in self.at_work_on_screens:
+            self.tell(events.ScreenChanged(session_id, self.shows[session_id]))
+        self.at_work_on_screens.clear()
         if not self.node.context.own.is_filled:
             self.tell(events.SelfDescribed(self.own.me, True))
         for at, ran in [each for each in self.at_work if each[0] <= self.now]:
@@ -187,6 +231,10 @@ class Played:
                 self.position = position
                 self.story.note(self.name, f"reads {len(blobs)} of its inbox")
                 self.tell(events.InboxCame(blobs))
+        for place, position in list(self.reads_screens.items() if self.is_up else ()):
+            blobs, self.reads_screens[place] = redis.entries(KEYS.screens(self.name, *place), position)
+            if blobs:
+                self.tell(events.ScreensCame(*place, self.story.spoilt(blobs)))
 
     def _carry_out(self, wanted: list[effects.Effect]) -> None:
         for effect in wanted:
@@ -203,6 +251,10 @@ class Played:
                 self.outcomes.setdefault(outcome.id, []).append(outcome)
             case effects.ShowScreen(screen):
                 self.screens.append(screen)
+            case effects.WatchHere(session_ids):
+                self._watch_here(session_ids)
+            case effects.ReadScreens(watched):
+                self.reads_screens = {place: self.reads_screens.get(place, 0) for place in watched}
             case effects.RunHere():
                 self._run(effect)
             case effects.ReadInbox(wanted):
@@ -218,6 +270,7 @@ class Played:
         match effect:
             case effects.TakeName():
                 self.is_up = True
+                self.reads_screens = dict.fromkeys(self.reads_screens, 0)  # as the reader does on a new connection
                 self.story.redis.make_group(KEYS.messages(self.name))
                 self.position = self.position or self.story.redis.last_id(KEYS.inbox(self.name))
                 self.tell(events.Joined())
@@ -269,6 +322,7 @@ class Story:
         self.draw = random.Random(seed)
         self.redis = PretendRedis(lambda: self.now)
         self.transcript: list[str] = []
+        self.screens_way: Callable[[list[bytes]], list[bytes]] = lambda blobs: blobs
         self.way: Callable[[Played, tuple[effects.Value, ...]], int] = lambda _computer, _command: 1
         self.all = {name: Played(self, name, ahead=1_000.0 * number) for number, name in enumerate(names)}
         self.run(1.0)
@@ -301,6 +355,10 @@ class Story:
         for _ in range(times):
             answer = self.redis.call(*command)
         return answer
+
+    def spoilt(self, blobs: list[bytes]) -> list[bytes]:
+        """Give updates of a screen as a bad way would hand them over."""
+        return self.screens_way(blobs)
 
     def note(self, name: str, words: str) -> None:
         """Write a line of the transcript."""

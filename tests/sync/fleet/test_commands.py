@@ -10,12 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from teleclaude.core.errors import Conflict
-from teleclaude.core.request_wire import OutputFrame
 from teleclaude.core.requests import Outcome, Request, failed, new_id
 from teleclaude.core.settings import FleetSettings
-from teleclaude.core.verbs import Args, End, Keys, Message, Output, Rename, Start, Watch, verb_name
+from teleclaude.core.verbs import Args, End, Keys, Message, Output, Rename, Start, verb_name
 from teleclaude.sync.fleet.owner.journal import Journal
-from tests import make
 from tests.redis_process import RedisProcess
 from tests.sync.fleet.conftest import MakeNode
 from tests.sync.fleet.keyhole import messages, put_message
@@ -198,7 +196,6 @@ def test_the_allowed_alone_is_done(node: MakeNode, caplog: pytest.LogCaptureFixt
     with caplog.at_level(logging.INFO, logger="teleclaude.audit"):
         for args, is_allowed in (
             (Output(session_id="one"), True),
-            (Watch(session_id="one"), True),
             (Message(session_id="one", text="secret words"), False),
             (Keys(session_id="one", keys=["Enter"]), False),
             (Rename(session_id="one", title="x"), False),
@@ -208,9 +205,9 @@ def test_the_allowed_alone_is_done(node: MakeNode, caplog: pytest.LogCaptureFixt
             request = command("far", args)
             near.half.submit(request)
             assert near.ended(request).code == ("" if is_allowed else "refused")
-    assert [verb_name(ran.args) for ran in far.ran] == ["output", "watch"]
+    assert [verb_name(ran.args) for ran in far.ran] == ["output"]
     lines = [record.getMessage() for record in caplog.records if record.name == "teleclaude.audit"]
-    assert len(lines) == 7
+    assert len(lines) == 6
     assert all(line.startswith("near ") for line in lines)
     assert "secret" not in "".join(lines)
 
@@ -234,32 +231,6 @@ def test_arguments_over_the_limits_do_not_run(node: MakeNode) -> None:
     near.half.submit(good)
     assert near.ended(good).status == "ok"
     assert [request.id for request in far.ran] == [good.id]
-
-
-def test_screens_of_a_watched_session_come(node: MakeNode) -> None:
-    """Whoever watches a session of another computer gets its screens, and nobody else does."""
-    near, far, third = node("near"), node("far"), node("third")
-    until(lambda: near.status("far") == third.status("far") == "online")
-    near.look("far")
-    third.look("far")
-    one = make.session_id("one")
-    request = command("far", Watch(session_id=one, seconds=30))
-    near.half.submit(request)
-    assert near.ended(request).status == "ok"
-    far.half.output(OutputFrame("far", make.session_id("two"), "not watched"))
-    far.half.output(OutputFrame("far", one, "line \x1b[1m"))
-    until(lambda: near.lane.screens)
-    assert near.lane.screens == [OutputFrame("far", one, "line \x1b[1m")]
-    far.sessions("done")
-    until(lambda: third.titles("far") == ["done"])
-    assert third.lane.screens == []
-    stop = command("far", Watch(session_id=one, seconds=0))
-    near.half.submit(stop)
-    near.ended(stop)
-    far.half.output(OutputFrame("far", one, "more"))
-    far.sessions("done again")
-    until(lambda: near.titles("far") == ["done again"])
-    assert len(near.lane.screens) == 1
 
 
 def test_a_command_that_ran_before_a_crash_does_not_run_again(node: MakeNode) -> None:

@@ -24,7 +24,6 @@ from teleclaude.sync.fleet.wire.messages import (
     Pull,
     PullAnswer,
     PullPart,
-    WatchedScreen,
     read_envelope,
     read_signed,
     rows_of,
@@ -162,23 +161,6 @@ def _as_far(seal: Seal, blob: bytes) -> bytes:
     """The same body, sealed by the running far itself: a member who lies."""
     signed = read_signed(SecretBox(KEY).decrypt(blob[3:]))
     return seal.seal("near", read_envelope(signed.message).body)
-
-
-@pytest.mark.parametrize(("epoch", "age", "reason"), [("", 0.0, ""), ("", 61.0, "expired"), ("before", 0.0, "epoch")])
-def test_only_a_screen_of_now_is_shown(
-    node: MakeNode, server: RedisProcess, monkeypatch: pytest.MonkeyPatch, epoch: str, age: float, reason: str
-) -> None:
-    """A screen that somebody kept is not shown by a computer that has started anew since, and forgot its id."""
-    near, far = node("near"), node("far")
-    near.look("far")
-    until(lambda: near.titles("far") == ["one"])
-    kept = Seal("far", epoch or far.own.epoch, far.loop.node.context.seal.generation, [KEY], identity_of("far"))
-    with monkeypatch.context() as then:
-        then.setattr("teleclaude.sync.fleet.wire.sealing.now", lambda: now() - age)
-        blob = kept.seal("near", WatchedScreen(session_id=make.session_id("one"), text="as it was"))
-    put_inbox(server, "near", blob)
-    until(lambda: near.half.counters[f"dropped_{reason}"] == 1 if reason else near.lane.screens)
-    assert len(near.lane.screens) == (0 if reason else 1)
 
 
 def test_an_event_that_is_replayed_is_counted(node: MakeNode, server: RedisProcess) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from teleclaude.cache.core import CacheCore
 from teleclaude.cache.daemon_cache import DaemonCache
+from teleclaude.core.live_screen import COLUMNS, ROW_CHARS
 from teleclaude.core.records import Computer, Project, Record, Service, Session, Todo, utc_text
 from teleclaude.core.requests import Outcome
 from teleclaude.core.verbs import Args, End, Message, Output, Start
@@ -27,7 +28,9 @@ from teleclaude.sync.fleet.wire.messages import (
     Pull,
     PullAnswer,
     PullPart,
-    WatchedScreen,
+    ScreenEnd,
+    ScreenUpdate,
+    WatchScreens,
     rows_of,
 )
 from teleclaude.sync.fleet.wire.outcome_check import checked
@@ -187,7 +190,16 @@ NONE = rows_of([])
         PullAnswer(
             request="r", parts=[PullPart("todos", 1, False, rows_of([])), PullPart("todos", 2, False, rows_of([]))]
         ),
-        WatchedScreen(session_id="f", text="x"),
+        ScreenUpdate(session_id="f", number=1, rows={}, height=0),
+        ScreenUpdate(session_id=ID, number=2**60, rows={}, height=0),
+        ScreenUpdate(session_id=ID, number=1, rows={5: "x"}, height=1, after=1),
+        ScreenUpdate(session_id=ID, number=1, rows={-1: "x"}, height=1, after=1),
+        ScreenUpdate(session_id=ID, number=1, rows={}, height=2),
+        ScreenUpdate(session_id=ID, number=1, rows={}, height=100_000, after=1),
+        ScreenEnd(session_id="../x", code="c", message="m"),
+        WatchScreens(fresh=Fresh("e", 0.0, 1.0), sessions={"x": 1}),
+        WatchScreens(fresh=Fresh("e", 0.0, math.nan), sessions={}),
+        WatchScreens(fresh=Fresh("e", 0.0, 1.0), sessions={ID: -1}),
     ],
 )
 def test_numbers_and_ids_that_cannot_be_meant_are_malformed(body: Body) -> None:
@@ -250,10 +262,23 @@ def test_kinds_of_another_version_are_left_out() -> None:
 
 
 def test_a_screen_is_cleaned_on_receipt() -> None:
-    """Colours of a screen from elsewhere are shown, and nothing else that a terminal would act on."""
-    screen = WatchedScreen(session_id=ID, text="\x1b]52;c;eA==\x07a\x1b[31mb\x1bc\x9b2J")
-    _, body = Seal("near", "e", 1, [KEY]).open(Seal("far", "e", 1, [KEY]).seal("near", screen))
-    assert body == WatchedScreen(session_id=ID, text="a\x1b[31mb2J")
+    """Colours of a screen from elsewhere are shown, and nothing else that a terminal would act on; it is bounded."""
+    rows = {0: "\x1b]52;c;eA==\x07a\x1b[31mb\x1bc\x9b2J\n\tc", 1: "x" * 1_000_000}
+    update = ScreenUpdate(session_id=ID, number=1, rows=rows, height=2, columns=2**40, cursor=(7, 1))
+    _, body = Seal("near", "e", 1, [KEY]).open(Seal("far", "e", 1, [KEY]).seal("near", update))
+    assert isinstance(body, ScreenUpdate)
+    assert body.rows[0] == "a\x1b[31mb2J  c"
+    assert len(body.rows[1]) == ROW_CHARS
+    assert (body.columns, body.cursor) == (COLUMNS, None)
+
+
+def test_who_watches_too_much_is_told_so() -> None:
+    """A computer that watches more sessions than a computer may is shown with the reason."""
+    told = {make.session_id(str(number)): 0 for number in range(limits.WATCHED + 1)}
+    blob = Seal("far", "e", 1, [KEY]).seal("near", WatchScreens(fresh=Fresh("e", 0.0, 1.0), sessions=told))
+    with pytest.raises(Dropped) as caught:
+        Seal("near", "e", 1, [KEY]).open(blob)
+    assert (caught.value.reason, "watches 65 sessions" in caught.value.detail) == ("limits", True)
 
 
 START = Start(project="/p", agent="claude")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 
-from teleclaude.core.request_wire import OutputFrame
+from teleclaude.core.live_screen import LiveScreen
 from teleclaude.core.requests import Request, new_id
 from teleclaude.core.verbs import Message
 from teleclaude.sync.fleet.mailbox import COMMANDS_LIMIT, ROOM, Mailbox
-from teleclaude.sync.fleet.node_events import CommandGiven, InboxCame, InterestChanged, ScreenChanged
+from teleclaude.sync.fleet.node_events import CommandGiven, InboxCame, InterestChanged, ScreenChanged, WatchChanged
 from tests.wait import until
 
 
@@ -32,9 +32,14 @@ def test_of_screens_and_interest_the_newest_waits() -> None:
     """However many come while the loop waits for Redis, one of each is told."""
     mailbox = Mailbox()
     for number in range(1000):
-        mailbox.screen_changed(OutputFrame("near", "one", str(number)))
+        mailbox.screen_changed(ScreenChanged("one", LiveScreen(rows=(str(number),))))
+        mailbox.watch_changed(WatchChanged(frozenset({("far", str(number))})))
         mailbox.interest_changed(InterestChanged({str(number): ["sessions"]}))
-    assert mailbox.take(0) == [InterestChanged({"999": ["sessions"]}), ScreenChanged(OutputFrame("near", "one", "999"))]
+    assert mailbox.take(0) == [
+        InterestChanged({"999": ["sessions"]}),
+        WatchChanged(frozenset({("far", "999")})),
+        ScreenChanged("one", LiveScreen(rows=("999",))),
+    ]
     assert mailbox.take(0) == []
 
 

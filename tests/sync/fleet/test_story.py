@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from teleclaude.core.records import EVERYWHERE
-from teleclaude.core.verbs import Message, Refresh, Watch
+from teleclaude.core.verbs import Message, Refresh
 from teleclaude.sync.fleet.membership.peers import LEASE
 from teleclaude.sync.fleet.node import BLIP
 from teleclaude.sync.fleet.node_events import RedisEmptied
@@ -429,17 +429,6 @@ def test_a_command_without_a_connection_is_refused_soon() -> None:
     second = near.commands("far")
     assert near.ended(second) == "unavailable"
     assert "the network is cut" in near.outcomes[second.id][0].message
-
-
-def test_a_watch_is_renewed_without_a_row_in_the_journal() -> None:
-    """Each renewal runs, and none of them is written down (F4)."""
-    story = Story("near", "far")
-    near, far = story["near"], story["far"]
-    for _ in range(5):
-        request = near.commands("far", Watch(session_id=make.session_id("one"), seconds=30.0))
-        story.until(lambda request=request: near.ended(request) == "ok", AT_ONCE)  # type: ignore[misc]
-    assert len(far.ran) == 5
-    assert far.journal.keys().isdisjoint(ran.id for ran in far.ran)
 
 
 def test_a_message_that_no_rule_foresaw_takes_no_other_along(monkeypatch: pytest.MonkeyPatch) -> None:

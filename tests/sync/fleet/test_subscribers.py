@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from teleclaude.core.records import Computer, Kind, Record, key_of
 from teleclaude.replication.version import Verdict, Version
 from teleclaude.sync.fleet.membership.peers import LEASE, Peer
-from teleclaude.sync.fleet.owner.subscribers import Subscribers, Watchers, event_of
+from teleclaude.sync.fleet.owner.subscribers import Subscribers, event_of
 from teleclaude.sync.fleet.replication.replicas import Replicas
 from teleclaude.sync.fleet.wire.messages import PullPart, read_rows, rows_of
 from teleclaude.sync.own_records import OwnRecords
@@ -60,16 +60,6 @@ def test_an_inbox_gets_its_expiry_now_and_then() -> None:
     subscribers = Subscribers("near")
     subscribers.told("far", "e", ["sessions"], 1, 0.0)
     assert [subscribers.inbox_expiry_due("far", now) for now in (0.0, 1.0, 59.0, 60.0)] == [True, False, False, True]
-
-
-def test_a_watch_ends_by_itself() -> None:
-    """A screen goes to those whose watch runs."""
-    watchers = Watchers()
-    watchers.watch("far", "one", 30.0)
-    watchers.watch("third", "one", 10.0)
-    assert sorted(watchers.of("one", 5.0)) == ["far", "third"]
-    assert watchers.of("one", 10.0) == ["far"]
-    assert watchers.of("two", 5.0) == []
 
 
 TITLES = st.lists(st.sampled_from("abcd"), unique=True, max_size=3)

@@ -25,7 +25,6 @@ from teleclaude.web.http.security import Gate
 from teleclaude.web.http.server import HttpServer, Site
 from teleclaude.web.push.hub import Client, Hub
 from teleclaude.web.push.socket import Conversations
-from teleclaude.web.push.watches import Watches
 from teleclaude.web.push.websocket_transport import WebSocketTransport
 from tests.web.http.test_hostile import HANDSHAKE, close_code
 from tests.web.raw_http import ask, raw
@@ -59,7 +58,7 @@ def broken() -> Iterator[Path]:
 def _serve(path: Path, ready: threading.Event, stop: threading.Event) -> None:
     hub, queries = BrokenHub("1"), Queries(SnapshotReader(path.with_name("snapshot")))
     commands = PendingCommands(RequestQueue(), Event())
-    conversations = Conversations(hub, commands, Watches(hub, commands, queries), queries)
+    conversations = Conversations(hub, commands, queries)
     context = ApiContext(
         settings=parse(""),
         queries=queries,

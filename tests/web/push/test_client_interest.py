@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 from teleclaude.core.records import Kind
 from teleclaude.web.push.client_interest import ClientInterest
@@ -24,6 +24,12 @@ class _Nowhere:
 
     def push_state(self, data: bytes) -> None:
         """Drop a state."""
+
+    def push_newest(self, place: Hashable, make: Callable[[], bytes]) -> None:
+        """Drop a screen."""
+
+    def forget_newest(self, place: Hashable) -> None:
+        """Nothing waits."""
 
     def restart(self) -> None:
         """Nothing waits."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import pytest
@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from teleclaude.cache.daemon_cache import DaemonCache
 from teleclaude.cache.wire import SnapshotFrame
 from teleclaude.core.records import Computer, Kind, Project, Record, Scope, Session, Tmux, Todo
-from teleclaude.core.request_wire import OutputFrame
 from teleclaude.replication.version import Version
 from teleclaude.web.push.hub import Client, Hub
 from teleclaude.web.push.mirror import ChangesMissingError, Mirror
@@ -47,6 +46,13 @@ class Box:
         self.data += data
 
     push_state = push
+
+    def push_newest(self, place: Hashable, make: Callable[[], bytes]) -> None:
+        """Take a screen."""
+        self.push(make())
+
+    def forget_newest(self, place: Hashable) -> None:
+        """Nothing waits."""
 
     def restart(self) -> None:
         self.restarts += 1
@@ -329,17 +335,6 @@ def test_who_left_leaves_nothing_behind() -> None:
     assert hub.clients == {}
     assert hub._audiences == {}
     assert wants[-1] == ("99", frozenset())
-
-
-def test_only_who_watches_gets_output() -> None:
-    """Live output goes to the watchers of that session."""
-    hub, _ = a_hub()
-    (watcher, box), (_, other) = joined(hub, "1"), joined(hub, "2")
-    watcher.watched.add("s1")
-    hub.receive_output(OutputFrame("a", "s1", "text"))
-    hub.receive_output(OutputFrame("a", "s2", "text"))
-    assert [e["data"]["session_id"] for e in box.events()] == ["s1"]
-    assert other.events() == []
 
 
 def test_remembered_states_are_bounded() -> None:

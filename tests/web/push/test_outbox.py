@@ -145,3 +145,21 @@ def test_who_is_told_with_many_is_told_in_order(pair: tuple[Any, Any]) -> None:
     outbox.abort()
     audience.push(b"nobody takes this")
     assert outbox.closed
+
+
+def test_of_what_is_newest_only_that_waits(pair: tuple[Any, Any]) -> None:
+    """Behind all events, one for each place, made when it is sent; it takes nothing of the limit and drops no event."""
+    outbox = Outbox(pair[0], limit=100_000)
+    first = os.urandom(1_000_000)
+    outbox.push(first)
+    for number in range(1000):
+        outbox.push_newest("a", lambda number=number: b"a%d" % number * 1000)  # type: ignore[misc]
+        outbox.push_newest("gone", lambda: b"never")
+        outbox.push(b"event")
+    outbox.forget_newest("gone")
+    expected = first + b"event" * 1000 + b"a999" * 1000
+    assert read(pair[1], len(expected)) == expected
+    assert outbox.empty.wait(5)
+    assert outbox.times_behind == 0
+    outbox.push_newest("a", lambda: b"at once")
+    assert read(pair[1], 7) == b"at once"

@@ -8,9 +8,10 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from teleclaude.cache import wire
-from teleclaude.core.errors import Conflict
 from teleclaude.core.records import EVERYWHERE, Computer, Project, Todo
-from teleclaude.core.verbs import Args, Refresh, Watch
+from teleclaude.core.verbs import Refresh
+from teleclaude.web.push.watches import WATCHES_LIMIT
+from tests import make
 from tests.wait import until
 from tests.web.daemon import LOCAL, Daemon, session
 from tests.web.raw_http import connected, raw, until_closed
@@ -201,42 +202,87 @@ def test_a_refresh_is_a_command_and_says_how_it_ended(web: Daemon) -> None:
 
 
 def test_output_of_a_watched_session_is_pushed(web: Daemon) -> None:
-    """By a prefix of its id; to nobody else; the sync process is told when the last one stops."""
+    """By a prefix of its id; to nobody else; the sync process is told who watches, and when the last one stops."""
     with Peer(web.api) as peer, Peer(web.api) as other:
         peer.say(watch={"session_id": "a00001"})
-        until(lambda: web.requests)
-        assert web.requests[0].args == Watch(session_id="a00001", seconds=30.0)
-        web.emit("a00001", "out\x1b[0m")
+        until(lambda: web.watched == [(LOCAL, "a00001")])
         web.emit("a00002", "no")
-        assert peer.next()["data"] == {"computer": LOCAL, "session_id": "a00001", "text": "out\x1b[0m"}
+        web.emit("a00001", "out\x1b[0m\nb")
+        assert peer.next()["data"] == {
+            "computer": LOCAL,
+            "session_id": "a00001",
+            "text": "out\x1b[0m\nb",
+            "rows": 2,
+            "columns": 80,
+            "cursor": {"row": 0, "column": 1},
+            "alternate": False,
+        }
+        peer.say(watch={"session_id": "a00002", "computer": LOCAL})
+        until(lambda: len(web.watched) == 2)
         peer.say(unwatch={"session_id": "a00001"})
-        until(lambda: len(web.requests) == 2)
-        assert web.requests[1].args == Watch(session_id="a00001", seconds=0.0)
+        until(lambda: web.watched == [(LOCAL, "a00002")])
         peer.say(watch={"session_id": "a0000"})
         assert peer.next()["data"]["code"] == "ambiguous"
         web.put(Computer(name=LOCAL, is_local=True, role="x"))
         assert other.next()["event"] == "computer_updated"
 
 
+def test_a_second_watcher_gets_the_screen_at_once(web: Daemon) -> None:
+    """Clients share one watch; who comes later sees what the others see."""
+    with Peer(web.api) as peer, Peer(web.api) as other:
+        peer.say(watch={"session_id": "a00001"})
+        until(lambda: web.watched)
+        web.emit("a00001", "as it is")
+        assert peer.next()["data"]["text"] == "as it is"
+        other.say(watch={"session_id": "a00001"})
+        assert other.next()["data"]["text"] == "as it is"
+    until(lambda: web.watched == [])
+
+
 def test_who_leaves_watches_no_more(web: Daemon) -> None:
     """The last watcher's connection ends, and the output with it."""
     with Peer(web.api) as peer:
         peer.say(watch={"session_id": "a00001"})
-        until(lambda: web.requests)
-    until(lambda: len(web.requests) == 2)
-    assert web.requests[1].args == Watch(session_id="a00001", seconds=0.0)
+        until(lambda: web.watched)
+    until(lambda: web.watched == [])
 
 
-def test_a_failed_watch_is_told(web: Daemon) -> None:
-    """The error of the command, as an event."""
-
-    def fail(_: Args) -> dict[str, object]:
-        raise Conflict("not now")
-
-    web.answer = fail
+def test_what_is_watched_is_told_to_another_run_of_sync(web: Daemon) -> None:
+    """A sync process that starts anew watches at once what clients watch."""
     with Peer(web.api) as peer:
         peer.say(watch={"session_id": "a00001"})
-        assert peer.next()["data"] == {"code": "conflict", "message": "not now"}
+        until(lambda: web.watched)
+        web.drop_asker()
+        web.run_commands()
+        until(lambda: web.watched == [(LOCAL, "a00001")])
+
+
+def test_the_end_of_a_watched_screen_is_told(web: Daemon) -> None:
+    """Why nothing more comes, as an event, and it is watched no more."""
+    with Peer(web.api) as peer:
+        peer.say(watch={"session_id": "a00001"})
+        until(lambda: web.watched)
+        web.end_output("a00001")
+        data = peer.next()["data"]
+        assert data == {
+            "code": "not_found",
+            "message": "the session has ended",
+            "field": "watch",
+            "session_id": "a00001",
+        }
+        until(lambda: web.watched == [])
+
+
+def test_watches_are_bounded(web: Daemon) -> None:
+    """An unknown session, and more than a client may have."""
+    web.put(*[make.session(f"b{number:05}", LOCAL) for number in range(WATCHES_LIMIT)])
+    with Peer(web.api) as peer:
+        peer.say(watch={"session_id": "nobody"})
+        assert peer.next()["data"]["code"] == "not_found"
+        for number in range(WATCHES_LIMIT):
+            peer.say(watch={"session_id": f"b{number:05}"})
+        peer.say(watch={"session_id": "a00001"})
+        assert peer.next()["data"]["code"] == "too_large"
 
 
 def test_a_wrong_message_is_answered_and_survived(web: Daemon) -> None:

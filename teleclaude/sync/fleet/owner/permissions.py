@@ -40,10 +40,19 @@ def refusal(me: str, sender: str, right: Right) -> str:
 def note(sender: str, request_id: str, args: Args, what: str) -> None:
     """Write the audit line of one use: who, what, on what, and what became of it; never the text that was sent."""
     target = getattr(args, "session_id", "") or getattr(args, "project", "")
+    _write(sender, request_id, verb_name(args), target, what)
+
+
+def note_watch(sender: str, request_id: str, session_id: str, what: str) -> None:
+    """Write the audit line of a watch that begins, or is refused; those that only go on are not worth one each."""
+    _write(sender, request_id, "watch", session_id, what)
+
+
+def _write(sender: str, request_id: str, verb: str, target: str, what: str) -> None:
     audit.info(
         "%s %s %s on %s: %s",
         one_line(sender, 128),
-        verb_name(args),
+        verb,
         one_line(request_id, 64),
         one_line(target, 200) or "-",
         one_line(what, 200),

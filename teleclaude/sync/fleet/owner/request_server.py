@@ -12,15 +12,14 @@ import msgspec
 
 from teleclaude.core.errors import InvalidField, Refused
 from teleclaude.core.records import Kind, Record
-from teleclaude.core.request_wire import OutputFrame
 from teleclaude.core.requests import Outcome, Request, failed
-from teleclaude.core.verbs import Args, Refresh, Watch, check
+from teleclaude.core.verbs import Args, Refresh, check
 from teleclaude.replication.change import Change, merge
 from teleclaude.sync.fleet.node_context import Context
 from teleclaude.sync.fleet.node_effects import NoteWritten, PushWritten, RunHere
 from teleclaude.sync.fleet.node_events import Answer, Refusal
 from teleclaude.sync.fleet.owner import permissions
-from teleclaude.sync.fleet.owner.subscribers import Subscribers, Watchers, event_of
+from teleclaude.sync.fleet.owner.subscribers import Subscribers, event_of
 from teleclaude.sync.fleet.redis.redis_keys import GROUP, INBOX_TTL
 from teleclaude.sync.fleet.wire.messages import (
     Command,
@@ -30,7 +29,6 @@ from teleclaude.sync.fleet.wire.messages import (
     Pull,
     PullAnswer,
     PullPart,
-    WatchedScreen,
     raw,
     rows_of,
 )
@@ -62,8 +60,6 @@ class RequestServer:
         self._context = context
         self.subscribers = Subscribers(context.me)
         self._pending: dict[Kind, Change[str, Record]] = {}
-        self._watchers = Watchers()
-        self._screens: dict[str, OutputFrame] = {}
         self._under_way: dict[str, UnderWay] = {}
         self._heads_at: dict[str, float] = {}  # subscribers who are to be told how far this computer is, and when
         self._notes: list[tuple[float, NoteWritten]] = []  # that Redis refused, and when to try again
@@ -84,10 +80,6 @@ class RequestServer:
         self._pending.pop(kind, None)
         self.connected()
 
-    def screen_changed(self, screen: OutputFrame) -> None:
-        """Take the screen of a session here, for whoever watches it elsewhere; only the newest waits."""
-        self._screens[screen.session_id] = screen
-
     def due(self) -> float:
         """Send what is due; give the time when more is."""
         context = self._context
@@ -97,7 +89,6 @@ class RequestServer:
             for sender, request, pull in early:
                 self._answer_pull(sender, request, pull)
         self._push_changes()
-        self._push_screens()
         self._tell_heads()
         notes, self._notes = self._notes, []
         for at, note in notes:
@@ -114,13 +105,6 @@ class RequestServer:
             for name in self.subscribers.of(kind):
                 self._context.numbers["events_pushed"] += 1
                 self._heads_at[name] = self._context.now + HEADS_AFTER
-                self._push(name, body)
-
-    def _push_screens(self) -> None:
-        screens, self._screens = self._screens, {}
-        for screen in screens.values():
-            body = raw(WatchedScreen(session_id=screen.session_id, text=screen.text))
-            for name in self._watchers.of(screen.session_id, self._context.now):
                 self._push(name, body)
 
     def _tell_heads(self) -> None:
@@ -225,8 +209,7 @@ class RequestServer:
             return
         request = Request(id=envelope.id, computer=context.me, args=args, deadline=0.0, origin=sender)
         lane = getattr(args, "session_id", "") or "start"
-        # A watch is renewed every few seconds, and twice does no harm: it is not worth a row in the journal each.
-        self._run(entry, request, lane, args, body.fresh.expires, journaled=not isinstance(args, Watch))
+        self._run(entry, request, lane, args, body.fresh.expires, journaled=True)
 
     def _run(
         self, entry: bytes, request: Request, lane: str, work: Args | Pull, expires: float, *, journaled: bool
@@ -244,17 +227,8 @@ class RequestServer:
             self.acknowledge(done.entry)
             return
         context.numbers["commands_run"] += has_run
-        if not self._is_renewal(done, outcome):
-            permissions.note(done.sender, outcome.id, done.work, outcome.code or outcome.status)
-        if outcome.status == "ok" and isinstance(done.work, Watch):
-            self._watchers.watch(done.sender, done.work.session_id, context.now + done.work.seconds)
+        permissions.note(done.sender, outcome.id, done.work, outcome.code or outcome.status)
         self._finish(done.entry, done.sender, outcome)
-
-    def _is_renewal(self, done: UnderWay, outcome: Outcome) -> bool:
-        """Tell whether it only prolongs a watch, which was noted when it began."""
-        if not isinstance(done.work, Watch) or outcome.status != "ok" or done.work.seconds <= 0:
-            return False
-        return self._watchers.is_watched(done.sender, done.work.session_id, self._context.now)
 
     def _finish(self, entry: bytes, sender: str, outcome: Outcome) -> None:
         self._context.answer(sender, outcome.id, CommandAnswer(outcome=outcome))

@@ -90,23 +90,3 @@ def event_of(kind: Kind, change: Change[str, Record]) -> ChangeEvent:
     """Make the event that tells a change."""
     rows = rows_of(change.puts.values())
     return ChangeEvent(kind=kind, seq=change.version.number, after=change.after, rows=rows, removed=change.removes)
-
-
-class Watchers:
-    """Which computers watch the screen of which session here, until when."""
-
-    def __init__(self) -> None:
-        self._until: dict[tuple[str, str], float] = {}
-
-    def watch(self, name: str, session_id: str, until: float) -> None:
-        """Take note that a computer watches a session; a time that is past ends it."""
-        self._until[name, session_id] = until
-
-    def is_watched(self, name: str, session_id: str, now: float) -> bool:
-        """Tell whether a computer watches a session now."""
-        return self._until.get((name, session_id), now) > now
-
-    def of(self, session_id: str, now: float) -> list[str]:
-        """Names of those that watch a session now."""
-        self._until = {place: until for place, until in self._until.items() if until > now}
-        return [name for name, watched in self._until if watched == session_id]

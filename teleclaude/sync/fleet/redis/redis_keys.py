@@ -10,6 +10,8 @@ INBOX_TTL = 300  # seconds without a push or a beat of its reader
 ROUND = 130.0  # seconds of this computer's clock: its messages' blocked read begins anew at the start of each at rest,
 # and its name is entered anew in the middle, so that the two are never in one minute
 INBOX_LENGTH = 1000
+SCREENS_LENGTH = 16  # updates of one watched session; newer ones drive out older ones
+SCREENS_TTL = 60  # seconds without an update
 MESSAGES_LENGTH = 10_000
 GROUP = "sync"  # consumer group and consumer of a computer's messages
 
@@ -40,6 +42,10 @@ class KeyNames:
     def messages(self, name: str) -> str:
         """Stream of requests to a computer."""
         return f"{self.prefix}messages:{{{name}}}"
+
+    def screens(self, watcher: str, owner: str, session_id: str) -> str:
+        """Stream of the screens of one session that a computer watches. It is short: only the newest counts."""
+        return f"{self.prefix}screens:{{{watcher}}}:{owner}:{session_id}"
 
     def output(self, asker: str, request_id: str) -> str:
         """Sealed answer to one request. The asker is in the name, so that it shares the slot of the asker's inbox."""

@@ -47,6 +47,7 @@ COUNTS = 32  # entries
 SERVICES = 32
 LOOKED_AT = 4096  # computers that a heartbeat says something of
 SCREEN = 512 * 1024
+WATCHED = 64  # sessions of one computer that another one watches
 OVERSIZED = b"oversized:"  # begins what stands in place of an answer that is too long to be read; then its request's id
 NUMBER = 2**53
 AHEAD = 24 * 3600.0  # seconds that a time may be ahead of this computer's wall clock

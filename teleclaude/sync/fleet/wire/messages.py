@@ -136,11 +136,38 @@ class Heads(_MessageBody, frozen=True, kw_only=True, tag="heads"):
     heads: dict[WireKind, int]
 
 
-class WatchedScreen(_MessageBody, frozen=True, kw_only=True, tag="screen"):
-    """The screen of a session that the recipient watches."""
+class WatchScreens(_MessageBody, frozen=True, kw_only=True, tag="watch"):
+    """All sessions here that the sender watches, with the number of the last screen that it has of each; 0 for none.
+
+    It replaces what was said before, and is to be said again in time: what it says lasts for a lease. None ends all.
+    """
+
+    fresh: Fresh
+    sessions: dict[str, int]
+
+
+class ScreenUpdate(_MessageBody, frozen=True, kw_only=True, tag="update"):
+    """What changed on a watched screen between `after` and `number`: whole rows by their place, of `height` rows.
+
+    Without `after` all rows are there: a keyframe. Numbers grow over all sessions of one run of the sender.
+    """
 
     session_id: str
-    text: str
+    number: int
+    after: int | None = None
+    rows: dict[int, str]
+    height: int
+    columns: int = 0
+    cursor: tuple[int, int] | None = None
+    alternate: bool = False
+
+
+class ScreenEnd(_MessageBody, frozen=True, kw_only=True, tag="screen_end"):
+    """Nothing more comes of a watched screen, for a reason: an error's `code` and `message`."""
+
+    session_id: str
+    code: str
+    message: str
 
 
 Body: TypeAlias = (
@@ -155,7 +182,9 @@ Body: TypeAlias = (
     | CommandAnswer
     | ChangeEvent
     | Heads
-    | WatchedScreen
+    | WatchScreens
+    | ScreenUpdate
+    | ScreenEnd
 )
 
 

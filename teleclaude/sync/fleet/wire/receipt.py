@@ -9,10 +9,11 @@ from collections.abc import Mapping
 
 import msgspec
 
+from teleclaude.core import live_screen
+from teleclaude.core.live_screen import COLUMNS, ROWS
 from teleclaude.core.records import KINDS, Kind
 from teleclaude.core.settings import is_name
 from teleclaude.core.text import one_line
-from teleclaude.core.verbs import Watch
 from teleclaude.sync.fleet.wire import limits
 from teleclaude.sync.fleet.wire.limits import OverLimit
 from teleclaude.sync.fleet.wire.messages import (
@@ -27,11 +28,12 @@ from teleclaude.sync.fleet.wire.messages import (
     InterestChange,
     Pull,
     PullAnswer,
-    WatchedScreen,
+    ScreenEnd,
+    ScreenUpdate,
+    WatchScreens,
 )
 
 ID = 64  # characters
-WATCH_LIMIT = 3600.0  # seconds
 GENERATION = 2**40  # a generation begins as seconds since 1970
 
 
@@ -46,7 +48,7 @@ def check_envelope(envelope: Envelope) -> None:
 
 def bounded(body: Body, wall: float) -> Body:  # noqa: C901, PLR0912  (one case for each kind of message)
     """Bound a body. `wall`: seconds since 1970 here. Raises ValueError for what cannot be meant, OverLimit among it."""
-    if isinstance(body, Clash | InterestChange | Pull | Command):
+    if isinstance(body, Clash | InterestChange | Pull | Command | WatchScreens):
         _numbers(body.fresh.issued, body.fresh.expires)
     match body:
         case Heartbeat():
@@ -63,14 +65,15 @@ def bounded(body: Body, wall: float) -> Body:  # noqa: C901, PLR0912  (one case 
             return _event(body)
         case Heads():
             return Heads(heads=_heads(body.heads))
-        case Command(args=Watch(seconds=seconds)):
-            if not 0 <= seconds <= WATCH_LIMIT:
-                raise ValueError("a watch without end")
-            return body
-        case WatchedScreen():
-            if not limits.is_session_id(body.session_id):
-                raise ValueError("a session's id that is none")
-            return msgspec.structs.replace(body, text=limits.bounded_screen(body.text))
+        case WatchScreens():
+            return _watch(body)
+        case ScreenUpdate():
+            return _screen(body)
+        case ScreenEnd():
+            _session_ids(body.session_id)
+            return msgspec.structs.replace(
+                body, code=one_line(body.code, limits.WORD), message=one_line(body.message, limits.TEXT)
+            )
         case _:
             return body  # a goodbye; commands and their outcomes are judged by their verb, see outcome_check.py
 
@@ -119,6 +122,37 @@ def _event(body: ChangeEvent) -> ChangeEvent:
 def _heads(heads: Mapping[Kind, int]) -> dict[Kind, int]:
     _numbers(*heads.values())
     return {kind: heads[kind] for kind in KINDS if kind in heads}
+
+
+def _watch(body: WatchScreens) -> WatchScreens:
+    if len(body.sessions) > limits.WATCHED:
+        raise OverLimit(f"it watches {len(body.sessions)} sessions here; {limits.WATCHED} are allowed")
+    _session_ids(*body.sessions)
+    _numbers(*body.sessions.values())
+    return body
+
+
+def _screen(body: ScreenUpdate) -> ScreenUpdate:
+    _session_ids(body.session_id)
+    _numbers(body.number, body.after or 0, body.height, body.columns)
+    if body.height > ROWS or not all(0 <= place < body.height for place in body.rows):
+        raise ValueError("rows that no screen has")
+    if body.after is None and len(body.rows) != body.height:
+        raise ValueError("a screen that is not whole")
+    told = live_screen.bounded(body.rows.values(), body.columns, None)
+    row, column = body.cursor or (-1, -1)
+    is_there = 0 <= row < body.height and 0 <= column <= COLUMNS
+    return msgspec.structs.replace(
+        body,
+        rows=dict(zip(body.rows, told.rows, strict=True)),
+        columns=told.columns,
+        cursor=body.cursor if is_there else None,
+    )
+
+
+def _session_ids(*ids: str) -> None:
+    if not all(limits.is_session_id(text) for text in ids):
+        raise ValueError("a session's id that is none")
 
 
 def _known(kinds: list[Kind]) -> list[Kind]:

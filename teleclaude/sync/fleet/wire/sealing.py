@@ -41,6 +41,7 @@ from teleclaude.sync.fleet.wire.messages import (
     InterestChange,
     Pull,
     Signed,
+    WatchScreens,
     encode,
     read_body,
     read_envelope,
@@ -57,7 +58,7 @@ HOLDS_AFTER = 60.0  # seconds of beats after which a computer has held its name
 MAGIC = b"tc%d" % VERSION
 _OTHER_VERSION = re.compile(rb"tc[13-9]")
 _OVERHEAD = len(MAGIC) + SecretBox.NONCE_SIZE + SecretBox.MACBYTES
-REQUESTS = (Command, Pull, InterestChange)
+REQUESTS = (Command, Pull, InterestChange, WatchScreens)
 
 OLDER = "it runs an older version of teleclaude, with which this one cannot talk: upgrade it"
 NEWER = "it runs a newer version of teleclaude, with which this one cannot talk: upgrade this computer"

@@ -152,6 +152,14 @@ class Machine:
             for pid in reversed(pids):
                 os.kill(pid, signal.SIGCONT)
 
+    def clear(self) -> None:
+        """End all sessions, and wait until the daemon has seen that; what a client kept or logged is gone."""
+        with contextlib.suppress(subprocess.CalledProcessError):  # no server
+            self.tmux("kill-server")
+        for name in ("tui.json", "tui.log"):
+            self.place.state.joinpath(name).unlink(missing_ok=True)
+        until(lambda: not self.sessions(self.name), 20)
+
     def stop(self) -> int:
         """SIGTERM the daemon; its exit status."""
         assert self.daemon is not None

@@ -47,7 +47,7 @@ class Terminal:
         env = {**environ, "TERM": "xterm-256color"}
         env.pop("TMUX", None)
         self.process = subprocess.Popen(
-            [sys.executable, "-c", _OWN_TERMINAL, *argv], stdin=slave, stdout=slave, stderr=slave, env=env
+            [sys.executable, "-I", "-S", "-c", _OWN_TERMINAL, *argv], stdin=slave, stdout=slave, stderr=slave, env=env
         )
         os.close(slave)
         self._reader = threading.Thread(target=self._read, daemon=True)

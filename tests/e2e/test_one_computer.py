@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -13,19 +14,30 @@ from tests.terminal import Terminal
 from tests.wait import until
 
 
-@pytest.fixture
-def machine() -> Iterator[Machine]:
-    """Start a computer with one project and no session."""
+@pytest.fixture(scope="module")
+def made() -> Iterator[Machine]:
+    """Start a computer with one project."""
     found = Machine("solo")
     try:
-        project = found.code / "alpha"
-        subprocess.run(["git", "init", "-q", str(project)], check=True)
-        todos = project / "todos"
-        todos.mkdir()
-        todos.joinpath("roadmap.md").write_text("- [ ] first-thing: Do it first\n- [>] second-thing: Under way\n")
+        subprocess.run(["git", "init", "-q", str(found.code / "alpha")], check=True)
+        roadmap(found).parent.mkdir()
         yield found.start()
     finally:
         found.close()
+
+
+@pytest.fixture
+def machine(made: Machine) -> Machine:
+    """The same, with two todos and no session; nothing is kept of clients that were there before."""
+    roadmap(made).write_text("- [ ] first-thing: Do it first\n- [>] second-thing: Under way\n")
+    made.clear()
+    until(lambda: len(made.get("/todos")) == 2)
+    return made
+
+
+def roadmap(machine: Machine) -> Path:
+    """Where the project's todos stand."""
+    return machine.code / "alpha" / "todos" / "roadmap.md"
 
 
 @pytest.fixture(params=[(35, 120), (24, 80)], ids=["120x35", "80x24"])
@@ -61,8 +73,8 @@ def test_a_changed_todo_is_painted(machine: Machine, terminal: Terminal) -> None
     if "Do it first" not in terminal.text():
         terminal.send("j\x1b[C")
     terminal.wait_for("Do it first")
-    path = machine.code / "alpha" / "todos" / "roadmap.md"
-    path.write_text(path.read_text() + "- [x] third-thing: Finished\n")
+    with roadmap(machine).open("a") as file:
+        file.write("- [x] third-thing: Finished\n")
     terminal.wait_for("Finished")
 
 

@@ -56,14 +56,36 @@ class Two:
         self.redis.close()
 
 
-@pytest.fixture
-def two() -> Iterator[Two]:
-    """Make them; a test starts them."""
+@contextmanager
+def made() -> Iterator[Two]:
+    """Make them."""
     found = Two()
     try:
         yield found
     finally:
         found.close()
+
+
+@pytest.fixture
+def two() -> Iterator[Two]:
+    """Two of its own for a test that starts, stops or changes them."""
+    with made() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def two_for_all() -> Iterator[Two]:
+    """Two that run."""
+    with made() as found:
+        yield found.start()
+
+
+@pytest.fixture
+def started(two_for_all: Two) -> Two:
+    """The same, for tests that leave them as they were; nothing is kept of clients that were there before."""
+    for machine in two_for_all.machines:
+        machine.place.state.joinpath("tui.json").unlink(missing_ok=True)
+    return two_for_all
 
 
 def metrics(machine: Machine) -> str:
@@ -84,9 +106,9 @@ def client(machine: Machine) -> Iterator[Terminal]:
         terminal.close()
 
 
-def test_projects_and_todos_of_another_computer(two: Two) -> None:
+def test_projects_and_todos_of_another_computer(started: Two) -> None:
     """They are on the screen under the computer that owns them, and what is written into a todos file follows."""
-    laptop = two.start().laptop
+    laptop = started.laptop
     with client(laptop) as terminal:
         terminal.send("2")
         terminal.wait_for("raspi")
@@ -94,7 +116,7 @@ def test_projects_and_todos_of_another_computer(two: Two) -> None:
         terminal.wait_for("alpha", 20)
         terminal.send("jl")
         terminal.wait_for("Do it first", 20)
-        two.roadmap.write_text(ROADMAP + "- [x] second-thing: Finished\n")
+        started.roadmap.write_text(ROADMAP + "- [x] second-thing: Finished\n")
         terminal.wait_for("Finished", 20)
         for target in ("/projects?computer=raspi", "/todos?computer=raspi", "/projects-with-todos?computer=raspi"):
             rows = laptop.get(target)
@@ -103,16 +125,16 @@ def test_projects_and_todos_of_another_computer(two: Two) -> None:
         assert laptop.get("/projects?computer=laptop") == []
 
 
-def test_reads_ask_nobody(two: Two) -> None:
+def test_reads_ask_nobody(started: Two) -> None:
     """However often the lists of another computer are read, nothing is asked of it: reads are pure."""
-    laptop = two.start().laptop
+    laptop = started.laptop
     with client(laptop) as terminal:
         terminal.send("Gl")
         terminal.wait_for("faraway", 20)
     samples: list[int] = []
 
     def is_quiet() -> bool:
-        samples.append(two.asked_of_raspi())
+        samples.append(started.asked_of_raspi())
         return samples[-1] == samples[-3:][0] and len(samples) > 3
 
     until(is_quiet, 30, every=0.5)  # the interest of the client has ended
@@ -121,19 +143,19 @@ def test_reads_ask_nobody(two: Two) -> None:
             assert laptop.get_status(target) == 200
     status, _ = laptop.call("POST", f"/sessions/{'0' * 16}/message?computer=raspi", {"text": "x"})
     assert status == 404
-    assert two.asked_of_raspi() == samples[-1] + 1
+    assert started.asked_of_raspi() == samples[-1] + 1
     assert [session.tmux.name for session in laptop.sessions("raspi")] == ["faraway"]
 
 
-def test_what_is_dropped_is_counted_for_all_to_see(two: Two) -> None:
+def test_what_is_dropped_is_counted_for_all_to_see(started: Two) -> None:
     """A message that is none does nothing but raise a number that /metrics tells."""
-    raspi = two.start().raspi
+    raspi = started.raspi
 
     def is_told(number: str) -> bool:  # numbers come with the sync process' next question for work
         return raspi.call("POST", "/refresh")[0] == 200 and f"peers_dropped_unsealed_total {number}" in metrics(raspi)
 
     until(lambda: is_told("0.0"))
-    two.redis.run("XADD", "teleclaude:messages:{raspi}", "*", "m", "junk")
+    started.redis.run("XADD", "teleclaude:messages:{raspi}", "*", "m", "junk")
     until(lambda: is_told("1.0"))
 
 

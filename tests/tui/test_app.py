@@ -25,24 +25,48 @@ from tests.wait import until
 CLIENT = [sys.executable, "-m", "teleclaude.tui"]
 
 
-@pytest.fixture
-def machine() -> Iterator[Machine]:
-    """Make a computer with one project; its daemon is not started."""
+@contextlib.contextmanager
+def solo() -> Iterator[Machine]:
+    """A computer with one project; its daemon is not started."""
     found = Machine("solo")
     (found.code / "alpha").mkdir()
     subprocess.run(["git", "init", "-q", str(found.code / "alpha")], check=True)
     try:
         yield found
     finally:
-        subprocess.run(
-            [sys.executable, "-m", "teleclaude.daemon", "stop"], env=found.environ, capture_output=True, check=False
-        )
         found.close()
 
 
 @pytest.fixture
-def show(machine: Machine) -> Iterator[Callable[..., Terminal]]:
-    """Give what opens a client; all are closed in the end."""
+def machine() -> Iterator[Machine]:
+    """Make a computer of its own for a test that starts or stops its daemon, however that was started."""
+    with solo() as found:
+        try:
+            yield found
+        finally:
+            subprocess.run(
+                [sys.executable, "-m", "teleclaude.daemon", "stop"], env=found.environ, capture_output=True, check=False
+            )
+
+
+@pytest.fixture(scope="module")
+def one_for_all() -> Iterator[Machine]:
+    """A computer whose daemon runs."""
+    with solo() as found:
+        yield found.start()
+
+
+@pytest.fixture
+def running(one_for_all: Machine) -> Machine:
+    """The same, with no session, and nothing kept of clients that were there before."""
+    one_for_all.clear()
+    return one_for_all
+
+
+@pytest.fixture
+def show(request: pytest.FixtureRequest) -> Iterator[Callable[..., Terminal]]:
+    """Give what opens a client of the test's computer; all are closed in the end."""
+    machine: Machine = request.getfixturevalue("running" if "running" in request.fixturenames else "machine")
     shown: list[Terminal] = []
 
     def start(rows: int = 24, columns: int = 80, **environ: str) -> Terminal:
@@ -85,9 +109,8 @@ def test_a_daemon_that_cannot_start_is_told(machine: Machine, show: Callable[...
     assert terminal.process.wait(10) == 0
 
 
-def test_a_whole_session_from_the_keyboard(machine: Machine, show: Callable[..., Terminal]) -> None:
+def test_a_whole_session_from_the_keyboard(running: Machine, show: Callable[..., Terminal]) -> None:
     """Start a shell, send it a message in several lines and scripts, see it run, end it: all by keys."""
-    machine.start()
     terminal = show(35, 120)
     terminal.wait_for("1 project without")
     terminal.send("jl")
@@ -104,7 +127,7 @@ def test_a_whole_session_from_the_keyboard(machine: Machine, show: Callable[...,
     terminal.wait_gone("New session on solo", 20)
     terminal.wait_for("mein Täst")
     terminal.wait_for("id ")
-    (found,) = machine.sessions()
+    (found,) = running.sessions()
     assert found.session_id in terminal.text()
     assert found.title == "mein Täst 漢"
     terminal.send("m")
@@ -113,18 +136,17 @@ def test_a_whole_session_from_the_keyboard(machine: Machine, show: Callable[...,
     terminal.wait_for("zw$((40+3))ei")
     terminal.send("\t\r")
     terminal.wait_gone("Message to", 20)
-    until(lambda: "zw43ei" in machine.get(f"/sessions/{found.session_id}/output")["text"])
-    assert "ei42ns" in machine.get(f"/sessions/{found.session_id}/output")["text"]
+    until(lambda: "zw43ei" in running.get(f"/sessions/{found.session_id}/output")["text"])
+    assert "ei42ns" in running.get(f"/sessions/{found.session_id}/output")["text"]
     terminal.send("xy")
-    until(lambda: not machine.sessions())
+    until(lambda: not running.sessions())
     terminal.wait_for("No sessions.")
-    assert log(machine) == ""
+    assert log(running) == ""
 
 
-def test_resizing_draws_the_whole_screen_anew(machine: Machine, show: Callable[..., Terminal]) -> None:
+def test_resizing_draws_the_whole_screen_anew(running: Machine, show: Callable[..., Terminal]) -> None:
     """Smaller, tiny and larger again: lines are whole, and nothing of the old size is left."""
-    machine.start()
-    machine.tmux("new-session", "-d", "-s", "apple", "-c", str(machine.code / "alpha"))
+    running.tmux("new-session", "-d", "-s", "apple", "-c", str(running.code / "alpha"))
     terminal = show(35, 120)
     terminal.wait_for("apple")
     terminal.send("gjj")
@@ -138,16 +160,15 @@ def test_resizing_draws_the_whole_screen_anew(machine: Machine, show: Callable[.
             until(lambda frames=frames: terminal.raw.count(b"too small") > frames)  # type: ignore[misc]  # as above
         until(lambda columns=columns: "─" * columns in terminal.text() or "too small" in terminal.text())  # type: ignore[misc]  # as above
     until(lambda: "tmux apple" in terminal.text() and "─" * 200 in terminal.text())
-    assert [session.tmux.name for session in machine.sessions()] == ["apple"]
+    assert [session.tmux.name for session in running.sessions()] == ["apple"]
     assert not any(word in terminal.text() for word in ("Ending", "Message to", "New session"))
 
 
 @pytest.mark.parametrize("end", ["q", "\x03", signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_the_terminal_is_left_as_it_was(
-    machine: Machine, show: Callable[..., Terminal], end: str | signal.Signals
+    running: Machine, show: Callable[..., Terminal], end: str | signal.Signals
 ) -> None:
     """However it ends: modes, cursor and screen are put back, and nobody waits for the daemon."""
-    machine.start()
     terminal = show()
     before = termios.tcgetattr(terminal._master)
     terminal.wait_for("solo")
@@ -167,13 +188,12 @@ def test_the_terminal_is_left_as_it_was(
 
 @pytest.mark.parametrize("how", ["key", "SIGTSTP", "SIGSTOP", "started behind"])
 @pytest.mark.parametrize("is_sent_behind", [False, True])
-def test_it_can_be_stopped_and_brought_back_by_the_shell(machine: Machine, how: str, is_sent_behind: bool) -> None:
+def test_it_can_be_stopped_and_brought_back_by_the_shell(running: Machine, how: str, is_sent_behind: bool) -> None:
     """However it is stopped, and though it is continued in the background first: the shell has its terminal as it was.
 
     fg brings the whole screen back, keys and all; what the shell's own line editor set is not taken for the terminal's.
     """
-    machine.start()
-    terminal = Terminal(["bash", "--norc", "--noprofile", "-i"], {**machine.environ, "PS1": "shell> "})
+    terminal = Terminal(["bash", "--norc", "--noprofile", "-i"], {**running.environ, "PS1": "shell> "})
     try:
         terminal.wait_for("shell>")
         is_behind = how == "started behind"
@@ -230,9 +250,8 @@ def jobs_of(terminal: Terminal) -> list[int]:
     return [int(pid) for pid in children.split()]
 
 
-def test_no_bytes_end_it_or_take_its_keyboard(machine: Machine, show: Callable[..., Terminal]) -> None:
+def test_no_bytes_end_it_or_take_its_keyboard(running: Machine, show: Callable[..., Terminal]) -> None:
     """Impossible code points, mouse bytes, lost ends: the client goes on, and the next key works."""
-    machine.start()
     terminal = show()
     terminal.wait_for("No sessions.")
     for junk in (b"\x1b[1114112u", b"\x1b[M q?", b"\x1b[Mq", b"\x1b]0;title", b"\x1b[200~lost"):
@@ -241,7 +260,7 @@ def test_no_bytes_end_it_or_take_its_keyboard(machine: Machine, show: Callable[.
             type_until(terminal, key, words)
     terminal.send("q")
     assert terminal.process.wait(10) == 0
-    assert log(machine) == ""
+    assert log(running) == ""
 
 
 def type_until(terminal: Terminal, key: str, words: str) -> None:
@@ -254,10 +273,9 @@ def type_until(terminal: Terminal, key: str, words: str) -> None:
     terminal.wait_for(words)
 
 
-def test_a_terminal_that_goes_away_ends_it(machine: Machine) -> None:
+def test_a_terminal_that_goes_away_ends_it(running: Machine) -> None:
     """A closed window ends the client, with nobody left spinning."""
-    machine.start()
-    terminal = Terminal(CLIENT, machine.environ)
+    terminal = Terminal(CLIENT, running.environ)
     terminal.wait_for("solo")
     terminal.process.send_signal(signal.SIGHUP)
     assert terminal.process.wait(10) is not None
@@ -301,10 +319,9 @@ def machine_web_pid(machine: Machine) -> int:
     return machine.worker_pid("web")
 
 
-def test_what_is_kept_comes_back_and_a_damaged_file_is_told(machine: Machine, show: Callable[..., Terminal]) -> None:
+def test_what_is_kept_comes_back_and_a_damaged_file_is_told(running: Machine, show: Callable[..., Terminal]) -> None:
     """View and closed nodes survive a restart; a damaged file is set aside, and said so."""
-    machine.start()
-    machine.tmux("new-session", "-d", "-s", "apple", "-c", str(machine.code / "alpha"))
+    running.tmux("new-session", "-d", "-s", "apple", "-c", str(running.code / "alpha"))
     terminal = show()
     terminal.wait_for("apple")
     terminal.send("gjh")
@@ -316,7 +333,7 @@ def test_what_is_kept_comes_back_and_a_damaged_file_is_told(machine: Machine, sh
     assert "apple" not in again.text()
     again.send("q")
     assert again.process.wait(10) == 0
-    (machine.place.state / "tui.json").write_bytes(b"{ha")
+    (running.place.state / "tui.json").write_bytes(b"{ha")
     third = show(24, 140)
     third.wait_for("set aside")
     third.wait_for("apple")
@@ -364,9 +381,8 @@ def test_records_that_cannot_be_read_go_to_the_log_and_not_across_the_screen(
         daemon.close()
 
 
-def test_it_sleeps_when_nothing_happens(machine: Machine, show: Callable[..., Terminal]) -> None:
+def test_it_sleeps_when_nothing_happens(running: Machine, show: Callable[..., Terminal]) -> None:
     """With nothing to show anew, the client uses no processor and writes nothing."""
-    machine.start()
     terminal = show()
     terminal.wait_for("No sessions.")
     terminal.send("?\x1b")

@@ -77,10 +77,13 @@ class KnownPanes:
         """Forget all of it: no server runs, or another."""
         self._known, self._inputs, self._forming, self._claims = {}, {}, set(), {}
 
-    def claim(self, pane: str, claim: AgentClaim) -> bool:
-        """Believe that an agent runs in a pane, for as long as it does. True when that is new: look at the pane."""
+    def claim(self, pane: str, claim: AgentClaim | None) -> bool:
+        """Believe that an agent runs in a pane, for as long as it does; None: it ended. True: look at the pane."""
         if self._claims.get(pane) == claim:
             return False
+        if claim is None:
+            del self._claims[pane]
+            return True
         self._claims[pane] = claim
         return self._known[pane].agent in NO_AGENTS
 

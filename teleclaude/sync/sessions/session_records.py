@@ -137,11 +137,11 @@ class SessionBook:
         told = self._signs.hooked(events, self._signs.facts(home, self._known.__getitem__), self._server, now)
         for pane, program in told.items():
             signs, known = self._signs.of(pane), self._known[pane]
-            story = signs.story
-            if story and not story.is_over:
-                claim = AgentClaim(self._signs.profile_of(program, known.agent), story.process, signs.started)
-                if self._known.claim(pane, claim):
-                    self._look_at(home[pane], now, offset)
+            story, profile = signs.story, self._signs.profile_of(program, known.agent)
+            runs = story is not None and not story.is_over
+            claim = AgentClaim(profile, story.process, signs.started) if story and runs else None
+            if self._known.claim(pane, claim):
+                self._look_at(home[pane], now, offset)
             for key in self._rows_by_pane.get(pane, ()):
                 self._memory[key].until = 0.0
         if self._known.with_agent != self._agents:

@@ -64,7 +64,11 @@ class AgentSigns:
 
     def table(self, agent: str) -> AgentTable:
         """Give the table of a profile; `agent` may also be a program that no profile runs."""
-        return table_of(self._programs.get(agent, agent))
+        return table_of(self.program(agent))
+
+    def program(self, agent: str) -> str:
+        """Name the program of a profile; a name that is no profile's is the program's own."""
+        return self._programs.get(agent, agent)
 
     def profile_of(self, program: str, known_as: str) -> str:
         """Name the profile of a program: the one that is known there, else the first that runs it, else itself."""
@@ -100,10 +104,13 @@ class AgentSigns:
             signs.version += 1
         if signs.story and signs.story.process and not is_alive(signs.story.process, signs.started):
             self._begin(signs, known.agent, signs.agent_since)
+            signs.story = None
         self._note_file(signs, self._files.get(pane.pid))
 
     def _begin(self, signs: PaneSigns, agent: str, since: float) -> None:
-        signs.agent, signs.agent_since, signs.story, signs.screen, signs.match = agent, since, None, None, None
+        signs.agent, signs.agent_since, signs.screen = agent, since, None
+        if signs.story and self.program(agent) != signs.story.agent:
+            signs.story = signs.match = None  # else it was the story that told of this agent first
         signs.version += 1
 
     def evidence(self, pane: Pane, known: KnownPane) -> Evidence:
@@ -176,7 +183,7 @@ class AgentSigns:
         return PaneFacts(
             pane=pane.id,
             process=pane.pid,
-            program=self._programs.get(known.agent, known.agent) if known.agent not in {"shell", "other"} else "",
+            program=self.program(known.agent) if known.agent not in {"shell", "other"} else "",
             folder=known.cwd,
             session=signs.story.session if signs.story else "",
             title=signs.title.says,

@@ -11,7 +11,7 @@ import itertools
 
 from msgspec.structs import replace
 
-from teleclaude.tui import tree
+from teleclaude.tui import searched, tree
 from teleclaude.tui.state import ClientState
 from teleclaude.tui.tree import Key, TreeRow
 
@@ -19,8 +19,13 @@ from teleclaude.tui.tree import Key, TreeRow
 def rebuilt(state: ClientState) -> ClientState:
     """Give the state with the tree that its model and expansion make, the selection on its row."""
     signature = tree.signature(state.model, state.view, state.expansion)
+    if state.query:  # what fits may change with each record; machines are compared by identity
+        signature = (state.view, state.query, *state.model.machines.values())
     if signature != state.signature:
-        rows = tree.build(state.model, state.view, state.expansion, state.outlines)
+        if state.query:
+            rows = tree.found_rows(state.model, state.view, state.outlines, searched.fitting(state))
+        else:
+            rows = tree.build(state.model, state.view, state.expansion, state.outlines)
         state = _reselected(state, rows, signature)
     return _scrolled(state)
 

@@ -16,12 +16,14 @@ from teleclaude.client.api import AgentInfo
 from teleclaude.client.events import HealthEvent, Message
 from teleclaude.client.model import Machine, Model
 from teleclaude.core.records import Computer, Kind, Session
+from teleclaude.tui.edit import Edit
 from teleclaude.tui.form import Form
 from teleclaude.tui.keys import Key, Paste
 from teleclaude.tui.saved import Saved
 from teleclaude.tui.tree import Outlines, TreeRow, View
 
 if TYPE_CHECKING:
+    from teleclaude.core.session_query import SearchText
     from teleclaude.tui.attach import Plan
 
 LEAST = (8, 24)  # rows and columns below which there is nothing to show
@@ -82,8 +84,18 @@ class Compose(msgspec.Struct, frozen=True):
 Dialog: TypeAlias = Help | ConfirmEnd | NewSession | Compose
 
 
+class Seek(msgspec.Struct, frozen=True):
+    """A computer that is being asked who waits there. `direction`: 1 for the first of them, -1 for the last."""
+
+    computer: str
+    direction: int
+
+
 class ClientState(msgspec.Struct, frozen=True, eq=False):
-    """Everything the screen is made from. `wall`: seconds since 1970; `mono`: time.monotonic()."""
+    """Everything the screen is made from. `wall`: seconds since 1970; `mono`: time.monotonic().
+
+    `query`: the words that rows must fit; `search`: they are being typed; `texts`: what they are looked for in.
+    """
 
     model: Model = Model()
     view: View = "sessions"
@@ -103,6 +115,10 @@ class ClientState(msgspec.Struct, frozen=True, eq=False):
     notice: Notice | None = None
     agents: tuple[AgentInfo, ...] = ()
     follow: str = ""
+    query: str = ""
+    search: Edit | None = None
+    texts: dict[tuple[str, str], tuple[Machine, Mapping[str, SearchText]]] = msgspec.field(default_factory=dict)
+    seek: Seek | None = None
     attaching: PrepareAttach | None = None
     home: str = ""
     scopes: frozenset[tuple[str, Kind]] = frozenset()

@@ -2,14 +2,15 @@
 
 Rules of this module: which rows there are and in which order depends only on what a machine's `shape` stands for,
 on what is open, and on whether a computer answers; never on a status or a title. So rows do not jump, an update of a
-record costs no new tree, and a row is known by its key for as long as the thing lives, wherever it moves.
+record costs no new tree, and a row is known by its key for as long as the thing lives, wherever it moves. While
+somebody looks for something, rows are there that fit, in the same order, and all that they are in is open.
 """
 
 from __future__ import annotations
 
 import posixpath
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -84,6 +85,25 @@ def session_key(computer: str, session_id: str) -> Key:
     return ("session", computer, session_id)
 
 
+def found_rows(
+    model: Model, view: View, outlines: Outlines, fitting: Callable[[Machine], Container[str]]
+) -> list[TreeRow]:
+    """Give the rows of a view that fit, with those that they are in. `fitting`: the rows' `ref`s, of a machine."""
+    rows: list[TreeRow] = []
+    for machine in machines_in_order(model):
+        fits = fitting(machine)
+        inside: list[TreeRow] = []
+        for group in outline_of(machine, view, outlines).busy:
+            found = [row for row in group.rows if row.ref in fits]
+            if found:
+                key = project_key(machine.name, group.path)
+                head = TreeRow("project", key, 1, machine.name, group.path, is_open=True, count=len(found))
+                inside += [head, *found]
+        if inside:
+            rows += [TreeRow("computer", computer_key(machine.name), 0, machine.name, is_open=True), *inside]
+    return rows
+
+
 def build(model: Model, view: View, expansion: Expansion, outlines: Outlines) -> list[TreeRow]:
     """Give the rows of a view. `outlines` keeps what can be used again."""
     rows: list[TreeRow] = []
@@ -92,7 +112,7 @@ def build(model: Model, view: View, expansion: Expansion, outlines: Outlines) ->
         opened = is_open(view, key, expansion, by_default=machine.is_local)
         rows.append(TreeRow("computer", key, 0, machine.name, is_open=opened))
         if opened:
-            _append_machine(rows, machine, view, expansion, _outline(machine, view, outlines))
+            _append_machine(rows, machine, view, expansion, outline_of(machine, view, outlines))
     for name in {name for _, name in outlines} - model.machines.keys():
         for each in VIEWS:
             outlines.pop((each, name), None)
@@ -108,10 +128,14 @@ def signature(model: Model, view: View, expansion: Expansion) -> tuple[object, .
     return (view, expansion, tuple(machines))
 
 
-def wanted_scopes(model: Model, view: View, expansion: Expansion) -> frozenset[tuple[str, Kind]]:
-    """What must be followed: all of this computer, and of each other one what an open node shows."""
+def wanted_scopes(
+    model: Model, view: View, expansion: Expansion, *, is_searched: bool = False
+) -> frozenset[tuple[str, Kind]]:
+    """What must be followed: all of this computer, and of each other one what an open node shows, or is searched."""
     return frozenset(
-        (machine.name, kind) for machine in model.machines.values() for kind in followed_kinds(machine, view, expansion)
+        (machine.name, kind)
+        for machine in model.machines.values()
+        for kind in (*followed_kinds(machine, view, expansion), *(NEEDS[view] if is_searched else ()))
     )
 
 
@@ -175,7 +199,8 @@ def _note(machine: Machine, view: View, outline: Outline) -> str:
     return "No sessions. Press n to start one" + (", or run tmux." if machine.is_local else ".")
 
 
-def _outline(machine: Machine, view: View, outlines: Outlines) -> Outline:
+def outline_of(machine: Machine, view: View, outlines: Outlines) -> Outline:
+    """Give the groups of a machine, and keep them in `outlines` while its shape stays."""
     found = outlines.get((view, machine.name))
     if found is None or found.shape != machine.shape:
         found = outlines[view, machine.name] = _outlined(machine, view)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from teleclaude.core.records import Computer
-from teleclaude.tui import dialogs, navigate
+from teleclaude.tui import dialogs, finder, navigate, waiting
 from teleclaude.tui.notices import noticed
 from teleclaude.tui.row_lines import title_of
 from teleclaude.tui.state import (
@@ -121,6 +121,15 @@ TABLE: tuple[tuple[str, tuple[str, ...], str, Callable[[ClientState], Step]], ..
     ("n", ("n",), "new session", new),
     ("m", ("m",), "message to the session", message),
     ("x", ("x",), "end the session; it asks first", end),
+    ("/", ("/",), "find: words, @waiting, agent:codex, on:raspi, in:shop", finder.begin),
+    ("Esc", ("esc",), "show all again", _plain(finder.clear)),
+    ("w W", ("w",), "to the next, the previous session that waits", waiting.next_waiting(1)),
+    ("", ("W",), "", waiting.next_waiting(-1)),
+    ("@ ! # &", ("@",), "only those that wait, work, are idle, failed; again: all", finder.show_status("waiting")),
+    ("", ("!",), "", finder.show_status("working")),
+    ("", ("#",), "", finder.show_status("idle")),
+    ("", ("&",), "", finder.show_status("error")),
+    ("", ("0",), "", _plain(finder.clear)),
     ("r", ("r",), "look again now; connect again", refresh),
     ("1 2 Tab", ("tab", "shift+tab"), "sessions, preparation", next_view),
     ("", ("1",), "", show("sessions")),

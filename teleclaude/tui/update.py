@@ -22,7 +22,7 @@ from teleclaude.client.events import (
 )
 from teleclaude.client.model import fold
 from teleclaude.core.records import Session, StartedSession
-from teleclaude.tui import dialogs, tree_keys
+from teleclaude.tui import dialogs, finder, tree_keys
 from teleclaude.tui.keys import Key, Paste
 from teleclaude.tui.navigate import rebuilt, select
 from teleclaude.tui.notices import failure, noticed
@@ -52,6 +52,7 @@ from teleclaude.tui.state import (
     Told,
 )
 from teleclaude.tui.tree import VIEWS, session_key, wanted_scopes
+from teleclaude.tui.waiting import sought
 
 Step = tuple[ClientState, list[Effect]]
 
@@ -61,8 +62,8 @@ def update(state: ClientState, told: Told) -> Step:
     after, effects = _step(state, told)
     if isinstance(told, Tick):
         return after, effects
-    after = _followed(rebuilt(after))
-    scopes = wanted_scopes(after.model, after.view, after.expansion)
+    after = sought(_followed(rebuilt(after)))
+    scopes = wanted_scopes(after.model, after.view, after.expansion, is_searched=bool(after.query))
     if scopes != after.scopes:
         after = replace(after, scopes=scopes)
         effects = [*effects, Follow(scopes)]
@@ -120,6 +121,8 @@ def _input(state: ClientState, told: Key | Paste) -> Step:
         return state, []  # what cannot be seen is neither acted on nor answered
     if state.dialog is not None:
         return dialogs.press(state, told)
+    if state.search is not None and not (isinstance(told, Key) and told.name in tree_keys.ALWAYS - {"q", "ctrl+c"}):
+        return finder.press(state, told)
     if isinstance(told, Key):
         return tree_keys.press(state, told.name)
     return state, []

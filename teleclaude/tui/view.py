@@ -12,9 +12,10 @@ from collections.abc import Iterator
 import msgspec
 
 from teleclaude.core.records import Computer, utc_seconds
-from teleclaude.tui import boxes, row_lines
+from teleclaude.tui import boxes, edit, row_lines, searched
 from teleclaude.tui.ages import next_change
 from teleclaude.tui.cells import Line, Span, clipped, clipped_left, cut, line_width, safe, spread, width
+from teleclaude.tui.edit import Edit
 from teleclaude.tui.state import LEAST, ClientState
 from teleclaude.tui.style import SELECTED, SELECTED_GONE
 from teleclaude.tui.tree import TreeRow, counts_of
@@ -38,11 +39,11 @@ def view(state: ClientState) -> Frame:
         return Frame(_too_small(lines_high, cells))
     problems: list[str] = []
     body = [_row(row, place, state, problems) for place, row in _visible(state)]
-    if not state.tree:
+    if not state.tree and not state.query:
         body = _empty(state)
     body += [cut((), cells)] * (state.page - len(body))
     lines = [_header(state), _second(state), *body[: state.page], _words(state), _keys(state)]
-    cursor = None
+    cursor = None if state.search is None else _search_cursor(state.search, state)
     if state.dialog is not None:
         lines, cursor = boxes.laid_over(lines, state)
     return Frame(lines, cursor, tuple(problems))
@@ -126,7 +127,15 @@ def _second(state: ClientState) -> Line:
     banner = banner_of(state)
     if banner:
         return cut([(" " + clipped(banner, cells - 2), "banner")], cells, "banner")
+    if state.query and state.search is None:
+        found = f"{state.query} · {_found(state)} · Esc shows all"
+        return cut([("── ", "rule"), (clipped(found, cells - 4), "waiting"), (" " + "─" * cells, "rule")], cells)
     return (("─" * cells, "rule"),)
+
+
+def _found(state: ClientState) -> str:
+    number = searched.count(state)
+    return searched.problem_of(state) or (f"{number} found" if number else "nothing found")
 
 
 def banner_of(state: ClientState) -> str:
@@ -160,9 +169,25 @@ def _empty(state: ClientState) -> list[Line]:
 
 def _words(state: ClientState) -> Line:
     cells = state.rows[1]
+    if state.search is not None:
+        return _search_line(state.search, state)
     if state.notice:
         return cut([(" " + clipped(state.notice.text, cells - 2), state.notice.style)], cells)
     return cut([(" ", ""), (_about(state, cells - 2), "soft")], cells)
+
+
+def _search_line(search: Edit, state: ClientState) -> Line:
+    """The words that are typed; where they are longer than the line, what is before the cursor."""
+    found: list[Span] = [(clipped(_found(state), state.rows[1] // 2), "soft"), (" ", "")]
+    room = state.rows[1] - line_width(found) - 4
+    text = edit.shown(search.text)
+    shown = text if width(text) <= room else clipped_left(text[: search.cursor], room)
+    return spread([(" /", "key"), (shown, "text")], found, state.rows[1])
+
+
+def _search_cursor(search: Edit, state: ClientState) -> tuple[int, int]:
+    before = edit.shown_width(search.text[: search.cursor])
+    return state.rows[0] - 2, min(2 + before, state.rows[1] - 1)
 
 
 def _about(state: ClientState, cells: int) -> str:
@@ -217,7 +242,14 @@ def _keys(state: ClientState) -> Line:
 
 def _keys_now(state: ClientState) -> list[tuple[str, str]]:
     row = state.row
-    always = [("Tab", "view"), ("?", "help"), ("q", "quit")]
+    if state.search is not None:
+        return [
+            ("Enter", "done"),
+            ("Esc", "show all"),
+            ("↑↓", "move"),
+            ("", "words · @waiting · agent: on: in: branch: · -not"),
+        ]
+    always = [("/", "find"), ("Tab", "view"), ("?", "help"), ("q", "quit")]
     if state.link.phase == "down":
         return [("r", "reconnect"), *always]
     if row is not None and row.kind == "session":

@@ -58,7 +58,7 @@ def test_sessions_at_80x24() -> None:
         "   loading…",
         *[""] * 12,
         "",
-        " →← open, close   n new session   Tab view   ? help   q quit   r refresh",
+        " →← open, close   n new session   / find   Tab view   ? help   q quit",
     ]
 
 

@@ -1,7 +1,8 @@
 """The local loop: watches this computer and keeps its own records up to date.
 
-It sleeps until something happens: in tmux (watch.py), or in another thread (a pipe). Projects and todos are read in
-threads of their own (projects/project_service.py): this one touches no file that is not the daemon's or the kernel's.
+It sleeps until something happens: in tmux (watch.py), in an agent that has hooks, or in another thread (a pipe).
+Projects and todos are read in threads of their own (projects/project_service.py): this one touches no file that is not
+the daemon's or the kernel's.
 The loop that does the work is the one that beats, so a beat proves that it works. Nothing in it waits for tmux: a
 question is asked, and its answer is taken when it comes.
 """
@@ -19,6 +20,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection
 from functools import partial
+from pathlib import Path
 
 import msgspec
 
@@ -31,6 +33,7 @@ from teleclaude.core.settings import Settings
 from teleclaude.sync.own_records import OwnRecords
 from teleclaude.sync.projects.catalogue import CatalogueView
 from teleclaude.sync.projects.project_service import ProjectService
+from teleclaude.sync.sessions.agents.hook_spool import HookSpool
 from teleclaude.sync.sessions.identities import Identities, write_commands
 from teleclaude.sync.sessions.session_records import SessionBook
 from teleclaude.sync.tmux.asking import Question
@@ -46,9 +49,14 @@ JUDGE_EVERY = 0.5  # seconds, at least, between records that change by time or o
 
 
 class LocalLoop:
-    """Watches this computer. `run` is the loop; the other methods may be called from any thread."""
+    """Watches this computer. `run` is the loop; the other methods may be called from any thread.
 
-    def __init__(self, settings: Settings, tmux_socket: str, own: OwnRecords, projects: ProjectService) -> None:
+    `spool`: the folder in which hooks leave their reports.
+    """
+
+    def __init__(
+        self, settings: Settings, tmux_socket: str, own: OwnRecords, projects: ProjectService, spool: Path
+    ) -> None:
         self._settings = settings
         self._own = own
         self._selector = selectors.DefaultSelector()
@@ -60,6 +68,8 @@ class LocalLoop:
         self.tmux = TmuxClient(tmux_socket)
         self._book = SessionBook(own.computer, settings.agents, self.identities)
         self._watch = self._new_watch()
+        self._hooks = HookSpool(spool)
+        self._selector.register(self._hooks, selectors.EVENT_READ, self._hooks.heard)
         self._projects = projects
         self._shown: CatalogueView | None = None  # of the projects, in the own records
         self._self = own.described = self._describe(tmux_socket)
@@ -171,6 +181,7 @@ class LocalLoop:
             self._turns.pop(0)()
         self._watch.step(now)
         self._projects.check(now)
+        self._take_hooks(now)
         if self._publish_due or _is_due(self._judge_at, now):
             self._publish()
         if self._told != self._watch.done:
@@ -178,8 +189,16 @@ class LocalLoop:
                 self._told = self._watch.done
                 self._looked.notify_all()
 
+    def _take_hooks(self, now: float) -> None:
+        """Take what agents told by hooks, once it is known which panes there are."""
+        boot, offset = since_boot(), wall_offset()
+        events = self._hooks.take(now, boot, offset) if self._was_answered else []
+        if events and self._book.hooked(events, boot, offset):
+            self._publish_due = True
+
     def _next_due(self) -> float:
-        due = [self._watch.next_due(), self._judge_at]
+        hooks = self._hooks.next_due() if self._was_answered else None
+        due = [self._watch.next_due(), self._judge_at, hooks]
         return min(at for at in due if at is not None)
 
     def _drain(self) -> None:
@@ -192,6 +211,7 @@ class LocalLoop:
             write.close()
         self._watch.close()
         self._projects.close()
+        self._hooks.close()
         self._selector.close()
         with self._gate:
             self._closed = True

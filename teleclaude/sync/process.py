@@ -23,6 +23,7 @@ from teleclaude.core.request_wire import OutputEndFrame, OutputFrame
 from teleclaude.core.requests import Outcome, Request, failed
 from teleclaude.core.settings import Settings, load_in_force
 from teleclaude.core.thread_group import ThreadGroup, fatal
+from teleclaude.hooks.hook_files import refresh_script
 from teleclaude.sync.cache_writer import CacheWriter
 from teleclaude.sync.commands.actions import Actions
 from teleclaude.sync.commands.dispatch import Dispatch
@@ -51,7 +52,7 @@ class SyncProcess:
         self.writer.add_provider(self.own.everything)
         self._threads = ThreadGroup()
         self.projects = ProjectService(self.own.computer, settings.projects, self._threads)
-        self.local = LocalLoop(settings, self._tmux_socket(), self.own, self.projects)
+        self.local = LocalLoop(settings, self._tmux_socket(), self.own, self.projects, place.hooks / "spool")
         panes = SessionPanes(self.local, self.own, self.writer)
         self.screens = PaneScreens(panes)
         self.live_output = LiveScreens(self._tell_screen, self.local.watch_output)
@@ -94,6 +95,7 @@ class SyncProcess:
         self._threads.start("cache's end", self.writer.watch_cache, self.client.hold)
         self._threads.start("live output", self.live_output.run, self.screens.now)
         self.dispatch.start(self._threads)
+        self._refresh_hooks()
         self._set_fleet()
         self._lifeline.ready()
         self.local.run(self._lifeline.beat)
@@ -102,6 +104,13 @@ class SyncProcess:
             self._fleet.stop()
         self.live_output.stop()
         self.writer.stop()
+
+    def _refresh_hooks(self) -> None:
+        """Where hooks are installed, have the script that they run as this version has it."""
+        try:
+            refresh_script(self._place.hooks)
+        except (TeleclaudeError, OSError) as error:
+            log.warning("hooks run the script of an earlier version: %s", error)
 
     # Requests and interest.
 

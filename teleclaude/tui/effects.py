@@ -5,9 +5,11 @@ The drawing loop waits for none of this. Threads are daemons: leaving never wait
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from teleclaude.client.api import Api
@@ -17,6 +19,7 @@ from teleclaude.tui import saved
 from teleclaude.tui.log_file import append_log
 from teleclaude.tui.state import (
     Call,
+    CheckHooks,
     Done,
     EndSession,
     LoadAgents,
@@ -85,8 +88,16 @@ class Calls:
                 return self._start_daemon()
             case Save():
                 return self.save_newest()
+            case CheckHooks():
+                return self._without_hooks(call.agents)
             case LogError():
                 return append_log(self._place.state, call.text)
+
+    def _without_hooks(self, agents: tuple[str, ...]) -> tuple[str, ...]:
+        from teleclaude.hooks.agent_hooks import AgentHooks  # the first screen does not wait for it
+
+        hooks = AgentHooks(self._place.hooks, os.environ, Path.home())
+        return tuple(agent for agent in agents if hooks.status(agent).state == "absent")
 
     def save_newest(self) -> None:
         """Write the newest view that was asked to be kept. Of several threads, the last one leaves the newest."""

@@ -17,12 +17,16 @@ KEPT = 500  # nodes remembered
 
 
 class Saved(msgspec.Struct, frozen=True, kw_only=True):
-    """`opened` and `closed`: keys of nodes, the view first. `selected`: a row's key by view."""
+    """`opened` and `closed`: keys of nodes, the view first. `selected`: a row's key by view.
+
+    `hooks_offered`: agents of which it was said once that hooks could be installed.
+    """
 
     view: str = "sessions"
     opened: tuple[tuple[str, ...], ...] = ()
     closed: tuple[tuple[str, ...], ...] = ()
     selected: dict[str, tuple[str, ...]] = {}
+    hooks_offered: tuple[str, ...] = ()
 
 
 def load(folder: Path) -> tuple[Saved, str]:

@@ -122,6 +122,8 @@ class ClientState(msgspec.Struct, frozen=True, eq=False):
     attaching: PrepareAttach | None = None
     home: str = ""
     scopes: frozenset[tuple[str, Kind]] = frozenset()
+    hooks_known: frozenset[str] = frozenset()
+    hooks_offered: frozenset[str] = frozenset()
     is_over: bool = False
 
     @property
@@ -272,6 +274,12 @@ class Attach(msgspec.Struct, frozen=True):
     computer: Computer
 
 
+class CheckHooks(msgspec.Struct, frozen=True):
+    """Look up which of these agents have no hooks on this computer."""
+
+    agents: tuple[str, ...]
+
+
 class LogError(msgspec.Struct, frozen=True):
     """Write a traceback to the log."""
 
@@ -279,7 +287,16 @@ class LogError(msgspec.Struct, frozen=True):
 
 
 Call: TypeAlias = (
-    StartDaemon | LoadAgents | StartSession | SendMessage | EndSession | LookAgain | PrepareAttach | Save | LogError
+    StartDaemon
+    | LoadAgents
+    | StartSession
+    | SendMessage
+    | EndSession
+    | LookAgain
+    | PrepareAttach
+    | Save
+    | CheckHooks
+    | LogError
 )
 Effect: TypeAlias = Quit | Suspend | Redraw | Follow | Retry | Attach | Call
 

@@ -23,12 +23,15 @@ from teleclaude.client.events import (
 from teleclaude.client.model import fold
 from teleclaude.core.records import Session, StartedSession
 from teleclaude.tui import dialogs, finder, tree_keys
+from teleclaude.tui.hook_offer import check_for
+from teleclaude.tui.hook_offer import offered as offer_hooks
 from teleclaude.tui.keys import Key, Paste
 from teleclaude.tui.navigate import rebuilt, select
 from teleclaude.tui.notices import failure, noticed
 from teleclaude.tui.saved import KEPT, Saved
 from teleclaude.tui.state import (
     Attach,
+    CheckHooks,
     ClientState,
     Done,
     Effect,
@@ -67,16 +70,31 @@ def update(state: ClientState, told: Told) -> Step:
     if scopes != after.scopes:
         after = replace(after, scopes=scopes)
         effects = [*effects, Follow(scopes)]
-    if (after.view, after.expansion) != (state.view, state.expansion):
+    if isinstance(told, Pushed):
+        after, checks = check_for(after)
+        effects = [*effects, *checks]
+    if _kept(after) != _kept(state):
         effects = [*effects, Save(to_save(after))]
     return after, effects
+
+
+def _kept(state: ClientState) -> tuple[object, ...]:
+    return state.view, state.expansion, state.hooks_offered
 
 
 def first_state(saved: Saved, home: str, note: str = "") -> ClientState:
     """Give the state to begin with."""
     expansion = dict.fromkeys(saved.opened, True) | dict.fromkeys(saved.closed, False)
     view = VIEWS[VIEWS.index(saved.view)] if saved.view in VIEWS else VIEWS[0]
-    state = ClientState(view=view, expansion=expansion, selected=dict(saved.selected), home=home)
+    offered = frozenset(saved.hooks_offered)
+    state = ClientState(
+        view=view,
+        expansion=expansion,
+        selected=dict(saved.selected),
+        home=home,
+        hooks_known=offered,
+        hooks_offered=offered,
+    )
     return noticed(state, note, "warning", seconds=0) if note else state
 
 
@@ -88,6 +106,7 @@ def to_save(state: ClientState) -> Saved:
         opened=tuple(key for key, is_open in recent if is_open),
         closed=tuple(key for key, is_open in recent if not is_open),
         selected=dict(state.selected),
+        hooks_offered=tuple(sorted(state.hooks_offered)),
     )
 
 
@@ -184,6 +203,8 @@ def _done(state: ClientState, done: Done) -> Step:
             return noticed(state, f"Ended {done.call.title}.", "soft"), []
         case LookAgain():
             return noticed(state, f"Looked again at {done.call.computer or 'everything'}.", "soft"), []
+        case CheckHooks():
+            return offer_hooks(state, done.value), []
         case PrepareAttach() if state.attaching == done.call:
             return replace(state, attaching=None), [Attach(done.value, done.call.computer)]
         case Attach():
@@ -204,7 +225,7 @@ def _failed(state: ClientState, done: Done) -> Step:
             return dialogs.agents_known(state, done.reason), []
         case Save():
             return noticed(state, f"The view cannot be kept: {done.reason}", "warning"), []
-        case LogError():
+        case LogError() | CheckHooks():
             return state, []
         case PrepareAttach() if state.attaching != done.call:
             return state, []

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from teleclaude.hooks.hook_files import put_script, script_in, spool_in
+from teleclaude.hooks.hook_files import put_script, refresh_script, script_in, spool_in
 from teleclaude.sync.sessions.agents.hook_event import BODY_LIMIT, HookEvent, read_hook_file
 from tests.small_disk import fill, needs_root, small_disk
 from tests.wait import until
@@ -180,3 +180,13 @@ def test_the_script_is_put_in_place_and_renewed(tmp_path: Path) -> None:
     put_script(tmp_path / "hooks")
     assert path.read_bytes() == whole
     assert os.access(path, os.X_OK)
+
+
+def test_a_daemon_renews_the_script_only_where_hooks_are_installed(tmp_path: Path) -> None:
+    """Its path is in somebody's settings then."""
+    refresh_script(tmp_path / "hooks")
+    assert not tmp_path.joinpath("hooks").exists()
+    put_script(tmp_path / "hooks")
+    script_in(tmp_path / "hooks").write_text("old")
+    refresh_script(tmp_path / "hooks")
+    assert script_in(tmp_path / "hooks").read_text() != "old"

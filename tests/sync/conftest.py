@@ -79,12 +79,13 @@ class TmuxServer:
 class Local:
     """A local half that runs in a thread, and what it tells."""
 
-    def __init__(self, tmux: TmuxServer, settings: str = "") -> None:
+    def __init__(self, tmux: TmuxServer, settings: str = "", hooks: Path | None = None) -> None:
         self.ops: list[wire.Op] = []
         self.own = OwnRecords("here", self.ops.extend)
         parsed = parse(settings)
         projects = ProjectService("here", parsed.projects, ThreadGroup())
-        self.half = LocalLoop(parsed, tmux.name, self.own, projects)
+        self.hooks = hooks or Path(tempfile.mkdtemp(prefix="tc", dir="/tmp"))
+        self.half = LocalLoop(parsed, tmux.name, self.own, projects, self.hooks / "spool")
         self.beats = 0
         self._thread = threading.Thread(target=self.half.run, args=(self._beat,), daemon=True)
         self._thread.start()
@@ -116,6 +117,7 @@ class Local:
         self.half.stop()
         self._thread.join(5)
         assert not self._thread.is_alive()
+        shutil.rmtree(self.hooks, ignore_errors=True)
 
 
 @pytest.fixture
@@ -131,8 +133,8 @@ def local(tmux: TmuxServer) -> Iterator[Callable[..., Local]]:
     """Starts local halves on that server."""
     running: list[Local] = []
 
-    def start(settings: str = "") -> Local:
-        running.append(Local(tmux, settings))
+    def start(settings: str = "", hooks: Path | None = None) -> Local:
+        running.append(Local(tmux, settings, hooks))
         return running[-1]
 
     yield start

@@ -48,9 +48,10 @@ def match_hook(
     below = next((by_process[pid] for pid in lineage if pid in by_process), None)
     if below:
         return HookMatch(below.pane, "its process is below the pane's")
-    named = next((facts for facts in panes if facts.pane == event.pane), None)
-    if named and table.pane_is_right and event.server == server:
-        return HookMatch(named.pane, "it names the pane")
+    if event.pane and table.pane_is_right and event.server == server:
+        # A pane that no look has shown yet is waited for: its session may have been in another before (--resume).
+        is_there = any(facts.pane == event.pane for facts in panes)
+        return HookMatch(event.pane, "it names the pane") if is_there else None
     session = event.text("session_id", "sessionID", "thread-id")
     known = [facts for facts in panes if session and facts.session == session and facts.program in {"", table.name}]
     if known:

@@ -76,10 +76,13 @@ class Listening:
     def _on_event(self) -> None:
         now = time.monotonic()
         if self._paces.busy >= MANY:
-            self._hush_until = now + HUSH
-            self._selector.unregister(self._ttys.fileno())
+            self._hush(now)
         else:
             self._take_events(now)
+
+    def _hush(self, now: float) -> None:
+        self._hush_until = now + HUSH
+        self._selector.unregister(self._ttys.fileno())
 
     def _take_events(self, now: float) -> None:
         heard, is_gone = self._ttys.receive_events()
@@ -99,6 +102,8 @@ class Listening:
             self._selector.register(self._ttys.fileno(), selectors.EVENT_READ, self._on_event)
             self._take_events(now)
         rested = self._ttys.rested(now)
+        if len(rested) >= MANY and self._hush_until is None:
+            self._hush(now)  # the first of them would wake us in a moment
         for tty in rested:
             self._arm(tty, now)
         if self.watched and (maybe := [tty for tty in rested if tty in self.watched]):

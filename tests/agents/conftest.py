@@ -30,6 +30,13 @@ def programs() -> Programs:
     return Programs(Path(named))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Real agents take their time to come up."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.timeout(300))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print how much later than its sign each state was shown."""
     if not MEASURED:

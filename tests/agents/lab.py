@@ -30,7 +30,7 @@ from tests.wait import until
 WITH_EVIDENCE, WITH_SILENCE = 0.3, 2.0  # seconds that are promised
 SLACK = float(os.environ.get("TELECLAUDE_AGENTS_SLACK", "5"))
 LOOK_EVERY = 0.025
-SIGN_WITHIN = 30.0  # seconds for an agent to do something on a busy machine
+SIGN_WITHIN, START_WITHIN = 30.0, 150.0  # seconds for an agent to do something on a busy machine; to come up
 
 Row = dict[str, Any]
 
@@ -149,7 +149,7 @@ class Lab:
         assert self.pane, "tmux started nothing"
         self.eye.ask(f"set-option -p -t {self.pane} remain-on-exit on")
         if until_ready:
-            self.wait_screen(self.agent.ready)
+            self.wait_screen(self.agent.ready, within=START_WITHIN)
 
     def of_hooks(self, told: str, untold: str = "") -> str:
         """Give a pattern of what is shown with hooks, or else of what is shown without."""
@@ -178,12 +178,10 @@ class Lab:
 
     # --- what is waited for
 
-    def wait_screen(self, pattern: str, *, gone: bool = False) -> float:
+    def wait_screen(self, pattern: str, *, gone: bool = False, within: float = SIGN_WITHIN) -> float:
         """Wait until the screen shows a pattern, or shows it no more; give when."""
         try:
-            until(
-                lambda: (re.search(pattern, self.screen, re.MULTILINE) is None) == gone, SIGN_WITHIN, every=LOOK_EVERY
-            )
+            until(lambda: (re.search(pattern, self.screen, re.MULTILINE) is None) == gone, within, every=LOOK_EVERY)
         except AssertionError:
             raise AssertionError(
                 f"the screen never {'lost' if gone else 'showed'} {pattern!r}:\n{self.screen}"
@@ -247,7 +245,7 @@ class Step:
         def right(row: Row) -> bool:
             asked = row.get("asks") or {}
             return (
-                row.get("status") == status
+                re.fullmatch(status, row.get("status", "")) is not None
                 and (asks is None or re.fullmatch(asks, asked.get("kind", "")) is not None)
                 and re.search(tool, asked.get("tool", "")) is not None
                 and re.search(reason, row.get("status_reason", "")) is not None

@@ -15,6 +15,7 @@ from teleclaude.client.api import Api
 from teleclaude.core.errors import InvalidField, Unavailable
 from teleclaude.core.paths import places
 from teleclaude.core.records import Session, StartedSession, utc_seconds
+from teleclaude.core.session_title import title_of
 from teleclaude.core.text import visible
 from teleclaude.core.verbs import MessageDone, SessionOutput
 from teleclaude.tui.ages import age_text
@@ -85,7 +86,7 @@ def _message_fields(_: Api, typed: Fields) -> Fields:
 def _end_fields(api: Api, typed: Fields) -> Fields:
     session = api.session(typed["session_id"], computer=typed["computer"])
     if not typed.pop("yes"):
-        click.confirm(visible(f"End {session.title or session.session_id} on {session.computer}?"), abort=True)
+        click.confirm(visible(f"End {title_of(session)} on {session.computer}?"), abort=True)
     return typed | {"session_id": session.session_id, "computer": session.computer}
 
 
@@ -138,4 +139,4 @@ def _row(session: Session, gone: set[str]) -> tuple[str, ...]:
     age = "" if moment is None else age_text(time.time() - moment)
     status = status_and_reason(session, gone)
     folder = session.project or session.cwd
-    return session.session_id, session.computer, folder, session.agent, status, age, session.title
+    return session.session_id, session.computer, folder, session.agent, status, age, title_of(session)

@@ -114,7 +114,8 @@ class Project(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class Tmux(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Where a session lives in tmux: the session's name for people, the `$`, `@` and `%` ids for programs.
 
-    `panes`: how many panes the tmux session has.
+    `panes`: how many panes the tmux session has; `place`: number of the window and of the pane in it, as tmux counts
+    ("1.0"), when the tmux session has several rows.
     """
 
     name: str
@@ -122,6 +123,7 @@ class Tmux(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     window: str
     pane: str
     panes: int = 1
+    place: str = ""
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True, gc=False):

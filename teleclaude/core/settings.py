@@ -25,7 +25,7 @@ NAME_LIMIT = 128
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _PROGRAM = re.compile(r"[A-Za-z0-9._+][A-Za-z0-9._+-]{0,63}")
 _RUN_ALL = frozenset(
-    {"node", "bun", "deno", "python", "ruby", "perl", "sh", "bash", "zsh", "fish", "dash", "env", "npx"}
+    {"node", "bun", "deno", "python", "ruby", "perl", "sh", "bash", "zsh", "fish", "dash", "env", "npx", "sudo", "ssh"}
 )
 DETECT_LIMIT = 32
 _NAME_RULE = (

@@ -9,6 +9,7 @@ import socket
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 
+from teleclaude.core.agent_environment import outside_agent
 from teleclaude.core.lifeline import VARIABLE
 from teleclaude.core.log import words_of
 from teleclaude.core.text import visible
@@ -76,7 +77,7 @@ class Worker:
         """Start the process. Raises OSError."""
         ours, theirs = socket.socketpair()
         with theirs:
-            env = {key: value for key, value in environ.items() if key not in _OURS}
+            env = {key: value for key, value in outside_agent(environ).items() if key not in _OURS}
             env[VARIABLE] = str(theirs.fileno())
             try:
                 # A session of its own: Ctrl-C and the terminal's end reach the supervisor only, and the group can

@@ -8,11 +8,11 @@ from msgspec.structs import replace
 
 from teleclaude.client.model import Machine
 from teleclaude.core.records import Session, StartedSession
+from teleclaude.core.session_title import title_of
 from teleclaude.tui.edit import Edit
 from teleclaude.tui.form import Button, Choice, Form, TextField
 from teleclaude.tui.keys import Key, Paste
 from teleclaude.tui.notices import noticed
-from teleclaude.tui.row_lines import title_of
 from teleclaude.tui.state import (
     ClientState,
     Compose,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from teleclaude.tui.row_lines import title_of
+from teleclaude.core.session_title import title_of
 from teleclaude.tui.state import ClientState, Done, EndSession, LookAgain, Notice, PrepareAttach
 
 SHOWN = 5.0  # seconds

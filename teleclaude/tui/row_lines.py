@@ -10,6 +10,7 @@ import msgspec
 
 from teleclaude.client.model import Machine
 from teleclaude.core.records import Computer, Session, Todo, utc_seconds
+from teleclaude.core.session_title import title_of
 from teleclaude.tui.ages import age_text
 from teleclaude.tui.cells import Line, Span, clipped, clipped_left, cut, fit, line_width, spread, width
 from teleclaude.tui.state import ClientState
@@ -230,11 +231,6 @@ def detail_of(session: Session, cells: int) -> str:
 
 def _folded(text: str, cells: int) -> str:
     return " ".join(text[: cells * 4].split())
-
-
-def title_of(session: Session) -> str:
-    """What a session is called."""
-    return session.title or session.tmux.name or posixpath.basename(session.cwd) or session.command
 
 
 def status_words(session: Session) -> str:

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from teleclaude.core.records import Computer
+from teleclaude.core.session_title import title_of
 from teleclaude.tui import dialogs, finder, navigate, waiting
 from teleclaude.tui.notices import noticed
-from teleclaude.tui.row_lines import title_of
 from teleclaude.tui.state import (
     ClientState,
     ConfirmEnd,

@@ -14,32 +14,28 @@ from typing import Any, TypeAlias
 import msgspec
 
 from teleclaude.core.errors import (
-    Conflict,
     InvalidField,
     NotFound,
     TeleclaudeError,
     Unavailable,
     WaitingForApproval,
 )
-from teleclaude.core.records import Project
 from teleclaude.core.requests import Request
 from teleclaude.core.settings import Settings
 from teleclaude.core.verbs import End, Keys, Message, Output, Refresh, Rename, Start
 from teleclaude.sync.commands import start as new_session
 from teleclaude.sync.commands.agent_prompt import AgentPrompt, program_of
 from teleclaude.sync.commands.delivery import Addressee, TextDelivery
-from teleclaude.sync.commands.hanging_calls import HangingCalls
 from teleclaude.sync.commands.pane_input import PaneInput
 from teleclaude.sync.commands.pane_now import PaneNow, Target
 from teleclaude.sync.commands.pane_screens import PaneScreens
 from teleclaude.sync.commands.session_panes import STEP_TIMEOUT, SessionPanes, left
+from teleclaude.sync.commands.session_start import Begun, NewSession, SessionStart
 from teleclaude.sync.tmux.client import CommandFailed, NoServer, OtherServer
 
 log = logging.getLogger(__name__)
 
 READY_WITHIN = 8.0  # seconds for a new session to take its first message
-READY_EVERY = 0.1
-END_WITHIN = 0.5  # seconds
 
 _KEY_NAMES = (
     "Enter|Escape|Tab|BTab|Space|BSpace|Up|Down|Left|Right|Home|End|PageUp|PageDown|PgUp|PgDn|PPage|NPage|IC|DC|"
@@ -59,7 +55,7 @@ class Actions:
         self._input = PaneInput(panes.tmux)
         self._prompt = AgentPrompt(self._input.look, panes.screen)
         self._delivery = TextDelivery(self._input, self._prompt, partial(panes.own.get, "sessions"))
-        self._folders = HangingCalls()
+        self._start = SessionStart(panes)
 
     def await_first_look(self, request: Request) -> None:
         """Wait until it is known which sessions there are, where a request is about them. Raises Unavailable."""
@@ -68,66 +64,28 @@ class Actions:
 
     def start(self, args: Start, request: Request) -> dict[str, Any]:
         """Start a session, and give it its first message."""
-        self._panes.refuse_if_hung()
-        self._panes.refuse_second_server()
         argv = new_session.command_of(self.settings, args.agent, args.thinking_mode)
-        projects = [record for record in self._panes.own.snapshot("projects")[1] if isinstance(record, Project)]
-        path = self._server_path()
+        new = NewSession(
+            agent=args.agent,
+            argv=argv,
+            folder=args.project,
+            title=args.title,
+            mode=args.thinking_mode,
+            origin=request.origin,
+        )
+        begun = self._start.begin(new, self.settings, request.deadline)
+        told = self._first_message(begun, args, request.deadline) if args.message else {}
+        return {"session": msgspec.to_builtins(self._start.still_there(begun, args.agent)), **told}
 
-        def checked() -> tuple[str, list[str]]:
-            folder = new_session.folder_of(args.project, projects, self.settings, request.origin)
-            return folder, new_session.found_program(argv, args.agent, path)
-
-        until = min(request.deadline, time.monotonic() + STEP_TIMEOUT)
-        folder, argv = self._folders.run(args.project, until, checked)
-        name = new_session.session_name(args.title, folder, args.agent)
-        identities = self._panes.local.identities
-        with identities.held():
-            new = new_session.new_session(self._panes.local.tmux, name, folder, argv, left(request.deadline))
-            own = identities.change(new.server, new.session, title=args.title, mode=args.thinking_mode, ours=True)
-            identities.change(new.server, new.pane, like=new.session, agent=args.agent)
-        self._show_pane(new.pane, own.id, request.deadline)
-        if new.ends_unattached:
-            self._see_end(own.id, min(request.deadline, time.monotonic() + END_WITHIN))
-        told = self._first_message(own.id, new, folder, args, request.deadline) if args.message else {}
-        record = self._panes.own.get("sessions", own.id)
-        if record is None:
-            because = ": tmux' option exit-unattached is on" if new.ends_unattached else ""
-            raise Conflict(f"{args.agent} ended as soon as it was started{because}")
-        return {"session": msgspec.to_builtins(record), **told}
-
-    def _show_pane(self, pane: str, session_id: str, deadline: float) -> None:
-        """See a new pane, which may take a moment to become what it is to be, or its end."""
-        until = min(deadline, time.monotonic() + STEP_TIMEOUT)
-        self._panes.show(deadline)
-        while not self._panes.own.get("sessions", session_id) and self._panes.local.has_pane(pane) and left(until):
-            time.sleep(READY_EVERY)
-            self._panes.show(deadline)
-
-    def _see_end(self, session_id: str, until: float) -> None:
-        """Give a server that ends when nobody is attached the time to do so, once it was looked at."""
-        while self._panes.own.get("sessions", session_id) and left(until):
-            time.sleep(READY_EVERY)
-            self._panes.show(until)
-
-    def _server_path(self) -> str:
-        """PATH of what runs in tmux: that of the server, not ours."""
-        try:
-            answer = self._panes.local.tmux.run("show-environment", "-g", "PATH", timeout=STEP_TIMEOUT)
-        except Unavailable:
-            return ""
-        return answer.decode("utf-8", "surrogateescape").strip().partition("=")[2]
-
-    def _first_message(
-        self, session_id: str, new: new_session.CreatedSession, folder: str, args: Start, deadline: float
-    ) -> Sent:
+    def _first_message(self, begun: Begun, args: Start, deadline: float) -> Sent:
         """Send the first message once the agent takes it; tell when that did not come about."""
-        target = Target(session_id, new.session, new.session, new.pane, new.server, is_marked=False)
+        tmux, folder = begun.tmux, begun.folder
+        target = Target(begun.session_id, tmux.session, tmux.session, tmux.pane, tmux.server, is_marked=False)
         program = program_of(self.settings.agents.get(args.agent), args.agent)
         try:
             until = min(deadline - 1.0, time.monotonic() + READY_WITHIN)
             now = self._prompt.wait_ready(program, target, folder, until, deadline)
-            told = self._deliver(Addressee(session_id, program, target, folder), args.message, now, deadline)
+            told = self._deliver(Addressee(begun.session_id, program, target, folder), args.message, now, deadline)
         except TeleclaudeError as error:
             return {"message_sent": False, "message_error": error.message}
         self._panes.show(deadline)

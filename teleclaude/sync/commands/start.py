@@ -12,7 +12,7 @@ import shlex
 import shutil
 import stat
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,15 +96,18 @@ def session_name(title: str, folder: str, agent: str) -> str:
     return "-".join(safe.split()).strip("-")[:NAME_LIMIT].strip("-") or "session"
 
 
-def new_session(tmux: TmuxClient, name: str, folder: str, argv: list[str], timeout: float) -> CreatedSession:
+def new_session(
+    tmux: TmuxClient, name: str, folder: str, argv: list[str], timeout: float, unset: Sequence[str] = ()
+) -> CreatedSession:
     """Start a detached session and its server where none runs.
 
-    The folder is handed over as the working directory of the `tmux` that asks, because `-c` would expand formats in
-    it. Raises CommandFailed, OutcomeUnknown, Unavailable.
+    `unset`: variables of the server's environment that nothing in the session is to have. The folder is handed over as
+    the working directory of the `tmux` that asks, because `-c` would expand formats in it. Raises CommandFailed,
+    OutcomeUnknown, Unavailable.
     """
     for number in range(1, _TRIES):
         unique = name if number == 1 else f"{name}-{number}"
-        command = tmux.command_line(*_new_session_words(unique, argv))
+        command = tmux.command_line(*_new_session_words(unique, argv, unset))
         done = _run(command, folder, timeout, starts_server=not tmux.is_running())
         if done.returncode == 0:
             session, pane, server, ends = done.stdout.decode("utf-8", "replace").split()
@@ -115,20 +118,25 @@ def new_session(tmux: TmuxClient, name: str, folder: str, argv: list[str], timeo
     raise Conflict(f"there are {_TRIES} sessions called {name} already")
 
 
-def _new_session_words(name: str, argv: list[str]) -> list[str]:
+def _new_session_words(name: str, argv: list[str], unset: Sequence[str]) -> list[str]:
     """Arguments of the tmux that starts a session; one step, so that no option of the user's acts in between.
 
     `destroy-unattached` would end it with this very tmux. Without `detach-on-destroy` its end would put who is attached
     into some other session, and not back where they came from. It is born as small as the smallest client is, whatever
-    `-x` and `-y` say, so it is resized; that fixes its size, so the fixing is taken back.
+    `-x` and `-y` say, so it is resized; that fixes its size, so the fixing is taken back. A login shell is started by
+    tmux itself, which can make a variable empty but not take it away; later panes are without.
     """
     printed = "#{session_id} #{pane_id} #{pid} #{exit-unattached}"
     size = ["-x", str(WIDTH), "-y", str(HEIGHT)]
     new = ["new-session", "-d", "-P", "-F", printed, "-s", name, *size]
     this = ["-t", f"={name}:"]
+    if argv and unset:
+        argv = ["/usr/bin/env", *(word for each in unset for word in ("-u", each)), *argv]
     return [
         *new,
+        *([] if argv else [word for each in unset for word in ("-e", f"{each}=")]),
         *(["--", *map(argument, argv)] if argv else []),
+        *(word for each in unset for word in (";", "set-environment", *this, "-r", each)),
         *(";", "set-option", *this, "destroy-unattached", "off"),
         *(";", "set-option", *this, "detach-on-destroy", "on"),
         *(";", "resize-window", *this, *size),

@@ -166,6 +166,12 @@ class Identities:
             self._put(key, changed)
             return changed
 
+    def place(self, server: int, key: str, identity: Identity) -> None:
+        """Give a holder that was just made the identity that another had, which is gone."""
+        with self._lock:
+            self._meet(server)
+            self._put(key, identity)
+
     def rename(self, server: int, session_id: str, title: str) -> Identity | None:
         """Give a row another title; None when there is no such row. An agent's session and pane may share the id."""
         with self._lock:

@@ -16,11 +16,15 @@ from teleclaude.sync.tmux.panes import Pane
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A pane that is shown. `key`: what the row is, `$3` a session or `%5` a pane; `panes`: of its whole session."""
+    """A pane that is shown. `key`: what the row is, `$3` a session or `%5` a pane; `panes`: of its whole session.
+
+    `place`: where in its session the pane is, when that has several rows.
+    """
 
     key: str
     pane: Pane
     panes: int
+    place: str = ""
 
 
 def at_home(rows: Iterable[Pane]) -> dict[str, Pane]:
@@ -48,8 +52,12 @@ def rows_of(
     before, or another, goes on standing for the session, so that a new window hides none.
     """
     count = Counter(pane.session for pane in panes)
-    agents = [Row(pane, home[pane], count[home[pane].session]) for pane in home if pane in with_agent]
-    served = {row.pane.session for row in agents}
+    at = {pane: home[pane].session for pane in home if pane in with_agent}
+    served = Counter(at.values())
+    agents = [
+        Row(pane, home[pane], count[session], home[pane].place if served[session] > 1 else "")
+        for pane, session in at.items()
+    ]
     best: dict[str, Pane] = {}
     for pane in panes:
         other = best.get(pane.session)

@@ -276,7 +276,14 @@ class SessionBook:
             background=found.background,
             last_prompt=story.prompt if story else "",
             last_answer=story.answer if story else "",
-            tmux=Tmux(name=pane.session_name, session=pane.session, window=pane.window, pane=pane.id, panes=row.panes),
+            tmux=Tmux(
+                name=pane.session_name,
+                session=pane.session,
+                window=pane.window,
+                pane=pane.id,
+                panes=row.panes,
+                place=row.place,
+            ),
         )
 
     def _title(self, pane: Pane, agent: str) -> str:

@@ -22,14 +22,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
+from teleclaude.core.agent_environment import outside_agent
 from teleclaude.core.errors import OutcomeUnknown, PeerError, Unavailable
 from teleclaude.sync.tmux.imsg import Answer, Broken, Conversation
 
 DIRECT_VERSIONS = frozenset({"3.2", "3.2a", "3.3", "3.3a", "3.4", "3.5", "3.5a"})
 _READ_SIZE = 65536
 _CREDENTIALS = struct.Struct("3i")
-_PRIVATE = ("TMUX", "TMUX_PANE", "NOTIFY_SOCKET", "INVOCATION_ID", "JOURNAL_STREAM", "TELECLAUDE_LIFELINE")
-_PRIVATE_PREFIXES = ("WATCHDOG_", "LISTEN_", "SYSTEMD_EXEC_")
+_PRIVATE = ("TMUX", "TMUX_PANE", "NOTIFY_SOCKET", "INVOCATION_ID", "JOURNAL_STREAM")
+_PRIVATE_PREFIXES = ("TELECLAUDE_", "WATCHDOG_", "LISTEN_", "SYSTEMD_EXEC_")
 
 
 class NoServer(Unavailable):
@@ -83,9 +84,11 @@ def socket_path(name: str) -> Path:
 
 
 def clean_environment() -> dict[str, str]:
-    """Give the environment for a tmux: this process' own, without what is only for the daemon."""
+    """Give the environment for a tmux: this process' own, without what is for the daemon, or an agent around it."""
     return {
-        key: value for key, value in os.environ.items() if key not in _PRIVATE and not key.startswith(_PRIVATE_PREFIXES)
+        key: value
+        for key, value in outside_agent(os.environ).items()
+        if key not in _PRIVATE and not key.startswith(_PRIVATE_PREFIXES)
     }
 
 

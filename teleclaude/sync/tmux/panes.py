@@ -28,6 +28,8 @@ _NUMBERS = (
     "session_created",
     "session_activity",
     "window_activity",
+    "window_index",
+    "pane_index",
 )
 _IDS = ("session_id", "window_id", "pane_id")
 _TEXTS = (
@@ -80,6 +82,7 @@ class Pane:
     path: str
     mark: str  # the option in which this pane's identity is kept, raw
     session_mark: str  # the same of its session
+    place: str = ""  # number of its window and of it therein, as tmux counts: "1.0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,8 +200,11 @@ class PaneReader:
         if len(fields) != _COUNT or not fields[2].startswith(b"%"):
             return None
         session, window, pane = (_text(field) for field in fields[:3])
-        pid, dead, _, signal, active, current, attached, created, used, changed = map(_number, fields[3:13])
-        tty, name, title, command, path, mark, session_mark = fields[13:]
+        numbers, texts = fields[3 : 3 + len(_NUMBERS)], fields[3 + len(_NUMBERS) :]
+        pid, dead, _, signal, active, current, attached, created, used, changed, in_session, in_window = map(
+            _number, numbers
+        )
+        tty, name, title, command, path, mark, session_mark = texts
         return Pane(
             session=session,
             window=window,
@@ -220,6 +226,7 @@ class PaneReader:
             path=_text(path, PATH_LIMIT),
             mark=_text(mark, PATH_LIMIT),
             session_mark=_text(session_mark, PATH_LIMIT),
+            place=f"{in_session}.{in_window}",
         )
 
 

@@ -102,6 +102,7 @@ def attached(tmux: TmuxServer, name: str, *, columns: int, rows: int) -> Iterato
         os.close(theirs)
 
 
+OF_AN_AGENT = ("CLAUDECODE", "CLAUDE_CODE_ENTRYPOINT", "CLAUDE_CODE_SESSION_ID", "CODEX_SANDBOX", "GEMINI_CLI")
 SETTINGS = """
 [agents.fake]
 command = "{0}/fake-agent 'one word' semi;"
@@ -303,8 +304,9 @@ def test_first_message_that_cannot_be_given(bench: Bench, folder: Path) -> None:
 
 def test_started_shell_has_nothing_of_the_daemon(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is the daemon's own does not reach the sessions: its variables, its umask, its deafness to ^C."""
-    for name in ("NOTIFY_SOCKET", "INVOCATION_ID", "TMUX", "TELECLAUDE_LIFELINE", "WATCHDOG_USEC"):
+    for name in ("NOTIFY_SOCKET", "INVOCATION_ID", "TMUX", "TELECLAUDE_LIFELINE", "WATCHDOG_USEC", *OF_AN_AGENT):
         monkeypatch.setenv(name, "leaked")
+    monkeypatch.setenv("TELECLAUDE_STATE_DIR", "leaked")
     mask, deaf = os.umask(0o077), signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         session = bench.start(message="env | grep leaked; umask; echo done; sleep 1000")
@@ -318,6 +320,23 @@ def test_started_shell_has_nothing_of_the_daemon(bench: Bench, monkeypatch: pyte
     bench.local.wait(lambda s: s.status == "running")
     bench.ok(Keys(session_id=session.session_id, keys=["C-c"]))
     bench.local.wait(lambda s: s.status == "idle")
+
+
+@pytest.mark.parametrize("agent", ["shell", "fake", "lone"])
+def test_a_session_has_nothing_of_the_agent_that_its_server_was_started_in(bench: Bench, agent: str) -> None:
+    """A server that was started inside of an agent hands nothing of that on; a user's settings of agents stay."""
+    bench.tmux("new-session", "-d", "-s", "first", "sleep 1000")
+    for name in (*OF_AN_AGENT, "CLAUDE_CONFIG_DIR"):
+        bench.tmux("set-environment", "-g", name, "leaked")
+    session = bench.start(agent)
+    pid = int(bench.tmux("display-message", "-p", "-t", session.tmux.pane, "#{pane_pid}"))
+    bench.tmux("split-window", "-d", "-t", session.tmux.pane, "sleep 1000")
+    panes = bench.tmux("list-panes", "-s", "-t", session.tmux.session, "-F", "#{pane_pid}").split()
+    for each in map(int, panes):
+        variables = until(lambda each=each: Path(f"/proc/{each}/environ").read_bytes()).split(b"\0")  # type: ignore[misc]
+        assert b"CLAUDE_CONFIG_DIR=leaked" in variables
+        of_agent = {name for name, _, value in (v.partition(b"=") for v in variables) if value == b"leaked"}
+        assert of_agent == {b"CLAUDE_CONFIG_DIR"}, each == pid
 
 
 # Message and keys.

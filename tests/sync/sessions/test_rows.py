@@ -77,3 +77,15 @@ def test_a_pane_that_is_forming_hides_no_session() -> None:
         pane("$2", "@4", "%4"),
     ]
     assert keys(panes, forming={"%3", "%4"}, before="%2") == [("$1", "$1", "%2")]
+
+
+def test_rows_of_one_session_are_told_apart_by_their_place() -> None:
+    """Agents that are at home in one session tell which window and pane they are; one alone need not."""
+    panes = [
+        replace(pane("$1", "@1", "%1"), place="0.0"),
+        replace(pane("$1", "@1", "%2", active=False), place="0.1"),
+        replace(pane("$1", "@2", "%3", current=False), place="1.0"),
+        replace(pane("$2", "@3", "%4"), place="0.0"),
+    ]
+    found = rows_of(panes, at_home(panes), {"%1", "%3", "%4"}, set(), {})
+    assert {row.key: row.place for row in found} == {"%1": "0.0", "%3": "1.0", "%4": ""}

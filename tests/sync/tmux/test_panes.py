@@ -11,7 +11,7 @@ from teleclaude.sync.tmux.imsg import Answer
 from teleclaude.sync.tmux.panes import PaneReader, Peek
 
 HEAD = b"<n!>77<n!>1700000000<n!>3.3a<n!>vm<n!>\n"
-NUMBERS = [b"4242", b"0", b"", b"", b"1", b"1", b"2", b"1700000001", b"1700000002", b"1700000003"]
+NUMBERS = [b"4242", b"0", b"", b"", b"1", b"1", b"2", b"1700000001", b"1700000002", b"1700000003", b"1", b"0"]
 
 
 def row(pane: bytes = b"%1", texts: tuple[bytes, ...] = (b"/dev/pts/1", b"a", b"t", b"sh", b"/", b"", b"")) -> bytes:

@@ -121,7 +121,14 @@ def _is_usual(row: Session, horizon: str) -> bool:
     tmux = row.tmux
     texts = len(row.title) + len(row.command) + len(row.status_reason) + len(tmux.name) + len(row.parent)
     texts += len(row.background) + len(row.last_prompt) + len(row.last_answer)
-    words = len(row.agent) + len(row.thinking_mode) + len(tmux.session) + len(tmux.window) + len(tmux.pane)
+    words = (
+        len(row.agent)
+        + len(row.thinking_mode)
+        + len(tmux.session)
+        + len(tmux.window)
+        + len(tmux.pane)
+        + len(tmux.place)
+    )
     times = (row.last_activity, row.last_input, row.last_output, row.status_since, row.created_at)
     return (
         _ID(row.session_id) is not None
@@ -166,6 +173,7 @@ def _bounded_session(row: Session, horizon: str, wall: float) -> Session:
             session=tmux.session[:WORD],
             window=tmux.window[:WORD],
             pane=tmux.pane[:WORD],
+            place=tmux.place[:WORD],
         ),
         **{name: clamped(getattr(row, name), horizon, wall) for name in _TIMES},
     )

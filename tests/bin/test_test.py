@@ -60,7 +60,10 @@ def test_what_fails_twice_fails(checkout: Path) -> None:
     assert (status, said.endswith(f"{ALONE}bin/test: failed: tests\n")) == (1, True), said
 
 
-def test_tests_that_cannot_be_read_fail(checkout: Path) -> None:
-    """A file that cannot be imported is a failure, though no test of it has run."""
+def test_tests_that_cannot_be_read_fail_and_so_do_linters_that_are_not_content(checkout: Path) -> None:
+    """A file that cannot be imported is a failure, though no test of it has run; a linter's is told beside it."""
+    for linter in ("mypy", "pyright"):
+        checkout.joinpath(".venv/bin", linter).unlink()
+        checkout.joinpath(".venv/bin", linter).symlink_to("/bin/false")
     status, said = run(checkout, "test_good.py", "test_broken.py")
-    assert (status, "bin/test: failed: tests" in said) == (1, True), said
+    assert (status, said.endswith("bin/test: failed: mypy tests pyright\n")) == (1, True), said

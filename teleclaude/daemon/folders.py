@@ -45,7 +45,7 @@ def _sockets(place: Places) -> tuple[Path, ...]:
 
 
 def _files(place: Places) -> tuple[Path, ...]:
-    return (place.snapshot_file, place.key_file, place.workers_file, place.settings_in_force)
+    return (place.snapshot_file, place.counts_file, place.key_file, place.workers_file, place.settings_in_force)
 
 
 def _make(folder: Path) -> None:

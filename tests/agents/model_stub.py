@@ -54,7 +54,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     stub: ModelStub
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (the base class names it so)
+    def log_message(self, *_args: object) -> None:
         pass
 
     def do_HEAD(self) -> None:

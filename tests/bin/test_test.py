@@ -31,7 +31,7 @@ def checkout(tmp_path: Path) -> Path:
         tmp_path.joinpath(folder).mkdir(parents=True)
     shutil.copy(ROOT / "bin/test", tmp_path / "bin/test")
     tmp_path.joinpath("bin/_setup").write_text(SETUP)
-    tmp_path.joinpath("setup.cfg").write_text("[tool:pytest]\nmarkers =\n    serial: alone\n")
+    tmp_path.joinpath("setup.cfg").write_text("[tool:pytest]\n")
     tools = tmp_path / ".venv/bin"
     for linter in ("ruff", "mypy", "pyright", "lint-imports"):
         tools.joinpath(linter).symlink_to("/bin/true")

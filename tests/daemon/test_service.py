@@ -147,7 +147,6 @@ def serviced() -> Iterator[Serviced]:
     shutil.rmtree(home)
 
 
-@pytest.mark.serial
 @pytest.mark.skipif(bool(why_not()), reason=why_not() or "possible here")
 def test_a_service_of_a_real_user_manager(serviced: Serviced) -> None:
     """Install, start, reload, hang, restart, stop, uninstall: the daemon obeys, and every tmux session stays."""
@@ -178,7 +177,7 @@ def test_a_service_of_a_real_user_manager(serviced: Serviced) -> None:
 
     drop_in = Path(serviced.manager.environ["HOME"]) / f".config/systemd/user/{UNIT}.d/quick.conf"
     drop_in.parent.mkdir()
-    drop_in.write_text("[Service]\nWatchdogSec=2\n", encoding="utf-8")
+    drop_in.write_text("[Service]\nWatchdogSec=8\n", encoding="utf-8")
     serviced.systemctl("daemon-reload")
     serviced.systemctl("restart", UNIT)
     machine.wait_until_serving()
@@ -227,7 +226,6 @@ def command_line(serviced: Serviced, pid: str) -> str:
     return serviced.manager.run("cat", f"/proc/{pid}/cmdline").stdout.replace("\0", " ")
 
 
-@pytest.mark.serial
 @pytest.mark.skipif(bool(why_not()), reason=why_not() or "possible here")
 def test_a_daemon_in_the_background_becomes_the_service(serviced: Serviced) -> None:
     """Installing stops the daemon that runs in the background, says so, and its sessions stay."""

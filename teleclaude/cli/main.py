@@ -16,7 +16,7 @@ from teleclaude.core.text import visible
 # Command, where it is, and the line that `--help` shows. Verbs (core/verbs.py) stand behind `sessions`.
 COMMANDS = {
     "status": ("teleclaude.cli.status_command:status", "How the daemon is, and what it depends on."),
-    "sessions": ("teleclaude.cli.session_commands:sessions", "List sessions."),
+    "sessions": ("teleclaude.cli.list_command:sessions", "List sessions."),
     "next": ("teleclaude.cli.next_command:next_waiting", "Show the next session that waits for an answer."),
     "fleet": ("teleclaude.cli.fleet_commands:fleet", "One view of several computers."),
     "hooks": ("teleclaude.cli.hook_commands:hooks", "Have agents tell what they do, by hooks in their settings."),

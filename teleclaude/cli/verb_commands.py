@@ -6,7 +6,6 @@ What a person at a terminal needs besides is in session_commands.py, by the verb
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, get_args, get_origin
 
 import click
@@ -20,8 +19,7 @@ from teleclaude.core.verbs import Verb, description_of
 Fields = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Manners:
+class Manners(msgspec.Struct, frozen=True):
     """How a command differs from what its verb makes of it.
 
     `parameters` stand in for those of their names, or are added; `before` gives the arguments, from what was typed;
@@ -34,25 +32,12 @@ class Manners:
     help: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Parameters:
-    """The parameters of one command, in their order."""
-
-    found: dict[str, click.Parameter] = field(default_factory=dict)
-
-    def add(self, parameter: click.Parameter) -> None:
-        self.found[str(parameter.name)] = parameter
-
-
 def command_of(verb: Verb, manners: Manners = Manners()) -> click.Command:  # noqa: B008  (frozen)
     """Make the command of a verb."""
-    parameters = _Parameters()
-    for of in msgspec.structs.fields(verb.args):
-        parameters.add(_parameter(of))
     where = "Where the session is, if its id is not enough." if verb.is_for_session else "Where; here if not said."
-    parameters.add(click.Option(["--computer"], default="", help=where))
-    for parameter in manners.parameters:
-        parameters.add(parameter)
+    parameters = [_parameter(of) for of in msgspec.structs.fields(verb.args)]
+    parameters.append(click.Option(["--computer"], default="", help=where))
+    by_name = {parameter.name: parameter for parameter in (*parameters, *manners.parameters)}
 
     def run(**typed: Any) -> None:
         api = Api(places().api_socket)
@@ -61,7 +46,7 @@ def command_of(verb: Verb, manners: Manners = Manners()) -> click.Command:  # no
         (manners.after or _print_answer)(answer)
 
     text = manners.help or f"{verb.summary}.{_notes(verb)}"
-    return click.Command(verb.name, callback=run, params=list(parameters.found.values()), help=text)
+    return click.Command(verb.name, callback=run, params=list(by_name.values()), help=text)
 
 
 def _parameter(of: Any) -> click.Parameter:

@@ -25,6 +25,22 @@ class StandIn(ModuleType):
         return found
 
 
+class _Inspect(ModuleType):
+    """What click asks of inspect for each option, without inspect; that is imported for all else."""
+
+    def cleandoc(self, text: str) -> str:
+        """Give a text without its indentation."""
+        return import_module("inspect").cleandoc(text) if "\n" in text else text.expandtabs().lstrip()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(import_module("inspect"), name)
+
+
+def import_click() -> None:
+    """Import click without a parser of Python and the names of all platforms: a sixth of what a command takes."""
+    import_without("click", {"inspect": _Inspect("inspect"), "uuid": StandIn("uuid")})
+
+
 def import_msgspec() -> None:
     """Import msgspec without what it imports for types that no record here has.
 

@@ -92,11 +92,25 @@ def test_a_library_that_must_have_what_is_absent_has_it(tmp_path: Path) -> None:
     assert run(library(tmp_path, source)) == "lean_other False 2"
 
 
+def test_click_asks_for_inspect_as_ever() -> None:
+    """A help of one line, and of several, is as click would show it; a type of uuid is itself."""
+    found = run(
+        "from teleclaude.core.lean import import_click; import_click();"
+        "import click, inspect, uuid;"
+        "texts = ['  one\\tline ', ' two\\n   lines\\n', '', ' '];"
+        "assert [click.core.inspect.cleandoc(t) for t in texts] == [inspect.cleandoc(t) for t in texts];"
+        "assert click.core.inspect.isfunction(run := lambda: 0) and not click.core.inspect.isfunction(1);"
+        "print(click.core.inspect.currentframe() is not None, uuid.UUID(int=1).int)"
+    )
+    assert found == "True 1"
+
+
 def test_a_list_of_sessions_needs_no_table_of_widths() -> None:
     """What the commands import does not hold modules that cost more than all of their own."""
     found = run(
         "import sys; from teleclaude.cli.main import teleclaude as group;"
         "assert group.get_command(None, 'sessions');"
-        "print(sorted({'typing_extensions', 'wcwidth', 'secrets', 'redis', 'flask'} & set(sys.modules)))"
+        "unwanted = {'typing_extensions', 'wcwidth', 'secrets', 'redis', 'flask', 'inspect', 'uuid', 'dataclasses'};"
+        "print(sorted((unwanted | {'teleclaude.core.verbs'}) & set(sys.modules)))"
     )
     assert found == "[]"

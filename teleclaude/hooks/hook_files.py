@@ -24,7 +24,7 @@ def put_script(folder: Path) -> None:
     """Put the script and its folder there, or the newer one in place of an older. Raises OSError, Refused."""
     private_folder(folder)
     private_folder(spool_in(folder))
-    data = files(__package__).joinpath(SCRIPT).read_bytes()
+    data = files("teleclaude.hooks").joinpath(SCRIPT).read_bytes()
     path = script_in(folder)
     if not path.exists() or path.read_bytes() != data or not path.stat().st_mode & 0o100:
         write_atomic(path, data, mode=0o700)
@@ -38,6 +38,6 @@ def refresh_script(folder: Path) -> None:
 
 def plugin(folder: Path) -> str:
     """Give opencode's plugin, which writes to the same folder."""
-    text = files(__package__).joinpath("opencode_plugin.js").read_text(encoding="utf-8")
+    text = files("teleclaude.hooks").joinpath("opencode_plugin.js").read_text(encoding="utf-8")
     spool = str(spool_in(folder)).replace("\\", "\\\\").replace('"', '\\"')
     return text.replace("@SPOOL@", spool)

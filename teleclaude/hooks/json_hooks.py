@@ -11,7 +11,7 @@ from typing import Any
 from teleclaude.core.errors import Refused
 from teleclaude.hooks.hook_entries import Entries, groups, is_all_ours, is_as_wanted, is_ours, ours_in
 from teleclaude.hooks.hook_record import Inserted
-from teleclaude.hooks.json_text import JsonText, Node, as_text, insert, layout_of, read_json, remove
+from teleclaude.hooks.json_text import JsonNode, JsonText, as_text, insert, layout_of, read_json, remove
 
 KeyPath = tuple[str, ...]
 
@@ -123,7 +123,7 @@ def _is_on(data: Mapping[str, Any], switch: tuple[str, str]) -> bool:
     return isinstance(table, dict) and table.get(switch[1]) is True
 
 
-def _node(root: Node, path: KeyPath) -> Node:
+def _node(root: JsonNode, path: KeyPath) -> JsonNode:
     for name in path:
         found = root.member(name) if root.bracket == "{" else root.parts[int(name)]
         assert found is not None
@@ -131,7 +131,7 @@ def _node(root: Node, path: KeyPath) -> Node:
     return root
 
 
-def _value(found: JsonText, node: Node) -> Any:
+def _value(found: JsonText, node: JsonNode) -> Any:
     return json.loads(found.plain[node.start : node.end])
 
 
@@ -154,7 +154,7 @@ def _next(found: JsonText, script: Path, made: set[str] | None) -> tuple[KeyPath
     return _next_group(found, hooks, script)
 
 
-def _next_group(found: JsonText, hooks: Node, script: Path) -> tuple[KeyPath, int] | None:
+def _next_group(found: JsonText, hooks: JsonNode, script: Path) -> tuple[KeyPath, int] | None:
     for event in dict.fromkeys(hooks.names):
         of = hooks.member(event)
         if of is None or of.bracket != "[":

@@ -23,7 +23,7 @@ _COMMENT = re.compile(r'("(?:[^"\\]|\\.)*")|(//[^\n\r]*|/\*.*?\*/)', re.DOTALL)
 
 
 @dataclass(slots=True)
-class Node:
+class JsonNode:
     """A value from `start` to `end`. `names`: of an object's members, beside `parts`; `begins`: where those begin."""
 
     start: int
@@ -31,9 +31,9 @@ class Node:
     bracket: str = ""  # "{", "[", or nothing
     names: list[str] = field(default_factory=list)
     begins: list[int] = field(default_factory=list)
-    parts: list[Node] = field(default_factory=list)
+    parts: list[JsonNode] = field(default_factory=list)
 
-    def member(self, name: str) -> Node | None:
+    def member(self, name: str) -> JsonNode | None:
         """Give the member of that name; of several, the one that counts: the last."""
         found = [part for at, part in zip(self.names, self.parts, strict=False) if at == name]
         return found[-1] if found else None
@@ -46,7 +46,7 @@ class JsonText:
     text: str
     plain: str
     data: Any
-    root: Node
+    root: JsonNode
 
 
 def read_json(text: str, *, comments: bool) -> JsonText:
@@ -81,13 +81,13 @@ def _skip(plain: str, at: int) -> int:
     return at
 
 
-def _value(plain: str, at: int) -> Node:
+def _value(plain: str, at: int) -> JsonNode:
     bracket = plain[at]
     if bracket not in "{[":
         match = (_STRING if bracket == '"' else _SCALAR).match(plain, at)
         assert match is not None
-        return Node(at, match.end())
-    node = Node(at, bracket=bracket)
+        return JsonNode(at, match.end())
+    node = JsonNode(at, bracket=bracket)
     at = _skip(plain, at + 1)
     while plain[at] not in "}]":
         node.begins.append(at)
@@ -132,7 +132,7 @@ def as_text(value: Any, layout: Layout, depth: int) -> str:
     return text.replace("\n", layout.line_end + layout.step * depth)
 
 
-def insert(found: JsonText, node: Node, piece: str, layout: Layout, depth: int) -> tuple[str, str]:
+def insert(found: JsonText, node: JsonNode, piece: str, layout: Layout, depth: int) -> tuple[str, str]:
     """Put a piece (a value, or a member with its name) last into an array or object at `depth`.
 
     Gives the text, and what was added behind the piece to set off the closing bracket, which `remove` is to be told.
@@ -151,7 +151,7 @@ def insert(found: JsonText, node: Node, piece: str, layout: Layout, depth: int) 
     return text, behind
 
 
-def remove(found: JsonText, node: Node, index: int, behind: str = "") -> str:
+def remove(found: JsonText, node: JsonNode, index: int, behind: str = "") -> str:
     """Take out the part of that index, with its name. `behind`: what `insert` added behind it, if it was the first."""
     text, plain = found.text, found.plain
     end = node.parts[index].end

@@ -9,7 +9,7 @@ from typing import Any
 from teleclaude.core.errors import Refused
 from teleclaude.hooks.hook_entries import Entries, Group, is_as_wanted, is_ours, ours_in
 from teleclaude.hooks.hook_record import Inserted
-from teleclaude.hooks.toml_text import Section, append, cut, read_toml, sections, string
+from teleclaude.hooks.toml_text import TomlSection, append, cut, read_toml, sections, string
 
 STATE = "state"  # where Codex keeps what its user said of each hook; no event
 
@@ -88,7 +88,7 @@ def _next(text: str, script: Path) -> tuple[int, int] | None:
     return None
 
 
-def _innermost(text: str, section: Section) -> Any:
+def _innermost(text: str, section: TomlSection) -> Any:
     found: Any = read_toml(text[section.start : section.end])
     for name in section.path:
         found = found[name][0] if isinstance(found[name], list) else found[name]

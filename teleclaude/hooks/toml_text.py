@@ -15,7 +15,7 @@ from teleclaude.core.errors import Refused
 
 
 @dataclass(slots=True)
-class Section:
+class TomlSection:
     """A table's header and what belongs to it: `path` of its keys, from `start` to `end`, behind its last value."""
 
     path: tuple[str, ...]
@@ -31,9 +31,9 @@ def read_toml(text: str) -> dict[str, Any]:
         raise Refused(f"it is not valid TOML: {error}") from error
 
 
-def sections(text: str) -> list[Section]:
+def sections(text: str) -> list[TomlSection]:
     """Give the tables of a valid text in their order; the first is what stands before any header."""
-    found = [Section((), 0, 0)]
+    found = [TomlSection((), 0, 0)]
     at = 0
     while at < len(text):
         if text[at] in " \t\r\n\ufeff":
@@ -43,7 +43,7 @@ def sections(text: str) -> list[Section]:
         else:
             end = _statement_end(text, at)
             if text[at] == "[":
-                found.append(Section(_path(text[at:end]), at, end))
+                found.append(TomlSection(_path(text[at:end]), at, end))
             found[-1].end = at = end
     return found
 

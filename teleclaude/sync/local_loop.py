@@ -34,6 +34,7 @@ from teleclaude.sync.own_records import OwnRecords
 from teleclaude.sync.projects.catalogue import CatalogueView
 from teleclaude.sync.projects.project_service import ProjectService
 from teleclaude.sync.sessions.agents.hook_spool import HookSpool
+from teleclaude.sync.sessions.agents.state_files import StateFiles
 from teleclaude.sync.sessions.identities import Identities, write_commands
 from teleclaude.sync.sessions.session_records import SessionBook
 from teleclaude.sync.tmux.asking import Question
@@ -55,7 +56,13 @@ class LocalLoop:
     """
 
     def __init__(
-        self, settings: Settings, tmux_socket: str, own: OwnRecords, projects: ProjectService, spool: Path
+        self,
+        settings: Settings,
+        tmux_socket: str,
+        own: OwnRecords,
+        projects: ProjectService,
+        spool: Path,
+        state_files: StateFiles,
     ) -> None:
         self._settings = settings
         self._own = own
@@ -71,6 +78,7 @@ class LocalLoop:
         self._hooks = HookSpool(spool)
         self._selector.register(self._hooks, selectors.EVENT_READ, self._hooks.heard)
         self._projects = projects
+        self._state_files = state_files
         self._shown: CatalogueView | None = None  # of the projects, in the own records
         self._self = own.described = self._describe(tmux_socket)
         self._server = 0
@@ -165,6 +173,7 @@ class LocalLoop:
         """Watch until stopped, calling `beat` at least every `BEAT_EVERY` seconds."""
         next_beat = 0.0
         self._projects.start(self.changed)
+        self._state_files.start(lambda: self.call(self._take_files))
         while not self._stopped:
             now = time.monotonic()
             if now >= next_beat:
@@ -182,6 +191,7 @@ class LocalLoop:
         self._watch.step(now)
         self._projects.check(now)
         self._take_hooks(now)
+        self._state_files.check(now)
         if self._publish_due or _is_due(self._judge_at, now):
             self._publish()
         if self._told != self._watch.done:
@@ -212,6 +222,7 @@ class LocalLoop:
         self._watch.close()
         self._projects.close()
         self._hooks.close()
+        self._state_files.close()
         self._selector.close()
         with self._gate:
             self._closed = True
@@ -252,6 +263,10 @@ class LocalLoop:
             self._judge_at = soon if self._judge_at is None else min(self._judge_at, soon)
         self.on_output(panes)
 
+    def _take_files(self) -> None:
+        if self._book.take_files(self._state_files.signs()):
+            self._publish_due = True
+
     def tmux_state_changed(self) -> None:
         """Hear that tmux is in another state."""
         self._tmux_since = utc_text(time.time())
@@ -273,6 +288,7 @@ class LocalLoop:
         project_of = view.project_of if view else lambda _: ""
         boot = since_boot()
         sessions, expires = self._book.records(project_of, boot, is_all_new=is_all_new)
+        self._state_files.want(self._book.processes_of("claude"))
         kept_at = self._book.keep_statuses(boot)
         self._write_identities()
         due = [at for at in (expires, kept_at) if at is not None]

@@ -34,6 +34,7 @@ from teleclaude.sync.commands.session_panes import SessionPanes
 from teleclaude.sync.local_loop import LocalLoop
 from teleclaude.sync.own_records import OwnRecords
 from teleclaude.sync.projects.project_service import ProjectService
+from teleclaude.sync.sessions.agents.state_files import StateFiles
 
 if TYPE_CHECKING:
     from teleclaude.sync.fleet.service import FleetService
@@ -52,7 +53,8 @@ class SyncProcess:
         self.writer.add_provider(self.own.everything)
         self._threads = ThreadGroup()
         self.projects = ProjectService(self.own.computer, settings.projects, self._threads)
-        self.local = LocalLoop(settings, self._tmux_socket(), self.own, self.projects, place.hooks / "spool")
+        spool, state_files = place.hooks / "spool", StateFiles(self._threads)
+        self.local = LocalLoop(settings, self._tmux_socket(), self.own, self.projects, spool, state_files)
         panes = SessionPanes(self.local, self.own, self.writer)
         self.screens = PaneScreens(panes)
         self.live_output = LiveScreens(self._tell_screen, self.local.watch_output)

@@ -16,8 +16,18 @@ class Eye:
     def __init__(self, machine: Machine) -> None:
         machine.tmux("new-session", "-d", "-s", HOLD, "-x", "120", "-y", "40", "exec sleep 100000")
         command = ["tmux", "-u", "-L", machine.tmux_socket, "-C", "attach", "-t", HOLD]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-        self._client = subprocess.Popen(command, env=machine.environ, text=True, encoding="utf-8", **pipes)  # type: ignore[call-overload]
+        self._client = subprocess.Popen(
+            command,
+            env=machine.environ,
+            text=True,
+            encoding="utf-8",
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        assert self._client.stdin
+        assert self._client.stdout
+        self._to, self._from = self._client.stdin, self._client.stdout
         self._lock = threading.Lock()
         with self._lock:
             self._answer()  # to the attach
@@ -25,13 +35,13 @@ class Eye:
     def ask(self, command: str) -> str:
         """Run one command line of tmux; give what it printed, or nothing where it failed."""
         with self._lock:
-            self._client.stdin.write(command + "\n")
-            self._client.stdin.flush()
+            self._to.write(command + "\n")
+            self._to.flush()
             return self._answer()
 
     def _answer(self) -> str:
         lines: list[str] | None = None
-        for line in self._client.stdout:
+        for line in self._from:
             if line.startswith("%begin "):
                 lines = []
             elif line.startswith(("%end ", "%error ")) and lines is not None:
@@ -46,6 +56,6 @@ class Eye:
 
     def close(self) -> None:
         """Leave."""
-        self._client.stdin.close()
+        self._to.close()
         self._client.wait(10)
-        self._client.stdout.close()
+        self._from.close()

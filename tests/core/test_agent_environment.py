@@ -19,7 +19,7 @@ SETTINGS = (
 
 def test_marks_go_and_settings_stay() -> None:
     """What says that a process is inside of an agent is taken away; what a user set for agents stays."""
-    environ = dict.fromkeys((*INSIDE, "GEMINI_CLI", "OPENCODE", "AGENT", *SETTINGS), "x")
+    environ: dict[str, str] = dict.fromkeys((*INSIDE, "GEMINI_CLI", "OPENCODE", "AGENT", *SETTINGS), "x")
     assert set(outside_agent(environ)) == set(SETTINGS)
 
 

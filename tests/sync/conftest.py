@@ -22,6 +22,7 @@ from teleclaude.core.thread_group import ThreadGroup
 from teleclaude.sync.local_loop import LocalLoop
 from teleclaude.sync.own_records import OwnRecords
 from teleclaude.sync.projects.project_service import ProjectService
+from teleclaude.sync.sessions.agents.state_files import StateFiles
 from teleclaude.sync.tmux.client import socket_path
 from tests.wait import until
 
@@ -85,7 +86,8 @@ class Local:
         parsed = parse(settings)
         projects = ProjectService("here", parsed.projects, ThreadGroup())
         self.hooks = hooks or Path(tempfile.mkdtemp(prefix="tc", dir="/tmp"))
-        self.half = LocalLoop(parsed, tmux.name, self.own, projects, self.hooks / "spool")
+        files = StateFiles(ThreadGroup())
+        self.half = LocalLoop(parsed, tmux.name, self.own, projects, self.hooks / "spool", files)
         self.beats = 0
         self._thread = threading.Thread(target=self.half.run, args=(self._beat,), daemon=True)
         self._thread.start()

@@ -10,11 +10,12 @@ MOST = 64
 
 @dataclass(frozen=True, slots=True)
 class Ancestor:
-    """One process. `started`: clock ticks after the computer's start."""
+    """One process. `started`: clock ticks after the computer's start. `is_dead`: only its parent does not know yet."""
 
     pid: int
     name: str
     started: int
+    is_dead: bool = False
 
 
 def lineage(pid: int) -> list[Ancestor]:
@@ -38,7 +39,8 @@ def _read(pid: int) -> tuple[Ancestor, int] | None:
             os.close(fd)
         begin, end = text.index(b"("), text.rindex(b")")
         fields = text[end + 2 :].split(None, 20)
-        return Ancestor(pid, text[begin + 1 : end].decode("utf-8", "replace"), int(fields[19])), int(fields[1])
+        name = text[begin + 1 : end].decode("utf-8", "replace")
+        return Ancestor(pid, name, int(fields[19]), fields[0] in {b"Z", b"X"}), int(fields[1])
     except (OSError, ValueError, IndexError):
         return None
 
@@ -46,4 +48,4 @@ def _read(pid: int) -> tuple[Ancestor, int] | None:
 def is_alive(pid: int, started: int) -> bool:
     """Tell whether a process lives that was seen before."""
     read = _read(pid)
-    return read is not None and read[0].started == started
+    return read is not None and read[0].started == started and not read[0].is_dead

@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from teleclaude.core.records import Session, SessionStatus, Tmux, utc_text
 from teleclaude.core.settings import AgentProfile
-from teleclaude.sync.sessions.agents.evidence import Judgement
+from teleclaude.sync.sessions.agents.evidence import FileSign, Judgement
 from teleclaude.sync.sessions.agents.hook_event import HookEvent
 from teleclaude.sync.sessions.agents.hook_story import restored_story
 from teleclaude.sync.sessions.agents.judge import judge
@@ -132,6 +132,18 @@ class SessionBook:
         """Take what hooks reported, in any order; True when a record may be another by that."""
         home = at_home(self._panes)
         return self._match(events, home, now, offset)
+
+    def take_files(self, files: Mapping[int, FileSign]) -> bool:
+        """Take what the agents' own state files say, by pane process; True when a record may be another by that."""
+        changed = self._signs.take_files(files, at_home(self._panes))
+        for key in [key for pane in changed for key in self._rows_by_pane.get(pane, ())]:
+            self._memory[key].until = 0.0
+        return bool(changed)
+
+    def processes_of(self, program: str) -> frozenset[int]:
+        """Give the processes of the panes in which a program runs."""
+        panes = [row.pane for row in self._rows if self._signs.program(self._known[row.pane.id].agent) == program]
+        return frozenset(pane.pid for pane in panes if not pane.is_dead)
 
     def _match(self, events: Iterable[HookEvent], home: Mapping[str, Pane], now: float, offset: float) -> bool:
         told = self._signs.hooked(events, self._signs.facts(home, self._known.__getitem__), self._server, now)

@@ -94,6 +94,7 @@ def test_at_most_ten_times_a_second() -> None:
     story["third"].watches(("far", "one"))
     story.run(SOON)
     before, shown = updates(story), len(story["near"].screens)
+    screen = story["far"].show("one", "first")
     for number in range(400):
         screen = story["far"].show("one", str(number))
         story.run(0.01, step=0.01)
@@ -233,6 +234,7 @@ def test_a_lossy_way_ends_with_the_same_screen(seed: int, loss: float) -> None:
 
     story.screens_way = way
     rows = ["a", "b", "c", "d"]
+    screen = story["far"].show("one", *rows)
     for number in range(30):
         rows[draw.randrange(4)] = str(number)
         height = draw.choice([4, 4, 4, 2])

@@ -7,6 +7,7 @@ it counts only with the start time of the process that has its number now.
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,12 +20,15 @@ _LIMIT = 64 * 1024
 
 
 class ClaudeState(msgspec.Struct, frozen=True):
-    """What is read of the file. `status`: idle, busy or waiting; `waitingFor`: for what."""
+    """What is read of the file. `status`: idle, busy, waiting, or shell: idle, and one runs; `waitingFor`: for what."""
 
     pid: int
     status: str = ""
     waitingFor: str = ""  # noqa: N815  (the file's own name)
     procStart: str = ""  # noqa: N815  (clock ticks after the computer's start)
+    sessionId: str = ""  # noqa: N815
+    cwd: str = ""
+    statusUpdatedAt: float = 0.0  # noqa: N815  (milliseconds since 1970)
 
 
 _decode = msgspec.json.Decoder(ClaudeState).decode
@@ -32,16 +36,22 @@ _decode = msgspec.json.Decoder(ClaudeState).decode
 
 def claude_state(pane_pid: int) -> ClaudeState | None:
     """Give the state of the Claude Code that runs in a pane, at any depth; None where no file says."""
-    for pid in _descendants(pane_pid):
-        process = read_process(pid)
-        folder = _folder(pid)
-        state = _read(folder / "sessions" / f"{pid}.json") if folder else None
-        if process and state and state.pid == pid and state.procStart in {"", str(process.started)}:
+    for pid in descendants(pane_pid):
+        folder = state_folder(pid)
+        state = read_state(folder / f"{pid}.json") if folder else None
+        if state and started_of(state, pid):
             return state
     return None
 
 
-def _descendants(pid: int) -> Iterator[int]:
+def started_of(state: ClaudeState, pid: int) -> int:
+    """Give the start (clock ticks) of the process that a file is of; 0 when another, or none, has its number now."""
+    process = read_process(pid)
+    return process.started if process and state.pid == pid and state.procStart in {"", str(process.started)} else 0
+
+
+def descendants(pid: int) -> Iterator[int]:
+    """Give a process and those below it, the nearest first."""
     layer = [pid]
     for _ in range(_MOST):
         if not layer:
@@ -50,7 +60,7 @@ def _descendants(pid: int) -> Iterator[int]:
         layer = [*layer[1:], *children(layer[0])]
 
 
-def _folder(pid: int) -> Path | None:
+def state_folder(pid: int) -> Path | None:
     """Where a process keeps its state, by its own environment, of which nothing else is read."""
     try:
         pairs = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
@@ -60,13 +70,17 @@ def _folder(pid: int) -> Path | None:
     found = {name: value for name, _, value in wanted}
     own, home = found.get(b"CLAUDE_CONFIG_DIR"), found.get(b"HOME")
     if own:
-        return Path(os.fsdecode(own))
-    return Path(os.fsdecode(home)) / ".claude" if home else None
+        return Path(os.fsdecode(own)) / "sessions"
+    return Path(os.fsdecode(home)) / ".claude" / "sessions" if home else None
 
 
-def _read(path: Path) -> ClaudeState | None:
+def read_state(path: Path) -> ClaudeState | None:
+    """Read a file; None for one that is not there, not whole, or none of Claude Code's. Waits for no pipe."""
     try:
-        with path.open("rb") as file:
-            return _decode(file.read(_LIMIT))
-    except (OSError, msgspec.MsgspecError):
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            return _decode(os.read(fd, _LIMIT)) if stat.S_ISREG(os.fstat(fd).st_mode) else None
+        finally:
+            os.close(fd)
+    except (OSError, ValueError):  # msgspec's errors are ValueErrors
         return None

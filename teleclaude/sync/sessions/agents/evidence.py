@@ -25,13 +25,15 @@ class TitleSign:
 class FileSign:
     """What the agent's own state file says, of a process that lives. `status`: its own word; `since`: by its own clock.
 
-    `session`: the agent's own id of its session.
+    `session`: the agent's own id of its session; `process`, `started`: its own.
     """
 
     status: str
     since: float
     waiting_for: str = ""
     session: str = ""
+    process: int = 0
+    started: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from teleclaude.sync.sessions.agents.hook_event import HookEvent
 
 StoryState: TypeAlias = Literal["working", "waiting", "idle", "error", ""]
 FIRST_LINES: Final = 200  # characters of a prompt or an answer
-_KINDS: Final[tuple[AskKind, ...]] = ("approval", "question", "plan", "setup")
+_KINDS: Final[dict[str, AskKind]] = {"approval": "approval", "question": "question", "plan": "plan", "setup": "setup"}
 _REMEMBERED: Final = 8  # sessions and turns that are over
 _MOST_BEHIND: Final = 99
 
@@ -78,7 +78,7 @@ class HookStory:
 def restored_story(status: str, reason: str, since: float) -> HookStory:
     """Give what is left of a story that was told to a process before this one: that it waits, or failed."""
     state: StoryState = "waiting" if status == "waiting" else "error"
-    kind: AskKind = next((kind for kind in _KINDS if kind == reason), "unknown")
+    kind = _KINDS.get(reason, "unknown")
     asks = (OpenAsk("", Ask(kind=kind)),) if state == "waiting" else ()
     return HookStory("", state=state, reason=reason, since=since, at=since, event="kept in tmux", asks=asks)
 

@@ -157,7 +157,7 @@ def screen_need(seen: Evidence, now: float) -> ScreenNeed:
     Only where nothing else tells: no menu, and no error that fires no hook, is on the screen of one that works.
     """
     table, title = seen.table, seen.title.says
-    if not table.pointer or not _has_agent(seen) or seen.file or seen.prompt_since:
+    if not table.pointer or not _has_agent(seen) or seen.prompt_since or (seen.file and seen.file.status in _FILE):
         return ""
     story = _living(seen)
     if title == "idle" and table.error_line and not (story and story.state == "idle" and story.at >= seen.title.since):

@@ -105,7 +105,8 @@ class AgentSigns:
         if signs.story and signs.story.process and not is_alive(signs.story.process, signs.started):
             self._begin(signs, known.agent, signs.agent_since)
             signs.story = None
-        self._note_file(signs, self._files.get(pane.pid))
+        file = self._files.get(pane.pid)
+        self._note_file(signs, file if file and is_alive(file.process, file.started) else None)
 
     def _begin(self, signs: PaneSigns, agent: str, since: float) -> None:
         signs.agent, signs.agent_since, signs.screen = agent, since, None

@@ -119,6 +119,16 @@ class TmuxSettings(_Table, frozen=True, kw_only=True):
     socket: str = ""
 
 
+class PrivacySettings(_Table, frozen=True, kw_only=True):
+    """`[privacy]`: `share` is what other computers get of this one's sessions.
+
+    "state": where they are, and what they do; no title, and no screen. "titles": the titles too. "all": also what an
+    agent asks, and the begin of its last prompt and answer.
+    """
+
+    share: Literal["state", "titles", "all"] = "titles"
+
+
 class LogSettings(_Table, frozen=True, kw_only=True):
     """`[log]`."""
 
@@ -134,13 +144,18 @@ class _File(_Table, frozen=True, kw_only=True):
     api: ApiSettings = ApiSettings()
     tmux: TmuxSettings = TmuxSettings()
     log: LogSettings = LogSettings()
+    privacy: PrivacySettings = PrivacySettings()
 
 
 class Settings(_File, frozen=True, kw_only=True):
     """All settings, with defaults filled in: `computer.name`, `computer.host` and the built-in agents."""
 
 
-_CHOICES = {"log.level": ("debug", "info", "warning", "error"), "fleet.allow": get_args(Right)}
+_CHOICES = {
+    "log.level": ("debug", "info", "warning", "error"),
+    "fleet.allow": get_args(Right),
+    "privacy.share": ("state", "titles", "all"),
+}
 
 BUILT_IN_AGENTS = {
     "claude": AgentProfile(command="claude", colour="orange"),
@@ -201,6 +216,7 @@ def _with_defaults(found: _File) -> Settings:
         api=found.api,
         tmux=found.tmux,
         log=found.log,
+        privacy=found.privacy,
     )
 
 

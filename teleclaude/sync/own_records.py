@@ -72,6 +72,15 @@ class OwnRecords:
                 listener(kind, change)
             return True
 
+    def tell_again(self, kind: Kind) -> None:
+        """Tell all records of a kind as changed: what is made of them elsewhere is another."""
+        with self._lock:
+            records = list(self._records[kind].values())
+            if records:
+                change = self._log(kind, records, [])
+                for listener in self._listeners:
+                    listener(kind, change)
+
     def wait_found(self, kind: Kind, timeout: float) -> bool:
         """Wait until a look has told which records of `kind` there are. False after `timeout` seconds."""
         with self._found_more:

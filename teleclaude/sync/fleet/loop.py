@@ -35,6 +35,7 @@ from teleclaude.sync.fleet.redis.connection import FAILURES, Trouble, explain, p
 from teleclaude.sync.fleet.redis.screen_reader import ScreenReader
 from teleclaude.sync.fleet.redis.session import RedisSession
 from teleclaude.sync.fleet.redis.stream_readers import InboxReader, MessagesReader
+from teleclaude.sync.fleet.sharing import Sharing
 from teleclaude.sync.fleet.wire.clock import now as clock
 from teleclaude.sync.own_records import OwnRecords
 
@@ -78,7 +79,9 @@ class Loop:
         self._own, self._writer, self._outcomes, self._board = own, writer, outcomes, board
         self._lock = threading.RLock()
         self._mailbox = Mailbox()
-        self._pool = WorkerPool(journal, run_local, self._mailbox.put)
+        self._sharing = Sharing(context.settings)
+        self._run_local = run_local
+        self._pool = WorkerPool(journal, self._run_for_others, self._mailbox.put)
         self._todo: list[effects.Effect] = []
         self._wake = 0.0
         self._left = False
@@ -175,6 +178,10 @@ class Loop:
 
     def settings_changed(self, settings: Settings) -> None:
         """Take other settings. Never waits."""
+        sharing = Sharing(settings)
+        if sharing != self._sharing:
+            self._sharing = sharing
+            self._own.tell_again("sessions")
         self._mailbox.put(events.SettingsChanged(settings))
 
     def counters(self) -> dict[str, int]:
@@ -274,11 +281,14 @@ class Loop:
         change = self._own.since(kind, self._known.get(kind, NOTHING))
         if change is None:
             version, records = self._own.snapshot(kind)
-            self._receive(events.OwnFound(kind, version, records))
+            self._receive(events.OwnFound(kind, version, [self._sharing.record(record) for record in records]))
         else:
             version = change.version
-            self._receive(events.OwnChanged(kind, change))
+            self._receive(events.OwnChanged(kind, self._sharing.change(change)))
         self._known[kind] = version
+
+    def _run_for_others(self, request: Request) -> Outcome:
+        return self._sharing.outcome(self._run_local(request))
 
     def _notice_sleep(self) -> None:
         now = clock()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 
+import msgspec
 import pytest
 
-from teleclaude.core.records import EVERYWHERE, Computer
+from teleclaude.core.records import EVERYWHERE, Computer, Session
 from teleclaude.core.requests import Request, new_id
-from teleclaude.core.settings import FleetSettings, RedisSettings
+from teleclaude.core.settings import FleetSettings, PrivacySettings, RedisSettings
 from teleclaude.core.verbs import Refresh
 from teleclaude.sync.fleet import presence
 from teleclaude.sync.fleet.membership import peers
@@ -358,3 +359,22 @@ def test_who_takes_another_name_says_goodbye_under_the_old_one(node: MakeNode) -
     far.rename("new")
     far.close()
     until(lambda: near.status("far") == "absent" and near.titles("far") == [])
+
+
+def test_only_what_is_shared_leaves(node: MakeNode) -> None:
+    """Another computer gets no prompt that is not shared; when it is shared, it comes, and goes again with it."""
+    near, far = looking(node, "near", "far")
+    row = msgspec.structs.replace(make.session(make.session_id("one"), "far", title="one"), last_prompt="SECRET")
+    far.own.update("sessions", [row])
+    far.own.update("sessions", [msgspec.structs.replace(row, title="two")])
+    until(lambda: near.titles("far") == ["two"])
+
+    def prompts() -> list[str]:
+        return [r.last_prompt for r in near.records("sessions", "far").values() if isinstance(r, Session)]
+
+    assert prompts() == [""]
+    for share, shown in (("all", ["SECRET"]), ("state", [""])):
+        settings = msgspec.structs.replace(far.settings, privacy=PrivacySettings(share=share))  # type: ignore[arg-type]
+        far.half.reload(settings)
+        until(lambda wanted=shown: prompts() == wanted)  # type: ignore[misc]
+    assert near.titles("far") == [row.agent]

@@ -6,7 +6,7 @@ import logging
 
 from teleclaude.core.settings import FleetSettings, Settings
 from teleclaude.core.text import one_line
-from teleclaude.core.verbs import Args, Right, Start, rights_of, verb_name
+from teleclaude.core.verbs import Args, Output, Right, Start, rights_of, verb_name
 
 audit = logging.getLogger("teleclaude.audit")
 
@@ -29,6 +29,24 @@ def lacking(settings: Settings, sender: str, args: Args) -> Right | None:
 def may(fleet: FleetSettings, sender: str, right: Right) -> bool:
     """Tell whether `sender` has a right here. An entry of its own replaces that of everybody."""
     return right in fleet.allow.get(sender, fleet.allow.get("*", ()))
+
+
+def why_refused(settings: Settings, me: str, sender: str, args: Args) -> str:
+    """Say why a command of `sender` does not run here; empty when it may."""
+    right = lacking(settings, sender, args)
+    if right is not None:
+        return refusal(me, sender, right)
+    return no_screens(me) if isinstance(args, Output) and hides_screens(settings) else ""
+
+
+def hides_screens(settings: Settings) -> bool:
+    """Tell whether no other computer gets a screen from here, whatever it may."""
+    return settings.privacy.share == "state"
+
+
+def no_screens(me: str) -> str:
+    """Say that no screen is shown."""
+    return f'{me} shows its screens to no other computer: its setting privacy.share is "state"'
 
 
 def refusal(me: str, sender: str, right: Right) -> str:

@@ -195,12 +195,11 @@ class RequestServer:
     def command(self, entry: bytes, envelope: Envelope, body: Command) -> None:
         """Take a command: run it, if its sender may do that here. It is acknowledged when its outcome is journaled."""
         context, sender, args = self._context, envelope.sender, body.args
-        right = permissions.lacking(context.settings, sender, args)
-        if right is not None:
+        why = permissions.why_refused(context.settings, context.me, sender, args)
+        if why:
             permissions.note(sender, envelope.id, args, "refused")
             context.numbers["commands_refused"] += 1
-            refused = Refused(permissions.refusal(context.me, sender, right))
-            self._finish(entry, sender, failed(envelope.id, refused))
+            self._finish(entry, sender, failed(envelope.id, Refused(why)))
             return
         try:
             check(args)

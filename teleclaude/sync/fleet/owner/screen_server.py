@@ -102,7 +102,8 @@ class ScreenServer:
         context, sender = self._context, envelope.sender
         known = self._watchers.get(sender)
         before = known.told if known and known.epoch == envelope.epoch else {}
-        if not permissions.may(context.settings.fleet, sender, "view"):
+        may_view = permissions.may(context.settings.fleet, sender, "view")
+        if not may_view or permissions.hides_screens(context.settings):
             self._refuse(envelope, body)
             return
         for session_id in body.sessions.keys() - before.keys():
@@ -126,7 +127,9 @@ class ScreenServer:
     def _refuse(self, envelope: Envelope, body: WatchScreens) -> None:
         context, sender = self._context, envelope.sender
         self.drop(sender)
-        error = Refused(permissions.refusal(context.me, sender, "view"))
+        may_view = permissions.may(context.settings.fleet, sender, "view")
+        why = permissions.no_screens(context.me) if may_view else permissions.refusal(context.me, sender, "view")
+        error = Refused(why)
         for session_id in body.sessions:
             permissions.note_watch(sender, envelope.id, session_id, "refused")
             self._end(sender, session_id, error)

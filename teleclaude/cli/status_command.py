@@ -17,7 +17,6 @@ from teleclaude.client.api import Api, Health
 from teleclaude.core.errors import Unavailable
 from teleclaude.core.paths import Places, places
 from teleclaude.core.records import utc_seconds
-from teleclaude.daemon.lifecycle import worker_states
 from teleclaude.daemon.main_socket import holder
 from teleclaude.tui.ages import age_text
 
@@ -85,6 +84,8 @@ def _by_status(statuses: Iterable[str]) -> str:
 
 
 def _print_states(place: Places) -> None:
+    from teleclaude.daemon.lifecycle import worker_states  # 25 ms, and only for a daemon that does not answer
+
     rows = [(name, state.state, str(state.pid or "-"), state.reason) for name, state in worker_states(place).items()]
     if rows:
         print_table(("PROCESS", "STATE", "PID", ""), rows)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,6 +23,8 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 def print_json(value: Any) -> None:
     """Print as JSON in ASCII: no character of it can act on a terminal, and none is lost."""
+    import json  # not for those who print a table
+
     click.echo(json.dumps(msgspec.to_builtins(value), indent=2))
 
 

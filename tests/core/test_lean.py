@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 PROGRAM = """
 import sys
 from teleclaude.core.lean import import_msgspec
@@ -105,12 +107,14 @@ def test_click_asks_for_inspect_as_ever() -> None:
     assert found == "True 1"
 
 
-def test_a_list_of_sessions_needs_no_table_of_widths() -> None:
+@pytest.mark.parametrize("command", ["sessions", "status"])
+def test_a_command_that_reads_imports_little(command: str) -> None:
     """What the commands import does not hold modules that cost more than all of their own."""
     found = run(
         "import sys; from teleclaude.cli.main import teleclaude as group;"
-        "assert group.get_command(None, 'sessions');"
+        f"assert group.get_command(None, {command!r});"
         "unwanted = {'typing_extensions', 'wcwidth', 'secrets', 'redis', 'flask', 'inspect', 'uuid', 'dataclasses'};"
-        "print(sorted((unwanted | {'teleclaude.core.verbs'}) & set(sys.modules)))"
+        "unwanted |= {'teleclaude.core.verbs', 'teleclaude.core.settings', 'subprocess', 'logging', 'json'};"
+        "print(sorted(unwanted & set(sys.modules)))"
     )
     assert found == "[]"

@@ -31,12 +31,13 @@ class Watched:
         self.look = Look(look.server, [pane])
         self.now, self.offset = since_boot() + 100.0, 1_700_000_000.0
         self.wrote = self.now - 60.0
+        self.agents = AGENTS
         self.restart()
 
     def restart(self) -> None:
         """Another process looks on, with what tmux kept."""
         self.identities = Identities()
-        self.book = SessionBook("here", AGENTS, self.identities)
+        self.book = SessionBook("here", self.agents, self.identities)
 
     def record(self) -> Session:
         """Look; the record."""
@@ -116,6 +117,28 @@ def test_a_status_outlives_the_process(watched: Watched) -> None:
     watched.wrote = watched.now
     assert watched.record().status == "working"
     assert abs((utc_seconds(watched.again().status_since) or 0) - watched.now - watched.offset) <= 1
+
+
+def test_a_status_that_has_no_time_outlives_the_process(watched: Watched) -> None:
+    """Nothing but the mark tells since when a shell is at its prompt, or a title says what it says."""
+    pane = watched.look.panes[0]
+    watched.look = Look(watched.look.server, [replace(pane, title="\N{EIGHT SPOKED ASTERISK} mend it")])
+    watched.agents = parse('[agents.claude]\ncommand = "sleep 1000"\n').agents
+    watched.restart()
+    before = watched.record()
+    assert (before.agent, before.status) == ("claude", "idle")
+    watched.now += KEPT_AFTER + 1.0
+    watched.book.keep_statuses(watched.now)
+    marks = dict(watched.identities.unwritten())
+    watched.look = Look(
+        watched.look.server, [replace(watched.look.panes[0], mark=marks["%1"], session_mark=marks["$1"])]
+    )
+    watched.now += 500.0
+    watched.wrote = watched.now - 20.0  # it was drawn anew, and is as idle as before
+    watched.restart()
+    after = watched.record()
+    assert after.status == "idle"
+    assert abs((utc_seconds(after.status_since) or 0) - (utc_seconds(before.status_since) or 0)) <= 1
 
 
 def test_statuses_are_kept_seldom(watched: Watched) -> None:

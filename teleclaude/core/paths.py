@@ -74,6 +74,16 @@ class Places(NamedTuple):
         return self.runtime / "counts"
 
     @property
+    def clients_folder(self) -> Path:
+        """Where terminal clients say where they are (core/client_places.py)."""
+        return self.runtime / "clients"
+
+    @property
+    def told_file(self) -> Path:
+        """What people were told of sessions, for the next daemon (sync/attention)."""
+        return self.runtime / "told.json"
+
+    @property
     def key_file(self) -> Path:
         """The key that the cache's door asks for, made anew by each supervisor."""
         return self.runtime / "cache.key"

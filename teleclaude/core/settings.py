@@ -18,6 +18,7 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from teleclaude.core.errors import SettingsError
+from teleclaude.core.notify_settings import CHOICES, DEFAULT_RULES, NotifyRule, check_notify
 from teleclaude.core.paths import Places, is_tmux_socket
 from teleclaude.core.verbs import Right
 
@@ -145,6 +146,7 @@ class _File(_Table, frozen=True, kw_only=True):
     tmux: TmuxSettings = TmuxSettings()
     log: LogSettings = LogSettings()
     privacy: PrivacySettings = PrivacySettings()
+    notify: tuple[NotifyRule, ...] = DEFAULT_RULES
 
 
 class Settings(_File, frozen=True, kw_only=True):
@@ -155,6 +157,7 @@ _CHOICES = {
     "log.level": ("debug", "info", "warning", "error"),
     "fleet.allow": get_args(Right),
     "privacy.share": ("state", "titles", "all"),
+    **CHOICES,
 }
 
 BUILT_IN_AGENTS = {
@@ -217,19 +220,20 @@ def _with_defaults(found: _File) -> Settings:
         tmux=found.tmux,
         log=found.log,
         privacy=found.privacy,
+        notify=found.notify,
     )
 
 
-def _table_type(field_type: Any) -> tuple[type[_Table] | None, str]:
+def _table_type(field_type: Any) -> tuple[type[msgspec.Struct] | None, str]:
     """Give the table type within a field's type, and how it is held: one, list or dict."""
-    if isinstance(field_type, type) and issubclass(field_type, _Table):
+    if isinstance(field_type, type) and issubclass(field_type, msgspec.Struct):
         return field_type, "one"
     args = getattr(field_type, "__args__", ())
-    held = next((a for a in args if isinstance(a, type) and issubclass(a, _Table)), None)
+    held = next((a for a in args if isinstance(a, type) and issubclass(a, msgspec.Struct)), None)
     return held, "dict" if getattr(field_type, "__origin__", None) is dict else "list"
 
 
-def _refuse_unknown(data: dict[str, Any], table: type[_Table], where: str, text: str) -> None:
+def _refuse_unknown(data: dict[str, Any], table: type[msgspec.Struct], where: str, text: str) -> None:
     """Raise for the first key that `table` does not have, with the nearest right name."""
     fields = {field.name: field.type for field in msgspec.structs.fields(table)}
     for key, value in data.items():
@@ -257,7 +261,8 @@ def _explained(message: str, text: str) -> SettingsError:
     reason, _, path = message.partition(" - at `$")
     key = path.rstrip("`").lstrip(".").replace("[...]", "")
     what = reason.replace("Expected", "must be").replace("`", "").replace(", got", ", not")
-    choices = next((choices for place, choices in _CHOICES.items() if key.startswith(place)), None)
+    bare = re.sub(r"\[\d+\]", "", key)
+    choices = next((choices for place, choices in _CHOICES.items() if bare.startswith(place)), None)
     if choices and reason.startswith("Invalid enum value"):
         what = f"must be one of {', '.join(choices)}, not {reason.removeprefix('Invalid enum value ')}"
     return SettingsError(f"{_at(text, key.rpartition('.')[2])}`{key or 'file'}` {what}", field=key or None)
@@ -286,6 +291,7 @@ def _check(found: _File, text: str) -> None:
     if found.computer.host and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._:%-]{0,252}", found.computer.host):
         refuse("computer.host", "must be a host name or address, as given to ssh, without a user")
     _check_agents(found.agents, refuse)
+    check_notify(found.notify, refuse)
     if found.fleet.forget_after <= 0:
         refuse("fleet.forget_after", "must be a number of hours above 0")
     if any(c in found.redis.prefix for c in "{}\0 \n") or len(found.redis.prefix) > NAME_LIMIT:

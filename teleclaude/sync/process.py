@@ -24,6 +24,8 @@ from teleclaude.core.requests import Outcome, Request, failed
 from teleclaude.core.settings import Settings, load_in_force
 from teleclaude.core.thread_group import ThreadGroup, fatal
 from teleclaude.hooks.hook_files import refresh_script
+from teleclaude.sync.attention.attention_service import AttentionService
+from teleclaude.sync.attention.screens import Screens
 from teleclaude.sync.cache_writer import CacheWriter
 from teleclaude.sync.commands.actions import Actions
 from teleclaude.sync.commands.dispatch import Dispatch
@@ -55,6 +57,13 @@ class SyncProcess:
         self.projects = ProjectService(self.own.computer, settings.projects, self._threads)
         spool, state_files = place.hooks / "spool", StateFiles(self._threads)
         self.local = LocalLoop(settings, self._tmux_socket(), self.own, self.projects, spool, state_files)
+        self.attention = AttentionService(
+            self.own,
+            Screens(lambda: self.local.tmux, place.clients_folder),
+            place.told_file,
+            self._threads,
+            self.local.changed,
+        )
         panes = SessionPanes(self.local, self.own, self.writer)
         self.screens = PaneScreens(panes)
         self.live_output = LiveScreens(self._tell_screen, self.local.watch_output)
@@ -96,6 +105,8 @@ class SyncProcess:
         self._threads.start("writer", self.writer.run)
         self._threads.start("cache's end", self.writer.watch_cache, self.client.hold)
         self._threads.start("live output", self.live_output.run, self.screens.now)
+        self.attention.use(self._settings.notify)
+        self.attention.start()
         self.dispatch.start(self._threads)
         self._refresh_hooks()
         self._set_fleet()
@@ -104,6 +115,7 @@ class SyncProcess:
         self.dispatch.stop()
         if self._fleet:
             self._fleet.stop()
+        self.attention.stop()
         self.live_output.stop()
         self.writer.stop()
 
@@ -186,7 +198,8 @@ class SyncProcess:
         return fleet
 
     def _services(self) -> list[Service]:
-        return [*(self._fleet.services() if self._fleet else []), *self._broken]
+        fleet = self._fleet.services() if self._fleet else []
+        return [*fleet, *self._broken, *self.attention.services()]
 
     # Settings.
 
@@ -200,6 +213,7 @@ class SyncProcess:
         logging.getLogger().setLevel(settings.log.level.upper())
         self._settings = self.actions.settings = settings
         self.local.reload(settings, self._tmux_socket())
+        self.attention.use(settings.notify)
         self._set_fleet()
         log.info("took the settings anew")
         self._lifeline.settings_taken()

@@ -19,6 +19,7 @@ from msgspec.structs import replace
 
 from teleclaude.client.api import Api
 from teleclaude.client.reader import Reader
+from teleclaude.core.client_places import OwnPlace
 from teleclaude.core.paths import Places
 from teleclaude.tui import saved, style
 from teleclaude.tui.effects import Calls
@@ -61,6 +62,7 @@ class App:
         self._wake_out, self._wake_in = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._told: deque[Told] = deque()  # from the calls' threads
         self._calls = Calls(place, self._tell, terminal.name())
+        self._own_place = OwnPlace(place.clients_folder, terminal.name(), os.environ)
         self._reader = Reader(place.api_socket, self._wake)
         kept, note = saved.load(place.state)
         self._state = first_state(kept, str(Path.home()), note)
@@ -128,6 +130,8 @@ class App:
             return
         for key in keys:
             self._take(key)
+        session = self._state.session
+        self._own_place.note_key(f"{session.computer}/{session.session_id}" if session else "", time.time())
 
     def _take_pushed(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -221,5 +225,6 @@ class App:
             os.write(self._wake_in, b"x")
 
     def _keep(self) -> None:
+        self._own_place.remove()
         with contextlib.suppress(OSError):
             self._calls.keep(to_save(self._state))

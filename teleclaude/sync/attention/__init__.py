@@ -1,0 +1,1 @@
+"""Who is told that a session waits, failed or finished, and how."""

@@ -62,6 +62,7 @@ class OwnPlace:
         """This client ends."""
         with contextlib.suppress(OSError):
             self._path.unlink()
+            self._path.parent.rmdir()  # if it was the last
 
 
 def terminal_clients(folder: Path) -> list[TerminalClient]:

@@ -81,7 +81,7 @@ class Places(NamedTuple):
     @property
     def told_file(self) -> Path:
         """What people were told of sessions, for the next daemon (sync/attention)."""
-        return self.runtime / "told.json"
+        return self.state / "told.json"
 
     @property
     def key_file(self) -> Path:

@@ -10,6 +10,7 @@ Times are seconds of any one clock that does not jump.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
@@ -36,7 +37,10 @@ class Moment(NamedTuple):
 
 
 class Remembered(msgspec.Struct, frozen=True, array_like=True):
-    """What the next daemon has to know of a session: what was told of it last, and whether it worked since."""
+    """What the next daemon has to know of a session: what was told of it last, and whether it worked since.
+
+    The subject is a sum of it: this goes into a file, and what an agent asks does not.
+    """
 
     told: tuple[NoticeState, str] | None
     has_worked: bool
@@ -147,7 +151,8 @@ class Moments:
 
 def _remembered(memory: _SessionMemory) -> Remembered:
     is_told = memory.due is None and memory.current == memory.told
-    return Remembered(memory.told if is_told else None, memory.has_worked)
+    told = (memory.told.state, _sum_of(memory.told.subject)) if is_told and memory.told else None
+    return Remembered(told, memory.has_worked)
 
 
 def mood_of(session: Session) -> tuple[Mood, str]:
@@ -199,7 +204,12 @@ def _is_at_work(session: Session) -> bool:
 
 def _is_same(one: str, other: str) -> bool:
     """What is asked becomes known a moment after that something is asked: that is the same."""
-    return one == other or not one or not other
+    return not one or not other or _sum_of(one) == _sum_of(other)
+
+
+def _sum_of(subject: str) -> str:
+    """A subject in place of which nothing can be read; of such a one itself, and nothing for none."""
+    return subject if not subject or subject[0] == "\0" else f"\0{zlib.crc32(subject.encode()):08x}"
 
 
 def _asked(session: Session) -> str:

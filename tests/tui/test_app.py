@@ -196,6 +196,9 @@ def test_it_can_be_stopped_and_brought_back_by_the_shell(running: Machine, how: 
     terminal = Terminal(["bash", "--norc", "--noprofile", "-i"], {**running.environ, "PS1": "shell> "})
     try:
         terminal.wait_for("shell>")
+        before, after = (running.code / f"modes-{when}" for when in ("before", "after"))
+        terminal.send(f"stty -g >{before}\r")
+        until(lambda: before.exists() and before.read_text() and not jobs_of(terminal))
         is_behind = how == "started behind"
         terminal.send(shlex.join(CLIENT) + (" &\r" if is_behind else "\r"))
         if is_behind:
@@ -217,6 +220,7 @@ def test_it_can_be_stopped_and_brought_back_by_the_shell(running: Machine, how: 
                 until(lambda: terminal.text().count("behind") == 2)
                 until(lambda: state_of(client_pid(terminal)) == "T")
                 assert "No sessions." not in terminal.text()
+                continued_at_the_prompt(client_pid(terminal))
             is_behind, how = False, "key" if is_behind else how
             terminal.send("clear; fg\r")
             terminal.wait_for("No sessions.")
@@ -228,10 +232,25 @@ def test_it_can_be_stopped_and_brought_back_by_the_shell(running: Machine, how: 
         terminal.wait_for("shell>")
         terminal.send("echo seen-as-typed\r")
         until(lambda: terminal.text().count("seen-as-typed") == 2)
+        terminal.send(f"stty -g >{after}\r")
         terminal.send("exit\r")
         assert terminal.process.wait(10) == 0
+        assert after.read_text() == before.read_text()  # what runs next has the terminal as the shell gives it
     finally:
         terminal.close()
+
+
+def continued_at_the_prompt(pid: int) -> None:
+    """Continue a client from outside, while the shell's line editor has the terminal; it stops again."""
+    before = switches_of(pid)
+    os.kill(pid, signal.SIGCONT)
+    until(lambda: switches_of(pid) > before and state_of(pid) == "T")
+
+
+def switches_of(pid: int) -> int:
+    """How often a process has slept of its own accord."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("voluntary_ctxt_switches"))
 
 
 def state_of(pid: int) -> str:

@@ -11,6 +11,7 @@ from teleclaude.cli.table import say, say_aside
 from teleclaude.cli.verb_commands import Fields, Manners
 from teleclaude.client.api import Api
 from teleclaude.core.errors import InvalidField, Unavailable
+from teleclaude.core.explanation import SessionExplanation
 from teleclaude.core.records import StartedSession
 from teleclaude.core.session_title import title_of
 from teleclaude.core.text import visible
@@ -69,6 +70,17 @@ def _print_output(output: SessionOutput) -> None:
         click.echo(visible(click.unstyle(line)))
 
 
+def _print_explanation(told: SessionExplanation) -> None:
+    because = f" ({told.reason})" if told.reason else ""
+    say(f"{told.status}{because}, since {told.since or 'unknown'}: {told.rule}")
+    for piece in told.evidence:
+        age = "" if piece.age is None else f", {piece.age:.1f} s ago"
+        lost = f"  [{piece.why}]" if piece.why and not piece.won else ""
+        say(f"{'*' if piece.won else ' '} {piece.source:<10} {piece.says}{age}{lost}")
+    if told.would_change:
+        say("would change it: " + "; ".join(told.would_change))
+
+
 MANNERS = {
     "start": Manners(
         parameters=(
@@ -93,6 +105,7 @@ MANNERS = {
         help="End a session: its pane, and what runs in it.",
     ),
     "output": Manners(after=_print_output),
+    "explain": Manners(after=_print_explanation, has_json=True),
     "rename": Manners(after=lambda _: None),
 }
 

@@ -23,13 +23,14 @@ class Manners(msgspec.Struct, frozen=True):
     """How a command differs from what its verb makes of it.
 
     `parameters` stand in for those of their names, or are added; `before` gives the arguments, from what was typed;
-    `after` prints the answer.
+    `after` prints the answer; with `has_json` there is an option that prints it as it is.
     """
 
     parameters: tuple[click.Parameter, ...] = ()
     before: Callable[[Api, Fields], Fields] = lambda _, fields: fields
     after: Callable[[Any], None] | None = None
     help: str = ""
+    has_json: bool = False
 
 
 def command_of(verb: Verb, manners: Manners = Manners()) -> click.Command:  # noqa: B008  (frozen)
@@ -37,13 +38,15 @@ def command_of(verb: Verb, manners: Manners = Manners()) -> click.Command:  # no
     where = "Where the session is, if its id is not enough." if verb.is_for_session else "Where; here if not said."
     parameters = [_parameter(of) for of in msgspec.structs.fields(verb.args)]
     parameters.append(click.Option(["--computer"], default="", help=where))
+    if manners.has_json:
+        parameters.append(click.Option(["--json", "as_json"], is_flag=True, help="Print it as JSON."))
     by_name = {parameter.name: parameter for parameter in (*parameters, *manners.parameters)}
 
     def run(**typed: Any) -> None:
-        api = Api(places().api_socket)
+        api, as_json = Api(places().api_socket), typed.pop("as_json", False)
         fields = manners.before(api, {name: list(v) if isinstance(v, tuple) else v for name, v in typed.items()})
         answer = api.run(verb, **fields)
-        (manners.after or _print_answer)(answer)
+        (_print_answer if as_json else manners.after or _print_answer)(answer)
 
     text = manners.help or f"{verb.summary}.{_notes(verb)}"
     return click.Command(verb.name, callback=run, params=list(by_name.values()), help=text)

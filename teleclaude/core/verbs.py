@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Meta
 
 from teleclaude.core.errors import InvalidField
+from teleclaude.core.explanation import SessionExplanation
 from teleclaude.core.records import Delivery, Session, StartedSession
 
 TEXT_LIMIT: Final = 256 * 1024  # bytes of UTF-8 that any text may have
@@ -80,6 +81,12 @@ class Output(VerbArgs, frozen=True, kw_only=True, tag="output"):
     session_id: SessionId
     lines: Annotated[int, Meta(ge=1, le=10_000, description="How many lines")] = 200
     before: Annotated[int, Meta(ge=0, le=100_000, description="Leave out so many of the last lines")] = 0
+
+
+class Explain(VerbArgs, frozen=True, kw_only=True, tag="explain"):
+    """Say why a session is said to do what it does: all evidence, the rule that won, what would change it."""
+
+    session_id: SessionId
 
 
 class Refresh(VerbArgs, frozen=True, kw_only=True, tag="refresh"):
@@ -158,6 +165,15 @@ VERBS: Final = table(
         Verb(Keys, "message", "Press keys in a session", route=f"{_SESSION}/keys"),
         Verb(
             Output, "view", "Show the last lines of a session", "GET", f"{_SESSION}/output", SessionOutput, is_read=True
+        ),
+        Verb(
+            Explain,
+            "view",
+            "Say why a session is said to do what it does",
+            "GET",
+            f"{_SESSION}/explain",
+            SessionExplanation,
+            is_read=True,
         ),
         Verb(Rename, "message", "Give a session another title", "PATCH", _SESSION, Session),
         Verb(End, "end", "End a session", "DELETE", _SESSION),

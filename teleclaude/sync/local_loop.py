@@ -25,7 +25,8 @@ from pathlib import Path
 import msgspec
 
 from teleclaude import __version__
-from teleclaude.core.errors import PeerError, TeleclaudeError
+from teleclaude.core.errors import PeerError, TeleclaudeError, Unavailable
+from teleclaude.core.explanation import SessionExplanation
 from teleclaude.core.lifeline import BEAT_EVERY
 from teleclaude.core.paths import DEFAULT_TMUX_SOCKET
 from teleclaude.core.records import Computer, Service, Session, utc_text
@@ -141,6 +142,20 @@ class LocalLoop:
     def has_pane(self, pane: str) -> bool:
         """Tell whether the last look showed this pane."""
         return pane in self._panes.values()
+
+    def explain(self, session_id: str, timeout: float, *, with_title: bool) -> SessionExplanation | None:
+        """Say why a session is said to do what it does; None for one that is not there. Raises Unavailable."""
+        done = threading.Event()
+        found: list[SessionExplanation | None] = []
+
+        def turn() -> None:
+            found.append(self._book.explain(session_id, since_boot(), with_title=with_title))
+            done.set()
+
+        self.call(turn)
+        if not done.wait(timeout):
+            raise Unavailable("this computer's own view did not answer in time")
+        return found[0]
 
     @property
     def state(self) -> tuple[str, str]:

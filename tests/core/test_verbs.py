@@ -92,6 +92,7 @@ def test_rights() -> None:
         "keys": "message",
         "rename": "message",
         "output": "view",
+        "explain": "view",
         "refresh": "view",
         "end": "end",
     }

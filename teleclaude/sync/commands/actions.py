@@ -22,7 +22,7 @@ from teleclaude.core.errors import (
 )
 from teleclaude.core.requests import Request
 from teleclaude.core.settings import Settings
-from teleclaude.core.verbs import End, Keys, Message, Output, Refresh, Rename, Start
+from teleclaude.core.verbs import End, Explain, Keys, Message, Output, Refresh, Rename, Start
 from teleclaude.sync.commands import start as new_session
 from teleclaude.sync.commands.agent_prompt import AgentPrompt, program_of
 from teleclaude.sync.commands.delivery import Addressee, TextDelivery
@@ -154,6 +154,17 @@ class Actions:
     def output(self, args: Output, request: Request) -> dict[str, Any]:
         """Give the last lines of a session, or those before them."""
         return self._screens.page(args, request.deadline)
+
+    def explain(self, args: Explain, request: Request) -> dict[str, Any]:
+        """Say why a session is said to do what it does."""
+        session, _ = self._panes.find(args.session_id)
+        with_title = not request.origin or self.settings.privacy.share != "state"
+        found = self._panes.local.explain(
+            session.session_id, min(STEP_TIMEOUT, left(request.deadline)), with_title=with_title
+        )
+        if found is None:
+            raise NotFound("the session has ended", field="session_id")
+        return dict(msgspec.to_builtins(found))
 
     def refresh(self, _args: Refresh, request: Request) -> dict[str, Any]:
         """Look at everything again."""

@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from teleclaude.core.explanation import SessionExplanation
 from teleclaude.core.records import Session, SessionStatus, Tmux, utc_text
 from teleclaude.core.settings import AgentProfile
 from teleclaude.sync.sessions.agents.evidence import FileSign, Judgement
+from teleclaude.sync.sessions.agents.explain_judgement import explanation
 from teleclaude.sync.sessions.agents.hook_event import HookEvent
 from teleclaude.sync.sessions.agents.hook_story import restored_story
 from teleclaude.sync.sessions.agents.judge import judge
@@ -209,6 +211,16 @@ class SessionBook:
             records.append(memory.record)
             expires = min(expires, memory.until)
         return records, None if expires == _NEVER else expires
+
+    def explain(self, session_id: str, now: float, *, with_title: bool) -> SessionExplanation | None:
+        """Say why a row is said to do what it does."""
+        row = next((row for row in self._rows if self._of[row.key].id == session_id), None)
+        if row is None:
+            return None
+        seen = self._signs.evidence(row.pane, self._known[row.pane.id])
+        since = _text(self._memory[row.key].since + self._offset)
+        match, title = self._signs.of(row.pane.id).match, row.pane.title if with_title else ""
+        return explanation(session_id, since, seen, judge(seen, now), now, match, title)
 
     def _judged(self, row: Row, memory: _RowMemory, project_of: Callable[[str], str], now: float) -> Session:
         known = self._known[row.pane.id]

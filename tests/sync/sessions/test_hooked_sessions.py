@@ -170,3 +170,16 @@ def test_two_hundred_sessions_at_once() -> None:
     found = watched.records()
     wanted = ["idle", "working", "waiting", "idle"]
     assert [found[pane].status for pane in panes] == [wanted[number % 4] for number in range(count)]
+
+
+def test_a_session_is_explained(shell: subprocess.Popen[bytes]) -> None:
+    """By its id, with the hook that told last; one that is not there has no explanation."""
+    watched = Watched([shell.pid])
+    watched.take()
+    watched.hook("UserPromptSubmit")
+    record = watched.records()["%1"]
+    told = watched.book.explain(record.session_id, watched.now, with_title=True)
+    assert told
+    assert (told.status, told.since) == (record.status, record.status_since)
+    assert any("it names the pane" in piece.says for piece in told.evidence)
+    assert watched.book.explain("nobody", watched.now, with_title=True) is None

@@ -11,7 +11,8 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 
 from teleclaude.core.errors import NotFound
-from teleclaude.core.verbs import Args, Output, Rename, Start
+from teleclaude.core.explanation import EvidencePiece, SessionExplanation
+from teleclaude.core.verbs import Args, Explain, Output, Rename, Start
 from teleclaude.web.api.openapi import document
 from teleclaude.web.http.security import Tokens, tokens_file
 from tests.wait import until
@@ -49,6 +50,10 @@ def answer(args: Args) -> dict[str, Any]:
             return {"session": msgspec.to_builtins(session(1))}
         case Output():
             return {"text": "out"}
+        case Explain(session_id=session_id):
+            piece = EvidencePiece(source="title", says="working", age=1.5, won=True)
+            told = SessionExplanation(session_id=session_id, status="working", evidence=(piece,))
+            return dict(msgspec.to_builtins(told))
     return {}
 
 

@@ -11,10 +11,11 @@ from typing import Any
 import msgspec
 
 from teleclaude.core.errors import TeleclaudeError
+from teleclaude.core.explanation import SessionExplanation
 from teleclaude.core.records import DELIVERIES, Session
 from teleclaude.core.requests import Outcome, failed
 from teleclaude.core.text import one_line
-from teleclaude.core.verbs import Args, Message, Output, Rename, Start, verb_name
+from teleclaude.core.verbs import Args, Explain, Message, Output, Rename, Start, verb_name
 from teleclaude.sync.fleet.wire import limits
 
 WORDS = 64  # characters of a code or a field's name
@@ -65,8 +66,29 @@ def _wanted(args: Args, data: dict[str, Any], sender: str, wall: float) -> dict[
             return {"session": msgspec.to_builtins(found.rows[0]), **_delivery(data)}
         case Message():
             return _delivery(data)
+        case Explain():
+            return _explanation(msgspec.convert(data, SessionExplanation))
         case _:
             return {}
+
+
+def _explanation(told: SessionExplanation) -> dict[str, Any]:
+    """An explanation, as long as one is."""
+    pieces = [
+        {
+            "source": one_line(piece.source, WORDS),
+            "says": one_line(piece.says, limits.TITLE),
+            "age": _seconds(piece.age),
+        }
+        | {"won": piece.won, "why": one_line(piece.why, limits.TITLE)}
+        for piece in told.evidence[:EXTRA]
+    ]
+    changes = [one_line(change, limits.TITLE) for change in told.would_change[:EXTRA]]
+    return {"evidence": pieces, "would_change": changes, "expires_in": _seconds(told.expires_in)}
+
+
+def _seconds(value: float | None) -> float | None:
+    return value if value is not None and limits.is_number(value) else None
 
 
 def _delivery(data: dict[str, Any]) -> dict[str, Any]:

@@ -34,6 +34,7 @@ from teleclaude.core.settings import Settings
 from teleclaude.sync.own_records import OwnRecords
 from teleclaude.sync.projects.catalogue import CatalogueView
 from teleclaude.sync.projects.project_service import ProjectService
+from teleclaude.sync.sessions.agent_screens import AgentScreens
 from teleclaude.sync.sessions.agents.hook_spool import HookSpool
 from teleclaude.sync.sessions.agents.state_files import StateFiles
 from teleclaude.sync.sessions.identities import Identities, write_commands
@@ -86,6 +87,7 @@ class LocalLoop:
         self._panes: dict[str, str] = {}  # by terminal
         self._writes: list[Question] = []
         self._write_error = ""
+        self._screens = AgentScreens(self._selector, self._book, self._ask_publish)
         self._judge_at: float | None = None
         self._publish_due = False
         self._was_answered = False  # tmux was asked, and said what there is, or is verified not to run
@@ -207,6 +209,7 @@ class LocalLoop:
         self._projects.check(now)
         self._take_hooks(now)
         self._state_files.check(now)
+        self._screens.step(self.tmux, self._server)
         if self._publish_due or _is_due(self._judge_at, now):
             self._publish()
         if self._told != self._watch.done:
@@ -223,7 +226,7 @@ class LocalLoop:
 
     def _next_due(self) -> float:
         hooks = self._hooks.next_due() if self._was_answered else None
-        due = [self._watch.next_due(), self._judge_at, hooks]
+        due = [self._watch.next_due(), self._judge_at, hooks, self._screens.next_due()]
         return min(at for at in due if at is not None)
 
     def _drain(self) -> None:
@@ -234,6 +237,7 @@ class LocalLoop:
     def _close(self) -> None:
         for write in self._writes:
             write.close()
+        self._screens.close()
         self._watch.close()
         self._projects.close()
         self._hooks.close()

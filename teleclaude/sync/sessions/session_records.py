@@ -18,8 +18,9 @@ from teleclaude.sync.sessions.agents.evidence import FileSign, Judgement
 from teleclaude.sync.sessions.agents.explain_judgement import explanation
 from teleclaude.sync.sessions.agents.hook_event import HookEvent
 from teleclaude.sync.sessions.agents.hook_story import restored_story
-from teleclaude.sync.sessions.agents.judge import judge
+from teleclaude.sync.sessions.agents.judge import judge, screen_need, situation
 from teleclaude.sync.sessions.agents.pane_signs import AgentSigns
+from teleclaude.sync.sessions.agents.screen_looks import ScreenLooks, read_screen
 from teleclaude.sync.sessions.identities import Holder, Identities, Identity
 from teleclaude.sync.sessions.known_panes import NO_AGENTS, AgentClaim, KnownPane, KnownPanes
 from teleclaude.sync.sessions.rows import Row, at_home, rows_of
@@ -52,6 +53,7 @@ class SessionBook:
         self._identities = identities
         self._known = KnownPanes(agents, identities)
         self._signs = AgentSigns(agents)
+        self._looks = ScreenLooks()
         self._server = 0
         self._panes: list[Pane] = []  # as tmux lists them: a pane is there for each session that shows it
         self._rows: list[Row] = []
@@ -147,6 +149,21 @@ class SessionBook:
         panes = [row.pane for row in self._rows if self._signs.program(self._known[row.pane.id].agent) == program]
         return frozenset(pane.pid for pane in panes if not pane.is_dead)
 
+    def next_screen(self) -> tuple[str, float]:
+        """Give the pane whose screen is to be looked at next, and when; infinity for never."""
+        return self._looks.next(lambda pane: self._known[pane].output)
+
+    def take_screen(self, pane: str, screen: str | None, now: float) -> None:
+        """Take what stands on a screen; None: it could not be seen."""
+        if pane not in self._rows_by_pane:
+            return
+        sign = None if screen is None else read_screen(self._signs.table(self._known[pane].agent), screen, now)
+        self._looks.looked(pane, sign, now)
+        if sign:
+            self._signs.take_screen(pane, sign)
+            for key in self._rows_by_pane[pane]:
+                self._memory[key].until = 0.0
+
     def _match(self, events: Iterable[HookEvent], home: Mapping[str, Pane], now: float, offset: float) -> bool:
         told = self._signs.hooked(events, self._signs.facts(home, self._known.__getitem__), self._server, now)
         for pane, program in told.items():
@@ -170,9 +187,10 @@ class SessionBook:
     def heard(self, panes: Iterable[str], now: float) -> bool:
         """Note that panes wrote; whether that changes a record."""
         is_new = False
-        for key in [key for pane in panes for key in self._rows_by_pane.get(pane, ())]:
+        for key, wrote in [(key, pane) for pane in panes for key in self._rows_by_pane.get(pane, ())]:
             memory = self._memory[key]
-            if memory.status in {"idle", "unknown"} or self._coarse(now) != memory.last_output:
+            is_open = memory.status in {"idle", "unknown"} or wrote in self._looks
+            if is_open or self._coarse(now) != memory.last_output:
                 memory.until = 0.0
                 is_new = True
         for pane in panes:
@@ -193,6 +211,7 @@ class SessionBook:
         self._rows_by_pane = {}
         for row in self._rows:
             self._rows_by_pane.setdefault(row.pane.id, []).append(row.key)
+        self._looks.keep(self._rows_by_pane)
 
     def folders(self) -> set[str]:
         """Folders in which the sessions are."""
@@ -226,7 +245,9 @@ class SessionBook:
         known = self._known[row.pane.id]
         if not memory.since:
             self._restore(row)
-        found = judge(self._signs.evidence(row.pane, known), now)
+        seen = self._signs.evidence(row.pane, known)
+        found = judge(seen, now)
+        self._looks.need(row.pane.id, screen_need(seen, now), situation(seen), now)
         if (found.status, _kept_reason(found)) != (memory.status, memory.reason) or not memory.since:
             memory.since = self._since(row, found, known, now, after=memory.since)
             memory.status, memory.reason = found.status, _kept_reason(found)

@@ -169,6 +169,12 @@ def screen_need(seen: Evidence, now: float) -> ScreenNeed:
     return "follow" if title == "" and now >= seen.agent_since + STARTING_FOR / 2 else ""
 
 
+def situation(seen: Evidence) -> object:
+    """Give what is the same for as long as one look at the screen is enough."""
+    story = _living(seen)
+    return seen.agent, seen.agent_since, seen.title, story and (story.state, story.since)
+
+
 def _title(seen: Evidence, _now: float) -> Judgement | None:
     match seen.title.says:
         case "":
@@ -187,7 +193,8 @@ def _starting(seen: Evidence, now: float) -> Judgement | None:
     until = seen.agent_since + STARTING_FOR
     if not seen.agent_since or now >= until:
         return None
-    return Judgement("starting", "new", since=seen.agent_since, expires=until)
+    half = seen.agent_since + STARTING_FOR / 2  # from then on its screen may tell
+    return Judgement("starting", "new", since=seen.agent_since, expires=half if now < half else until)
 
 
 def _output(seen: Evidence, now: float) -> Judgement | None:

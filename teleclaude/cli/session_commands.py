@@ -65,6 +65,15 @@ def _end_fields(api: Api, typed: Fields) -> Fields:
     return typed | {"session_id": session.session_id, "computer": session.computer}
 
 
+def _output_fields(api: Api, typed: Fields) -> Fields:
+    if typed.pop("follow"):
+        from teleclaude.cli.follow_output import follow  # only this needs what the terminal client is made of
+
+        follow(api, typed["session_id"], typed["computer"])
+        raise click.exceptions.Exit(0)
+    return typed
+
+
 def _print_output(output: SessionOutput) -> None:
     for line in output.text.splitlines():
         click.echo(visible(click.unstyle(line)))
@@ -104,7 +113,13 @@ MANNERS = {
         before=_end_fields,
         help="End a session: its pane, and what runs in it.",
     ),
-    "output": Manners(after=_print_output),
+    "output": Manners(
+        parameters=(click.Option(["--follow", "-f"], is_flag=True, help="Show the screen, live, until Ctrl-C."),),
+        before=_output_fields,
+        after=_print_output,
+        help="Show the last lines of a session.\n\nSESSION_ID may be any unique beginning of an id. With --follow its "
+        "screen, whenever it changes: in colours on a terminal; into a pipe as text, a form feed after each screen.",
+    ),
     "explain": Manners(after=_print_explanation, has_json=True),
     "rename": Manners(after=lambda _: None),
 }

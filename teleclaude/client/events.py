@@ -78,12 +78,23 @@ class HealthEvent(_Message, frozen=True, kw_only=True):
     workers: dict[str, str] = {}
 
 
+class Cursor(msgspec.Struct, frozen=True):
+    """Where a cursor is, from 0."""
+
+    row: int
+    column: int
+
+
 class LiveOutput(_Message, frozen=True, kw_only=True):
-    """The screen of a watched session, with colours."""
+    """The screen of a watched session: `rows` lines of text, each with its own colours (SGR); its size and cursor."""
 
     computer: str
     session_id: str
     text: str
+    rows: int = 0
+    columns: int = 0
+    cursor: Cursor | None = None
+    alternate: bool = False
 
 
 class Refreshed(_Message, frozen=True, kw_only=True):
@@ -95,11 +106,12 @@ class Refreshed(_Message, frozen=True, kw_only=True):
 
 
 class ServerError(_Message, frozen=True, kw_only=True):
-    """The daemon refused something that was sent to it."""
+    """The daemon refused something that was sent to it, or can show a watched session (`session_id`) no more."""
 
     code: str
     message: str
     field: str | None = None
+    session_id: str = ""
 
 
 class Malformed(_Message, frozen=True, kw_only=True):

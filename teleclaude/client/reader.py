@@ -7,7 +7,7 @@ What the consumer may rely on:
 - Nothing is lost unnoticed. After a reconnect what is wanted is asked for again: the changes since, or snapshots.
   A consumer that lets the queue fill up costs a reconnect, not memory: the queue is never longer than its limit
   plus what one frame held, and the connection is opened again once half of it is taken.
-- `want`, `send`, `retry_now`, `start` and `stop` may be called from any thread, and again; only `stop` waits,
+- `want`, `watch`, `send`, `retry_now`, `start` and `stop` may be called from any thread, and again; only `stop` waits,
   for the thread.
 """
 
@@ -53,6 +53,8 @@ class Reader:
         self._queue: deque[Message] = deque()
         self._outbox: deque[dict[str, Any]] = deque()
         self._wanted: frozenset[Scope] = frozenset()
+        self._watched: frozenset[tuple[str, str]] = frozenset()
+        self._told: frozenset[tuple[str, str]] = frozenset()  # what is watched on this connection
         self._is_stopping = False
         self._is_hurried = False
         self._life = threading.Lock()  # one start or stop at a time
@@ -99,6 +101,12 @@ class Reader:
         """Say what to follow: (computer, kind) each. What is new is subscribed to, what is missing no longer."""
         with self._state:
             self._wanted = frozenset(scopes)
+        self._poke()
+
+    def watch(self, places: Iterable[tuple[str, str]]) -> None:
+        """Say whose screens to show: (computer, session id) each, all of them. Kept over reconnects."""
+        with self._state:
+            self._watched = frozenset(places)
         self._poke()
 
     def send(self, message: dict[str, Any]) -> None:
@@ -172,9 +180,18 @@ class Reader:
     def _open(self, link: Link) -> frozenset[Scope]:
         with self._state:
             wanted = self._wanted
-        for message in self._followed.opening_to_send(wanted):
+        self._told = frozenset()
+        for message in self._followed.opening_to_send(wanted) + self._watches():
             link.send(msgspec.json.encode(message))
         return wanted
+
+    def _watches(self) -> list[dict[str, Any]]:
+        """Give what to send so that the daemon knows what is watched."""
+        with self._state:
+            watched, told = self._watched, self._told
+            self._told = watched
+        ends = [{"unwatch": {"session_id": key, "computer": name}} for name, key in sorted(told - watched)]
+        return ends + [{"watch": {"session_id": key, "computer": name}} for name, key in sorted(watched - told)]
 
     def _send_interest(self, link: Link, subscribed: frozenset[Scope]) -> frozenset[Scope]:
         with self._state:
@@ -183,7 +200,7 @@ class Reader:
             self._outbox.clear()
         self._followed.forget(subscribed - wanted)
         changes = subscriptions("unsubscribe", subscribed - wanted) + subscriptions("subscribe", wanted - subscribed)
-        for message in changes + messages:
+        for message in changes + self._watches() + messages:
             link.send(msgspec.json.encode(message))
         return wanted
 

@@ -42,6 +42,7 @@ from teleclaude.tui.state import (
     Suspend,
     Tick,
     Told,
+    WatchScreen,
 )
 from teleclaude.tui.terminal import Terminal
 from teleclaude.tui.update import first_state, to_save, update
@@ -163,6 +164,8 @@ class App:
                 self._screen.forget()
             case Follow():
                 self._reader.want(effect.scopes)
+            case WatchScreen():
+                self._reader.watch([effect.place] if effect.place else [])
             case Retry():
                 self._reader.retry_now()
             case Suspend():

@@ -6,7 +6,7 @@ from teleclaude.tui import dialogs, tree_keys
 from teleclaude.tui.cells import Line, Span, clipped, clipped_left, cut, fit, line_width, over, width
 from teleclaude.tui.edit import place_of, shown, wrapped
 from teleclaude.tui.form import Button, Choice, Field, Form, TextField
-from teleclaude.tui.state import ClientState, Compose, ConfirmEnd, Dialog, Help, NewSession
+from teleclaude.tui.state import BoxedDialog, ClientState, Compose, ConfirmEnd, Help, NewSession, Peek
 
 Cursor = tuple[int, int]
 Body = tuple[list[Line], Cursor | None]
@@ -15,7 +15,7 @@ Body = tuple[list[Line], Cursor | None]
 def laid_over(lines: list[Line], state: ClientState) -> tuple[list[Line], Cursor | None]:
     """Give the screen with its dialog over it, and where the cursor is."""
     dialog = state.dialog
-    if dialog is None:
+    if dialog is None or isinstance(dialog, Peek):  # a peek is no box: it has the whole screen
         return lines, None
     inner = dialogs.box_width(state) - 4
     title, (body, cursor) = _content(dialog, state, inner)
@@ -29,7 +29,7 @@ def laid_over(lines: list[Line], state: ClientState) -> tuple[list[Line], Cursor
     return dimmed, None if cursor is None else (top + 1 + cursor[0], left + 2 + cursor[1])
 
 
-def _content(dialog: Dialog, state: ClientState, inner: int) -> tuple[str, Body]:
+def _content(dialog: BoxedDialog, state: ClientState, inner: int) -> tuple[str, Body]:
     match dialog:
         case Help():
             return "Keys", (_help(dialog, state, inner), None)

@@ -100,17 +100,22 @@ def over(line: Line, box: Line, column: int, cells: int) -> Line:
 
 def _behind(line: Line, start: int, cells: int) -> Line:
     """Give the `cells` of a line from `start` on; half of a wide character becomes a blank."""
+    return cut(skipped(line, start), max(0, cells))
+
+
+def skipped(line: Line, start: int) -> Line:
+    """Give what a line has from `start` on; half of a wide character becomes a blank."""
     out: list[Span] = []
     place = 0
     for text, style in line:
         size = width(text)
         if place + size > start:
-            skipped = max(0, start - place)
-            head = _head(text, skipped)
-            lost = " " if width(head) < skipped else ""
+            hidden = max(0, start - place)
+            head = _head(text, hidden)
+            lost = " " if width(head) < hidden else ""
             out.append((lost + text[len(head) + len(lost) :], style))
         place += size
-    return cut(out, max(0, cells))
+    return tuple(out)
 
 
 def _head(text: str, cells: int) -> str:

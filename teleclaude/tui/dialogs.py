@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from teleclaude.client.model import Machine
 from teleclaude.core.records import Session, StartedSession
 from teleclaude.core.session_title import title_of
+from teleclaude.tui import peek
 from teleclaude.tui.edit import Edit
 from teleclaude.tui.form import Button, Choice, Form, TextField
 from teleclaude.tui.keys import Key, Paste
@@ -23,6 +24,7 @@ from teleclaude.tui.state import (
     Help,
     LoadAgents,
     NewSession,
+    Peek,
     SendMessage,
     StartSession,
 )
@@ -52,6 +54,8 @@ def press(state: ClientState, told: Key | Paste) -> Step:
             return _help(state, state.dialog, told), []
         case ConfirmEnd():
             return _confirm(state, state.dialog, told)
+        case Peek():
+            return peek.press(state, state.dialog, told), []
         case NewSession() | Compose():
             return _form(state, state.dialog, told)
         case None:

@@ -1,7 +1,7 @@
 """The lines on the terminal, and the bytes that change them into others. Pure: it writes nothing itself.
 
 Each frame is one synchronised update, so that a terminal which knows that never shows half of one; it names only
-what differs. Styles are names; `palette` turns them into SGR.
+what differs. Styles are names, which `palette` turns into SGR; or, for what another program drew, SGR themselves.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from teleclaude.tui.cells import Line, Span, width
+from teleclaude.tui.style import has_colours, without_colours
 
 ENTER = "\x1b[?1049h\x1b[?2004h\x1b[?25l\x1b[?7l\x1b[H\x1b[2J"  # own screen, bracketed paste, no cursor, no wrap
 LEAVE = "\x1b[0m\x1b[?7h\x1b[?25h\x1b[?2004l\x1b[?1049l"
@@ -58,4 +59,9 @@ class Screen:
 
     def _styled(self, span: Span) -> str:
         text, style = span
-        return f"\x1b[0m{self._palette.get(style, '')}{text}"
+        return f"\x1b[0m{self._sgr(style)}{text}"
+
+    def _sgr(self, style: str) -> str:
+        if not style.startswith("\x1b"):
+            return self._palette.get(style, "")
+        return style if has_colours(self._palette) else without_colours(style)

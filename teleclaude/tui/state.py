@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import msgspec
 
 from teleclaude.client.api import AgentInfo
-from teleclaude.client.events import HealthEvent, Message
+from teleclaude.client.events import HealthEvent, LiveOutput, Message
 from teleclaude.client.model import Machine, Model
 from teleclaude.core.records import Computer, Kind, Session
 from teleclaude.tui.edit import Edit
@@ -81,7 +81,20 @@ class Compose(msgspec.Struct, frozen=True):
     is_busy: bool = False
 
 
-Dialog: TypeAlias = Help | ConfirmEnd | NewSession | Compose
+class Peek(msgspec.Struct, frozen=True):
+    """Shows a session's screen, live. `left`, `up`: by how much another part of it; `error`: why there is none."""
+
+    session_id: str
+    computer: str
+    title: str
+    output: LiveOutput | None = None
+    error: str = ""
+    left: int = 0
+    up: int = 0
+
+
+BoxedDialog: TypeAlias = Help | ConfirmEnd | NewSession | Compose
+Dialog: TypeAlias = BoxedDialog | Peek
 
 
 class Seek(msgspec.Struct, frozen=True):
@@ -122,6 +135,7 @@ class ClientState(msgspec.Struct, frozen=True, eq=False):
     attaching: PrepareAttach | None = None
     home: str = ""
     scopes: frozenset[tuple[str, Kind]] = frozenset()
+    watched: tuple[str, str] | None = None
     hooks_known: frozenset[str] = frozenset()
     hooks_offered: frozenset[str] = frozenset()
     is_over: bool = False
@@ -208,6 +222,12 @@ class Follow(msgspec.Struct, frozen=True):
     """Follow these (computer, kind) and no others."""
 
     scopes: frozenset[tuple[str, Kind]]
+
+
+class WatchScreen(msgspec.Struct, frozen=True):
+    """Have the screen of this session, (computer, session id), and of no other; None for none."""
+
+    place: tuple[str, str] | None
 
 
 class Retry(msgspec.Struct, frozen=True):
@@ -298,7 +318,7 @@ Call: TypeAlias = (
     | CheckHooks
     | LogError
 )
-Effect: TypeAlias = Quit | Suspend | Redraw | Follow | Retry | Attach | Call
+Effect: TypeAlias = Quit | Suspend | Redraw | Follow | WatchScreen | Retry | Attach | Call
 
 
 class Done(msgspec.Struct, frozen=True):

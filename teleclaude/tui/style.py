@@ -73,6 +73,18 @@ def palette(environ: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
+def has_colours(looks: Mapping[str, str]) -> bool:
+    """Tell whether a palette has colours."""
+    return "38;5;" in looks.get("running", "")
+
+
+def without_colours(sgr: str) -> str:
+    """Give the looks of a sequence (bold, reverse and their kind) without its colours."""
+    from teleclaude.core.sgr import Pen, runs  # only where a session's screen is shown without colours
+
+    return Pen([pen for _, pen in runs(sgr)][-1].looks).sgr
+
+
 def _on_dark(colour: int | None, text: int) -> int:
     """Colour on the selected row's dark ground: greys that would vanish there are lifted."""
     return text if colour is None else 250 if colour >= 240 else colour

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from teleclaude.core.records import Computer
 from teleclaude.core.session_title import title_of
-from teleclaude.tui import dialogs, finder, navigate, waiting
+from teleclaude.tui import dialogs, finder, navigate, peek, waiting
 from teleclaude.tui.notices import noticed
 from teleclaude.tui.state import (
     ClientState,
@@ -120,6 +120,7 @@ TABLE: tuple[tuple[str, tuple[str, ...], str, Callable[[ClientState], Step]], ..
     ("Space", (" ",), "open or close a node", _plain(navigate.toggle)),
     ("n", ("n",), "new session", new),
     ("m", ("m",), "message to the session", message),
+    ("v", ("v",), "the session's screen, live", _plain(peek.opened)),
     ("x", ("x",), "end the session; it asks first", end),
     ("/", ("/",), "find: words, @waiting, agent:codex, on:raspi, in:shop", finder.begin),
     ("Esc", ("esc",), "show all again", _plain(finder.clear)),

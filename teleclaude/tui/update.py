@@ -14,6 +14,7 @@ from teleclaude.client.events import (
     Connected,
     Disconnected,
     HealthEvent,
+    LiveOutput,
     Malformed,
     Message,
     Refreshed,
@@ -22,7 +23,7 @@ from teleclaude.client.events import (
 )
 from teleclaude.client.model import fold
 from teleclaude.core.records import Session, StartedSession
-from teleclaude.tui import dialogs, finder, tree_keys
+from teleclaude.tui import dialogs, finder, peek, tree_keys
 from teleclaude.tui.hook_offer import check_for
 from teleclaude.tui.hook_offer import offered as offer_hooks
 from teleclaude.tui.keys import Key, Paste
@@ -42,6 +43,7 @@ from teleclaude.tui.state import (
     LogError,
     LookAgain,
     Looked,
+    Peek,
     PrepareAttach,
     Pushed,
     Redraw,
@@ -53,6 +55,7 @@ from teleclaude.tui.state import (
     StartSession,
     Tick,
     Told,
+    WatchScreen,
 )
 from teleclaude.tui.tree import VIEWS, session_key, wanted_scopes
 from teleclaude.tui.waiting import sought
@@ -70,6 +73,9 @@ def update(state: ClientState, told: Told) -> Step:
     if scopes != after.scopes:
         after = replace(after, scopes=scopes)
         effects = [*effects, Follow(scopes)]
+    if (place := peek.watched(after)) != after.watched:
+        after = replace(after, watched=place)
+        effects = [*effects, WatchScreen(place)]
     if isinstance(told, Pushed):
         after, checks = check_for(after)
         effects = [*effects, *checks]
@@ -138,6 +144,8 @@ def _input(state: ClientState, told: Key | Paste) -> Step:
         state = replace(state, attaching=None, notice=None)
     if state.is_too_small and not (isinstance(told, Key) and told.name in tree_keys.ALWAYS):
         return state, []  # what cannot be seen is neither acted on nor answered
+    if isinstance(state.dialog, Peek) and isinstance(told, Key) and told.name == "enter":
+        return _attach_shown(state, state.dialog)
     if state.dialog is not None:
         return dialogs.press(state, told)
     if state.search is not None and not (isinstance(told, Key) and told.name in tree_keys.ALWAYS - {"q", "ctrl+c"}):
@@ -145,6 +153,14 @@ def _input(state: ClientState, told: Key | Paste) -> Step:
     if isinstance(told, Key):
         return tree_keys.press(state, told.name)
     return state, []
+
+
+def _attach_shown(state: ClientState, shown: Peek) -> Step:
+    """Attach to the session whose screen is shown, if it is still the selected one."""
+    session, closed = state.session, replace(state, dialog=None)
+    if session and (session.computer, session.session_id) == (shown.computer, shown.session_id):
+        return tree_keys.attach(closed)
+    return noticed(closed, "That session is not there any more.", "warning"), []
 
 
 def _looked(state: ClientState, looked: Looked) -> Step:
@@ -169,8 +185,10 @@ def _pushed(state: ClientState, messages: Iterable[Message]) -> Step:
                 state = replace(state, health=message)
             case Refreshed():
                 state = _refreshed(state, message)
+            case LiveOutput():
+                state = peek.shown(state, message)
             case ServerError():
-                state = noticed(state, message.message, "error")
+                state = peek.refused(state, message) or noticed(state, message.message, "error")
             case Malformed():
                 state = noticed(state, "a record from the daemon cannot be read: see tui.log", "warning")
             case _:

@@ -16,7 +16,7 @@ from teleclaude.tui import boxes, edit, row_lines, searched
 from teleclaude.tui.ages import next_change
 from teleclaude.tui.cells import Line, Span, clipped, clipped_left, cut, line_width, safe, spread, width
 from teleclaude.tui.edit import Edit
-from teleclaude.tui.state import LEAST, ClientState
+from teleclaude.tui.state import LEAST, ClientState, Peek
 from teleclaude.tui.style import SELECTED, SELECTED_GONE
 from teleclaude.tui.tree import TreeRow, counts_of
 
@@ -37,6 +37,8 @@ def view(state: ClientState) -> Frame:
     lines_high, cells = state.rows
     if state.is_too_small:
         return Frame(_too_small(lines_high, cells))
+    if isinstance(state.dialog, Peek):
+        return Frame(_peek(state, state.dialog))
     problems: list[str] = []
     body = [_row(row, place, state, problems) for place, row in _visible(state)]
     if not state.tree and not state.query:
@@ -47,6 +49,16 @@ def view(state: ClientState) -> Frame:
     if state.dialog is not None:
         lines, cursor = boxes.laid_over(lines, state)
     return Frame(lines, cursor, tuple(problems))
+
+
+def _peek(state: ClientState, peek: Peek) -> list[Line]:
+    from teleclaude.tui.peek_lines import lines_of  # what the first screen does not wait for
+
+    machine = state.model.machines.get(peek.computer)
+    note = peek.error or banner_of(state)
+    if not note and (machine is None or not machine.is_online):
+        note = f"{peek.computer} is offline"
+    return lines_of(peek.title, peek.computer, peek.output, note, state.rows, left=peek.left, up=peek.up)
 
 
 def next_tick(state: ClientState) -> float | None:
@@ -253,7 +265,8 @@ def _keys_now(state: ClientState) -> list[tuple[str, str]]:
     if state.link.phase == "down":
         return [("r", "reconnect"), *always]
     if row is not None and row.kind == "session":
-        return [("Enter", "attach"), ("m", "message"), ("x", "end"), ("n", "new"), *always, ("r", "refresh")]
+        acts = [("Enter", "attach"), ("v", "watch"), ("m", "message"), ("x", "end"), ("n", "new")]
+        return [*acts, *always, ("r", "refresh")]
     if row is not None and row.is_open is not None:
         return [("→←", "open, close"), ("n", "new session"), *always, ("r", "refresh")]
     return [("↑↓", "move"), ("n", "new session"), *always, ("r", "refresh")]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from teleclaude.client.events import Changed, Connected, Disconnected, Malformed, Message, Replaced, Stopped
+from teleclaude.client.events import Changed, Connected, Disconnected, LiveOutput, Malformed, Message, Replaced, Stopped
 from teleclaude.client.link import Link
 from teleclaude.client.reader import Reader
 from teleclaude.core.backoff import Backoff
@@ -348,3 +348,19 @@ def test_a_connection_that_ends_at_once_leaves_no_descriptor(tmp_path: Path, mon
             with pytest.raises(Unavailable) as caught:  # it holds on to whatever was not closed
                 Link(tmp_path / "gone.sock", listener.fileno())
         assert len(os.listdir("/proc/self/fd")) == before, caught
+
+
+def test_what_is_watched_is_said_again_after_a_reconnect(serve: Callable[[], Daemon], consumer: Consumer) -> None:
+    """A watch is kept over connections until it is ended; an ended one is not begun again."""
+    daemon = serve()
+    consumer.reader.watch([("raspi", "a"), ("here", "b")])
+    consumer.reader.start()
+    assert daemon.asked() == {"watch": {"session_id": "b", "computer": "here"}}
+    assert daemon.asked() == {"watch": {"session_id": "a", "computer": "raspi"}}
+    consumer.reader.watch([("raspi", "a")])
+    assert daemon.asked() == {"unwatch": {"session_id": "b", "computer": "here"}}
+    daemon.connection.close(1001, "bye")
+    consumer.until(Connected, 2)
+    assert daemon.asked() == {"watch": {"session_id": "a", "computer": "raspi"}}
+    tell(daemon.connection, "session_output", 2, {"computer": "raspi", "session_id": "a", "text": "x", "rows": 1})
+    assert consumer.until(LiveOutput) == LiveOutput(computer="raspi", session_id="a", text="x", rows=1)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from teleclaude.core.records import EVERYWHERE
+from teleclaude.core.records import EVERYWHERE, Kind
 from teleclaude.core.verbs import Message, Refresh
 from teleclaude.sync.fleet.membership.peers import LEASE
 from teleclaude.sync.fleet.node import BLIP
@@ -62,6 +62,23 @@ def test_a_look_and_a_change_take_this_way() -> None:
 def _only_answer(lines: list[str]) -> str:
     [found] = [line.rpartition(":")[2] for line in lines if "SET t:output" in line]
     return found
+
+
+@pytest.mark.parametrize("in_between", [{}, {"far": ["projects"]}])
+def test_who_looks_away_and_back_while_its_question_waits_misses_nothing(in_between: dict[str, list[Kind]]) -> None:
+    """A client reconnects while another computer is cut off: what that one has later comes at once all the same."""
+    story = Story("near", "far")
+    near, far = story["near"], story["far"]
+    story.run(3.0)
+    far.is_cut = True
+    far.turn()
+    both: dict[str, list[Kind]] = {"far": ["projects", "sessions"]}
+    for interest in (both, in_between, both):
+        near.looks_at(interest)
+    far.is_cut = False
+    story.until(lambda: near.sees("far") == ["one"], SOON)
+    far.has("one", "two")
+    story.until(lambda: near.sees("far") == ["one", "two"], AT_ONCE)
 
 
 def test_a_message_to_a_session_elsewhere_is_one_round_trip() -> None:

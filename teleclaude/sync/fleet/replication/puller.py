@@ -100,7 +100,11 @@ class Puller:
         self._context.request(peer.name, pull, request)
 
     def _tell_interest(self) -> None:
-        """Tell owners who know more than is looked at now; those who know less are told with the pull."""
+        """Tell owners who know more than is looked at now; those who know less are told with the pull.
+
+        A pull under way was told before: should more be looked at again, its answer would be taken for current while
+        its owner pushes nothing. So it is asked anew.
+        """
         for name, (epoch, kinds) in list(self._told.items()):
             wanted = self.wanted(name)
             peer = self._peers.online(name)
@@ -108,6 +112,7 @@ class Puller:
                 del self._told[name]
             elif set(kinds) - set(wanted):
                 self._told[name] = (epoch, wanted)
+                self.replicas.ask_anew(name)
                 fresh = peer.fresh(self._context.now)
                 self._context.request(name, InterestChange(fresh=fresh, kinds=wanted, beat=self._beat))
 

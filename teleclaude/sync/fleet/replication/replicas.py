@@ -148,6 +148,12 @@ class Replicas:
             for kept in owner.kinds.values():
                 kept.happens("lost")
 
+    def ask_anew(self, name: str) -> None:
+        """Take no answer to a pull that is under way; what it asked for is asked again."""
+        owner = self._owners.get(name)
+        if owner and owner.request:
+            self.lost(name)
+
     def forget(self, name: str) -> None:
         """Drop all of an owner."""
         self._owners.pop(name, None)

@@ -19,13 +19,12 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Collection
-from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from teleclaude import __version__
-from teleclaude.core.errors import PeerError, TeleclaudeError, Unavailable
+from teleclaude.core.errors import Unavailable
 from teleclaude.core.explanation import SessionExplanation
 from teleclaude.core.lifeline import BEAT_EVERY
 from teleclaude.core.paths import DEFAULT_TMUX_SOCKET
@@ -37,12 +36,11 @@ from teleclaude.sync.projects.project_service import ProjectService
 from teleclaude.sync.sessions.agent_screens import AgentScreens
 from teleclaude.sync.sessions.agents.hook_spool import HookSpool
 from teleclaude.sync.sessions.agents.state_files import StateFiles
-from teleclaude.sync.sessions.identities import Identities, write_commands
+from teleclaude.sync.sessions.identities import Identities
+from teleclaude.sync.sessions.identity_writer import IdentityWriter
 from teleclaude.sync.sessions.session_records import SessionBook
-from teleclaude.sync.tmux.asking import Question
 from teleclaude.sync.tmux.boot_clock import since_boot, wall_offset
 from teleclaude.sync.tmux.client import TmuxClient
-from teleclaude.sync.tmux.imsg import Answer
 from teleclaude.sync.tmux.panes import Look, Peek
 from teleclaude.sync.tmux.watch import TmuxWatch
 
@@ -85,8 +83,7 @@ class LocalLoop:
         self._self = own.described = self._describe(tmux_socket)
         self._server = 0
         self._panes: dict[str, str] = {}  # by terminal
-        self._writes: list[Question] = []
-        self._write_error = ""
+        self._identity_writes = IdentityWriter(self._selector, self.identities, self._look_soon)
         self._screens = AgentScreens(self._selector, self._book, self._ask_publish)
         self._judge_at: float | None = None
         self._publish_due = False
@@ -235,8 +232,7 @@ class LocalLoop:
                 pass
 
     def _close(self) -> None:
-        for write in self._writes:
-            write.close()
+        self._identity_writes.close()
         self._screens.close()
         self._watch.close()
         self._projects.close()
@@ -291,6 +287,9 @@ class LocalLoop:
         self._tmux_since = utc_text(time.time())
         self._publish_due = True
 
+    def _look_soon(self) -> None:
+        self._watch.look_soon()
+
     def _ask_publish(self) -> None:
         self._publish_due = True
 
@@ -309,7 +308,7 @@ class LocalLoop:
         sessions, expires = self._book.records(project_of, boot, is_all_new=is_all_new)
         self._state_files.want(self._book.processes_of("claude"))
         kept_at = self._book.keep_statuses(boot)
-        self._write_identities()
+        self._identity_writes.write(self.tmux, self._server)
         due = [at for at in (expires, kept_at) if at is not None]
         self._judge_at = now + max(min(due) - boot, JUDGE_EVERY) if due else None
         if self._was_answered:
@@ -342,30 +341,6 @@ class LocalLoop:
             version=__version__,
             epoch=self._own.epoch,
         )
-
-    # Identities: written into tmux many at a time.
-
-    def _write_identities(self) -> None:
-        self._writes = [write for write in self._writes if write.is_open]
-        if self._writes:
-            return
-        for command, batch in write_commands(self.identities.unwritten()):
-            try:
-                query = self.tmux.ask(*command, server=self._server)
-            except (TeleclaudeError, OSError) as error:
-                log.debug("identities are not written: %s", error)
-                return
-            self._writes.append(Question(self._selector, query, partial(self._on_written, batch)))
-
-    def _on_written(self, batch: list[tuple[str, str]], answer: Answer | PeerError | OSError) -> None:
-        """Take what became of it. What goes on failing asks for nothing: the next look, when it comes, writes again."""
-        error = answer.error if isinstance(answer, Answer) else str(answer)
-        if isinstance(answer, Answer) and answer.ok:
-            self.identities.written(batch)
-        elif error != self._write_error:
-            log.warning("tmux does not keep the ids of its sessions: %s", error)
-            self._watch.look_soon()
-        self._write_error = error
 
     # Settings.
 

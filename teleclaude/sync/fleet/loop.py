@@ -35,7 +35,7 @@ from teleclaude.sync.fleet.redis.connection import FAILURES, Trouble, explain, p
 from teleclaude.sync.fleet.redis.screen_reader import ScreenReader
 from teleclaude.sync.fleet.redis.session import RedisSession
 from teleclaude.sync.fleet.redis.stream_readers import InboxReader, MessagesReader
-from teleclaude.sync.fleet.sharing import Sharing
+from teleclaude.sync.fleet.shared_records import SharedRecords
 from teleclaude.sync.fleet.wire.clock import now as clock
 from teleclaude.sync.own_records import OwnRecords
 
@@ -76,12 +76,11 @@ class Loop:
         """`watch_here` is called with all sessions here whose screens other computers watch; it must be quick."""
         context = node.context
         self.node = node
-        self._own, self._writer, self._outcomes, self._board = own, writer, outcomes, board
+        self._own = SharedRecords(own, context.settings)
+        self._writer, self._outcomes, self._board = writer, outcomes, board
         self._lock = threading.RLock()
         self._mailbox = Mailbox()
-        self._sharing = Sharing(context.settings)
-        self._run_local = run_local
-        self._pool = WorkerPool(journal, self._run_for_others, self._mailbox.put)
+        self._pool = WorkerPool(journal, lambda asked: self._own.outcome(run_local(asked)), self._mailbox.put)
         self._todo: list[effects.Effect] = []
         self._wake = 0.0
         self._left = False
@@ -178,10 +177,7 @@ class Loop:
 
     def settings_changed(self, settings: Settings) -> None:
         """Take other settings. Never waits."""
-        sharing = Sharing(settings)
-        if sharing != self._sharing:
-            self._sharing = sharing
-            self._own.tell_again("sessions")
+        self._own.share(settings)
         self._mailbox.put(events.SettingsChanged(settings))
 
     def counters(self) -> dict[str, int]:
@@ -272,7 +268,7 @@ class Loop:
         for kind, number in self._own.heads().items():
             if self._known.get(kind) != Version(self._own.epoch, number):
                 self._tell_own(kind)
-        described = (self._own.me, self._own.is_filled)
+        described = self._own.described()
         if described != self._described:
             self._described = described
             self._receive(events.SelfDescribed(*described))
@@ -281,14 +277,11 @@ class Loop:
         change = self._own.since(kind, self._known.get(kind, NOTHING))
         if change is None:
             version, records = self._own.snapshot(kind)
-            self._receive(events.OwnFound(kind, version, [self._sharing.record(record) for record in records]))
+            self._receive(events.OwnFound(kind, version, records))
         else:
             version = change.version
-            self._receive(events.OwnChanged(kind, self._sharing.change(change)))
+            self._receive(events.OwnChanged(kind, change))
         self._known[kind] = version
-
-    def _run_for_others(self, request: Request) -> Outcome:
-        return self._sharing.outcome(self._run_local(request))
 
     def _notice_sleep(self) -> None:
         now = clock()

@@ -151,15 +151,7 @@ class _Reader:
         assert wake is not None
         try:
             with INotify(nonblocking=True) as inotify:
-                poll = select.poll()
-                poll.register(inotify.fileno(), select.POLLIN)
-                poll.register(wake, select.POLLIN)
-                while not self._is_abandoned:
-                    self._turn(inotify)
-                    poll.poll(READ_AGAIN * 1000 if self._unread else None)
-                    with contextlib.suppress(BlockingIOError):
-                        os.eventfd_read(wake)
-                        self._seen = None
+                self._work(inotify, wake)
         except OSError as error:
             log.info("no inotify for the agents' state files: %s", error.strerror)
         finally:
@@ -167,6 +159,17 @@ class _Reader:
                 os.close(wake)
                 self._wake = None
             self._owner.ended(self)
+
+    def _work(self, inotify: INotify, wake: int) -> None:
+        poll = select.poll()
+        poll.register(inotify.fileno(), select.POLLIN)
+        poll.register(wake, select.POLLIN)
+        while not self._is_abandoned:
+            self._turn(inotify)
+            poll.poll(READ_AGAIN * 1000 if self._unread else None)
+            with contextlib.suppress(BlockingIOError):
+                os.eventfd_read(wake)
+                self._seen = None
 
     def _turn(self, inotify: INotify) -> None:
         if self._seen is None:

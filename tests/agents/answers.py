@@ -59,6 +59,11 @@ class Tools:
     def __init__(self, folder: Path) -> None:
         self.marker, self._written = folder / "made-by-agent.txt", folder / "written.txt"
 
+    def clean(self) -> None:
+        """Remove what they left: a file that is there is not written again without having been read."""
+        self.marker.unlink(missing_ok=True)
+        self._written.unlink(missing_ok=True)
+
     def command(self, word: str) -> str:
         """The shell command of a word; empty when it is none."""
         touch = f"touch {self.marker}"

@@ -69,6 +69,7 @@ class Seen:
 
     titles: list[tuple[float, str]] = field(default_factory=list)
     states: list[tuple[float, str]] = field(default_factory=list)
+    deaths: list[tuple[float, str]] = field(default_factory=list)
     shown: list[tuple[float, Row]] = field(default_factory=list)
 
 
@@ -110,7 +111,11 @@ class Lab:
             pane, seen = self.pane, self.seen
             if not pane:
                 continue
-            _note(seen.titles, self.eye.ask(f"display-message -p -t {pane} '#{{pane_title}}'"))
+            is_dead, _, title = self.eye.ask(
+                f"display-message -p -t {pane} '#{{pane_dead}} #{{pane_title}}'"
+            ).partition(" ")
+            _note(seen.titles, title)
+            _note(seen.deaths, "dead" if is_dead == "1" else "")
             if self.agent.state_files:
                 _note(seen.states, self._state())
             try:
@@ -144,6 +149,7 @@ class Lab:
         `command`: of the shell, in place of the agent's bare name.
         """
         self.seen, self.pane = Seen(), ""
+        self.stub.tools.clean()
         new = f"new-session -d -P -F '#{{pane_id}}' -x 120 -y 40 -c {folder or self.project}"
         self.pane = self.eye.ask(f'{new} "{command or "exec " + self.agent.name}"')
         assert self.pane, "tmux started nothing"
@@ -218,6 +224,10 @@ class Step:
         return self._seen_in(
             self._lab.seen.titles, lambda found: re.search(pattern, found) is not None, f"its title is {pattern!r}"
         )
+
+    def dead(self) -> Step:
+        """Wait until what ran in the pane has ended."""
+        return self._seen_in(self._lab.seen.deaths, lambda found: found == "dead", "its pane is dead")
 
     def screen(self, pattern: str, *, gone: bool = False) -> Step:
         """Wait until the screen shows something."""

@@ -100,7 +100,7 @@ def test_a_plan(claude: Lab) -> None:
     with claude.step("a plan") as step:
         claude.prompt("do PLAN")
         step.file("waiting").shows("waiting", asks=claude.of_hooks("plan", "approval|plan|unknown"))
-        claude.wait_screen("1. do it")
+        claude.wait_screen("Exit plan mode|1. do it")
         claude.keys("Escape")
         step.file("idle").shows("idle", asks="")
 
@@ -132,7 +132,7 @@ def test_a_command_of_the_shell(claude: Lab) -> None:
         step.file("idle").shows("idle")
 
 
-@pytest.mark.parametrize(("status", "reason"), [(401, "authentication"), (429, "rate limit"), (400, "invalid")])
+@pytest.mark.parametrize(("status", "reason"), [(401, "authentication"), (429, "rate limit"), (400, "refused")])
 def test_an_error(claude: Lab, status: int, reason: str) -> None:
     """An error that ends the turn is shown as one, with its reason; without hooks it is idle."""
     with claude.step(f"error {status}") as step:
@@ -174,7 +174,7 @@ def test_its_ends(computer: Lab) -> None:
                 computer.prompt("/exit")
             else:
                 computer.signal(signal.Signals[name])
-            step.screen("Pane is dead|^\\[exited").shows("ended", asks="", reason=reason)
+            step.dead().shows("ended", asks="", reason=reason)
         computer.end()
 
 

@@ -94,5 +94,5 @@ def test_its_ends(computer: Lab) -> None:
                 computer.prompt("/quit")
             else:
                 computer.signal(signal.Signals[name])
-            step.screen("Pane is dead").shows("ended", asks="", reason=reason)
+            step.dead().shows("ended", asks="", reason=reason)
         computer.end()

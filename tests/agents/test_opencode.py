@@ -69,4 +69,4 @@ def test_its_end(opencode: Lab) -> None:
     """Killed, its pane is shown as ended."""
     with opencode.step("end by SIGKILL") as step:
         opencode.signal(signal.SIGKILL)
-        step.screen("Pane is dead").shows("ended", asks="", reason="signal 9")
+        step.dead().shows("ended", asks="", reason="signal 9")

@@ -157,6 +157,11 @@ class Lab:
         if until_ready:
             self.wait_screen(self.agent.ready, within=START_WITHIN)
 
+    @property
+    def promised(self) -> float:
+        """Seconds that are promised: hooks and a state file are evidence of each event, a title alone is not."""
+        return WITH_EVIDENCE if self.hooks or self.agent.state_files else WITH_SILENCE
+
     def of_hooks(self, told: str, untold: str = "") -> str:
         """Give a pattern of what is shown with hooks, or else of what is shown without."""
         return told if self.hooks else untold
@@ -245,12 +250,14 @@ class Step:
         return self
 
     def shows(
-        self, status: str, *, asks: str | None = None, tool: str = "", reason: str = "", within: float = WITH_EVIDENCE
+        self, status: str, *, asks: str | None = None, tool: str = "", reason: str = "", within: float = 0.0
     ) -> Row:
         """Wait until teleclaude shows a state, measured from the sign; fails when it comes too late.
 
-        All are patterns; `asks`: of the kind of what is asked, "" for nothing.
+        All are patterns; `asks`: of the kind of what is asked, "" for nothing. `within`: what is promised, 0 for what
+        is promised for this lab's kind of evidence.
         """
+        within = within or self._lab.promised
 
         def right(row: Row) -> bool:
             asked = row.get("asks") or {}

@@ -137,8 +137,7 @@ def test_an_error(claude: Lab, status: int, reason: str) -> None:
     """An error that ends the turn is shown as one, with its reason; without hooks it is idle."""
     with claude.step(f"error {status}") as step:
         claude.prompt(f"do ERR{status}")
-        step.file("busy")
-        step.file("idle")
+        step.screen("API Error|API key|rate limit")
         if claude.hooks:
             step.shows("error", reason=reason)
         else:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.agents.codex import APPROVAL, ASKS, AT_REST, CODEX, WORKS
+from tests.agents.codex import APPROVAL, ASKS, AT_REST, CODEX, NEW, WORKS
 from tests.agents.conftest import Programs
 from tests.agents.lab import Lab
 
@@ -18,8 +18,9 @@ def computer(programs: Programs, request: pytest.FixtureRequest) -> Iterator[Lab
     lab = Lab(CODEX, programs.folder, hooks=request.param == "hooks")
     if lab.hooks:
         lab.start(until_ready=False)
-        lab.wait_screen("Trust all|review")  # what it asks about hooks that it does not know
+        lab.wait_screen("\u203a 1. Review hooks")  # what it asks about hooks that it does not know
         lab.keys("Down")
+        lab.wait_screen("\u203a 2. Trust all")
         lab.keys("Enter")
         lab.wait_screen(CODEX.ready)
         lab.end()
@@ -50,9 +51,8 @@ def test_an_approval(codex: Lab, key: str) -> None:
     """An approval that is asked is *waiting*; given it works, and refused it is idle at once."""
     with codex.step(f"an approval, {key}") as step:
         codex.prompt("do BASH")
-        asked = step.title(ASKS).shows(
-            "waiting", asks=codex.of_hooks("approval", "approval|unknown"), tool=codex.of_hooks("Bash")
-        )
+        kind, tool = codex.of_hooks("approval", "approval|unknown"), codex.of_hooks("Bash")
+        asked = step.title(ASKS).shows("waiting", asks=kind, tool=tool)
         if codex.hooks:
             assert codex.stub.tools.of("BASH") in asked["asks"]["text"]
         codex.wait_screen(APPROVAL)
@@ -124,6 +124,6 @@ def test_its_first_questions(computer: Lab) -> None:
     other = computer.machine.code / "unknown"
     other.mkdir()
     with computer.step("first questions") as step:
-        computer.start(folder=other, until_ready=False)
+        computer.start(f"exec env CODEX_HOME={computer.home / NEW} codex", other, until_ready=False)
         step.screen("trust").shows("waiting", asks="setup", within=2.0)
     computer.end()

@@ -44,9 +44,8 @@ def test_a_permission(gemini: Lab, key: str) -> None:
     """A permission that is asked is *waiting*, with what is asked; answered either way it is idle soon."""
     with gemini.step(f"a permission, {key}") as step:
         gemini.prompt("do BASH")
-        asked = step.title(ASKS).shows(
-            "waiting", asks=gemini.of_hooks("approval", "unknown"), tool=gemini.of_hooks("exec")
-        )
+        kind, tool = gemini.of_hooks("approval", "unknown"), gemini.of_hooks("exec")
+        asked = step.title(ASKS).shows("waiting", asks=kind, tool=tool)
         if gemini.hooks:
             assert gemini.stub.tools.of("BASH") in asked["asks"]["text"]
         gemini.wait_screen(PERMISSION)

@@ -95,11 +95,11 @@ class Terminal:
                     return line.rstrip()
         return ""
 
-    def wait_for(self, text: str, timeout: float = 10.0) -> None:
+    def wait_for(self, text: str, timeout: float = 20.0) -> None:
         """Wait until `text` is on the screen."""
         self._wait(lambda: text in self.text(), f"{text!r} did not appear", timeout)
 
-    def wait_gone(self, text: str, timeout: float = 10.0) -> None:
+    def wait_gone(self, text: str, timeout: float = 20.0) -> None:
         """Wait until `text` is not on the screen any more."""
         self._wait(lambda: text not in self.text(), f"{text!r} did not go", timeout)
 

@@ -12,7 +12,7 @@ T = TypeVar("T")
 OFTEN, SELDOM = 0.005, 0.05  # seconds between looks
 
 
-def until(condition: Callable[[], T], timeout: float = 10.0, *, every: float = 0.0) -> T:
+def until(condition: Callable[[], T], timeout: float = 20.0, *, every: float = 0.0) -> T:
     """Call `condition` until it gives something true, and give that. Fails after `timeout` seconds.
 
     It is called each `every` seconds; without these often at first, then less: many conditions start a process.

@@ -103,6 +103,7 @@ def at(seconds: float, what: str, **fields: Any) -> dict[str, Any]:
         ([at(50.0, "heard", owner="o", sealed=150.0)], False),
         ([at(80.0, "heard", owner="o", sealed=179.0)], True),  # it came too late
         ([at(50.0, "heard", owner="o", sealed=101.0)], True),  # it lay in Redis all the time
+        ([at(67.5, "heard", owner="o", sealed=167.0)], False),  # as it is when the link of one that lives is mended
         ([at(30.0, "view", live=False, online=["o"])], False),
         ([at(30.0, "view", live=True, online=[]), at(70.0, "view", live=True, online=["o"])], True),
         ([at(30.0, "away", why="stopped"), at(88.0, "back", why="stopped")], False),

@@ -104,7 +104,7 @@ class Local:
         """The first record of the tmux session of that name."""
         return next((session for session in self.sessions() if session.tmux.name == name), None)
 
-    def wait(self, condition: Callable[[Session], object], timeout: float = 10.0) -> Session:
+    def wait(self, condition: Callable[[Session], object], timeout: float = 20.0) -> Session:
         """Wait for a record for which the condition holds."""
         return until(lambda: next((s for s in self.sessions() if condition(s)), None), timeout)  # type: ignore[return-value]
 

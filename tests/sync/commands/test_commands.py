@@ -72,7 +72,7 @@ class Bench:
 
     def start(self, agent: str = "shell", **more: Any) -> Session:
         """Start a session; its record."""
-        data = self.ok(Start(project=str(self.folder), agent=agent, **more))
+        data = self.ok(Start(project=str(self.folder), agent=agent, **more), within=30.0)
         return msgspec.convert(data["session"], Session)
 
     def catcher(self, *, bracketed: bool = False) -> tuple[Session, Path]:

@@ -32,7 +32,7 @@ def driver(request: pytest.FixtureRequest) -> Driver:
 
 def output(*rows: str, session_id: str = "a", **more: Any) -> LiveOutput:
     """A screen, as the daemon pushes it."""
-    fields = {"columns": 80, "rows": len(rows)} | more
+    fields: dict[str, Any] = {"columns": 80, "rows": len(rows)} | more
     return LiveOutput(computer="here", session_id=session_id, text="\n".join(rows), **fields)
 
 

@@ -259,6 +259,7 @@ class Node:
 
     def _settings_changed(self, event: events.SettingsChanged) -> None:
         self.context.settings = event.settings
+        self.screens.settings_changed()
 
     # What is due.
 

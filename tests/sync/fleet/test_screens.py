@@ -18,7 +18,7 @@ from teleclaude.sync.fleet.replication.screen_watches import RENEW_EVERY, Screen
 from teleclaude.sync.fleet.wire.messages import ScreenUpdate
 from tests import make
 from tests.sync.fleet.pretend_redis import Stream
-from tests.sync.fleet.story import KEYS, Story
+from tests.sync.fleet.story import KEYS, Story, losing
 
 SOON = 1.0  # seconds
 HEALED = 5.0
@@ -203,6 +203,53 @@ def test_watches_are_kept_over_faults(fault: Callable[[Story], None]) -> None:
     story.until(lambda: story["near"].screen("far", "one") == screen, SOON)
 
 
+def test_what_is_lost_with_the_connection_comes_after_it() -> None:
+    """The last update, and the word that somebody watches: neither waits for the next renewal."""
+    story = watching()
+    near, far = story["near"], story["far"]
+    story.way = losing("screens:")
+    screen = far.show("one", "lost")
+    story.run(0.2)
+    far.is_cut = True
+    story.run(0.2)
+    story.way, far.is_cut = lambda _who, _what: 1, False
+    story.until(lambda: near.screen("far", "one") == screen, HEALED)
+    second = far.show("two", "second")
+    story.way = losing(KEYS.messages("far"))
+    near.watches(("far", "one"), ("far", "two"))
+    story.run(0.2)
+    near.is_cut = True
+    story.run(0.2)
+    story.way, near.is_cut = lambda _who, _what: 1, False
+    story.until(lambda: near.screen("far", "two") == second, HEALED)
+
+
+def test_a_gap_is_asked_for_at_once() -> None:
+    """Who lacks the keyframe says so with the next update, and does not wait for a renewal."""
+    story = watching()
+    near, far = story["near"], story["far"]
+    story.screens_way = lambda _: []
+    far.show("one", *"abcdefgh")  # a keyframe
+    story.run(0.2)
+    story.screens_way = lambda blobs: blobs
+    screen = far.show("one", *"abcdefgx")
+    story.until(lambda: near.screen("far", "one") == screen, SOON)
+
+
+def test_an_owner_that_sends_too_much_is_shown_ten_times_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it sends, clients here are told at most that, and the last one."""
+    story = watching()
+    near, far = story["near"], story["far"]
+    monkeypatch.setattr("teleclaude.sync.fleet.owner.screen_server.EVERY", 0.0)
+    sent, shown = updates(story), len(near.screens)
+    for number in range(200):
+        far.show("one", str(number))
+        story.run(0.01, step=0.01)
+    assert updates(story) - sent >= 190
+    assert len(near.screens) - shown <= 21
+    story.until(lambda: near.screen("far", "one") == far.shows[ONE], SOON)
+
+
 def test_a_stream_that_is_something_else_is_survived() -> None:
     """An update that Redis refuses is sent again, whole, once the key is free; everything else goes on."""
     story = watching()
@@ -234,14 +281,13 @@ def test_a_lossy_way_ends_with_the_same_screen(seed: int, loss: float) -> None:
 
     story.screens_way = way
     rows = ["a", "b", "c", "d"]
-    screen = story["far"].show("one", *rows)
     for number in range(30):
         rows[draw.randrange(4)] = str(number)
         height = draw.choice([4, 4, 4, 2])
-        screen = story["far"].show("one", *rows[:height])
+        story["far"].show("one", *rows[:height])
         story.run(draw.choice([0.05, 0.2, 1.0]))
     story.screens_way = lambda blobs: blobs
-    story.until(lambda: story["near"].screen("far", "one") == screen, RENEW_EVERY + SOON)
+    story.until(lambda: story["near"].screen("far", "one") == story["far"].shows[ONE], RENEW_EVERY + SOON)
 
 
 SCREENS = st.lists(st.lists(st.sampled_from("abc"), max_size=5).map(tuple), min_size=1, max_size=12)
@@ -298,6 +344,18 @@ def test_who_may_not_view_is_told_so() -> None:
     assert far.watched_here == frozenset()
     [end] = [one for one in near.screens if isinstance(one, OutputEndFrame)]
     assert "view" in end.message
+
+
+def test_a_right_that_is_taken_away_ends_the_watch() -> None:
+    """At once, and not only with the next word of the watcher; another's watch goes on."""
+    story = watching("third")
+    near, far, third = story["near"], story["far"], story["third"]
+    third.watches(("far", "one"))
+    story.run(SOON)
+    far.allows(**{"near": (), "*": ("view",)})
+    screen = far.show("one", "for third alone")
+    story.until(lambda: third.screen("far", "one") == screen, SOON)
+    assert near.screen_end("far", "one") == "refused"
 
 
 def test_the_end_of_a_session_is_told() -> None:
@@ -366,9 +424,16 @@ def test_an_old_screen_is_not_shown_again() -> None:
     crash_owner(story)
     story.run(HEALED)
     replay()
+    kept = [value for _, value in story.redis.values[key].entries.values()]
+    far.show("one", "newer")
     near.crash()
-    near.begin()
     story.run(70.0)
+    near.begin()
+    story.until(lambda: near.status("far") == "online", HEALED)
+    story.way = losing(KEYS.messages("far"))  # what is true comes only after what is old
     near.watches(("far", "one"))
+    story.redis.values[key] = Stream()
+    for blob in kept:
+        story.redis.values[key].add("m", blob)
     story.run(SOON)
-    replay()
+    assert near.screens == []

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from teleclaude.cache.daemon_cache import DaemonCache
 from teleclaude.cache.wire import SnapshotFrame
+from teleclaude.core.live_screen import LiveScreen
 from teleclaude.core.records import Computer, Kind, Project, Record, Scope, Session, Tmux, Todo
+from teleclaude.core.request_wire import OutputFrame
 from teleclaude.replication.version import Version
 from teleclaude.web.push.hub import Client, Hub
 from teleclaude.web.push.mirror import ChangesMissingError, Mirror
@@ -363,3 +365,16 @@ def test_a_gap_is_an_error_and_a_repetition_nothing() -> None:
     hub.receive_changes(epoch, changes[1:3])
     assert [e["data"]["session_id"] for e in box.events()] == ["a-0", "a-1", "a-2", "a-3"]
     assert hub.mirror.version == cache.version
+
+
+def test_who_fell_behind_gets_its_screens_again() -> None:
+    """With its fresh state, behind it: what waited was dropped with all the rest."""
+    hub, _ = a_hub()
+    client, box = joined(hub, "1", ("*", "sessions"))
+    hub.watches.start(client.name, client.box, ("far", "s"))
+    hub.watches.receive(OutputFrame("far", "s", LiveScreen(rows=("x",))))
+    assert [event["event"] for event in box.events()] == ["session_output"]
+    hub.start_over(client)
+    assert [event["event"] for event in box.events()][-2:] == ["sessions_initial", "session_output"]
+    hub.leave(client)
+    assert hub.watches.total() == []

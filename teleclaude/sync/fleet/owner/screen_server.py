@@ -102,9 +102,11 @@ class ScreenServer:
         context, sender = self._context, envelope.sender
         known = self._watchers.get(sender)
         before = known.told if known and known.epoch == envelope.epoch else {}
-        may_view = permissions.may(context.settings.fleet, sender, "view")
-        if not may_view or permissions.hides_screens(context.settings):
-            self._refuse(envelope, body)
+        if why := self._why_not(sender):
+            self.drop(sender)
+            for session_id in body.sessions:
+                permissions.note_watch(sender, envelope.id, session_id, "refused")
+                self._end(sender, session_id, Refused(why))
             return
         for session_id in body.sessions.keys() - before.keys():
             permissions.note_watch(sender, envelope.id, session_id, "ok")
@@ -124,15 +126,20 @@ class ScreenServer:
         if number < told.base:
             told.base = 0
 
-    def _refuse(self, envelope: Envelope, body: WatchScreens) -> None:
-        context, sender = self._context, envelope.sender
-        self.drop(sender)
-        may_view = permissions.may(context.settings.fleet, sender, "view")
-        why = permissions.no_screens(context.me) if may_view else permissions.refusal(context.me, sender, "view")
-        error = Refused(why)
-        for session_id in body.sessions:
-            permissions.note_watch(sender, envelope.id, session_id, "refused")
-            self._end(sender, session_id, error)
+    def _why_not(self, name: str) -> str:
+        """Say why a computer may watch nothing here; empty when it may."""
+        context = self._context
+        if not permissions.may(context.settings.fleet, name, "view"):
+            return permissions.refusal(context.me, name, "view")
+        return permissions.no_screens(context.me) if permissions.hides_screens(context.settings) else ""
+
+    def settings_changed(self) -> None:
+        """End the watches of those that may not watch any more."""
+        for name, watcher in list(self._watchers.items()):
+            if why := self._why_not(name):
+                self.drop(name)
+                for session_id in watcher.told:
+                    self._end(name, session_id, Refused(why))
 
     def drop(self, name: str) -> None:
         """Tell a computer nothing more."""

@@ -80,10 +80,9 @@ class WatchedScreen:
 
 @dataclass
 class ScreenOwner:
-    """One computer some of whose screens are watched. `epoch`: its run that knows of it; `ask_at`: when it is asked."""
+    """One computer some of whose screens are watched. `ask_at`: when it is told so, and what is here, the next time."""
 
     screens: dict[str, WatchedScreen] = field(default_factory=dict)
-    epoch: str = ""
     ask_at: float = 0.0
     asked_at: float = float("-inf")
 
@@ -166,7 +165,7 @@ class ScreenWatches:
                 due_at = min(due_at, self._show(name, session_id, watched))
             peer = self._peers.online(name)
             if peer and self._context.is_connected:
-                if owner.ask_at <= now or owner.epoch != peer.epoch:
+                if owner.ask_at <= now:
                     self._tell(owner, peer)
                 due_at = min(due_at, owner.ask_at)
             if not owner.screens and (peer is None or owner.ask_at > now):
@@ -186,7 +185,7 @@ class ScreenWatches:
 
     def _tell(self, owner: ScreenOwner, peer: Peer) -> None:
         now = self._context.now
-        owner.epoch, owner.asked_at, owner.ask_at = peer.epoch, now, now + RENEW_EVERY
+        owner.asked_at, owner.ask_at = now, now + RENEW_EVERY
         has = {session_id: _number(watched, peer) for session_id, watched in owner.screens.items()}
         self._context.request(peer.name, WatchScreens(fresh=peer.fresh(now), sessions=has))
 

@@ -18,7 +18,7 @@ from teleclaude.sync.tmux.pace import PanePaces
 from teleclaude.sync.tmux.panes import Pane
 from teleclaude.sync.tmux.ttys import Ttys
 
-LATER = (0.350, 1.0, 2.5)  # seconds to the second glance, and to those after it while nothing else is heard
+LATER = (0.060, 0.300, 1.0, 2.5)  # seconds to the second glance, and to those after it while nothing else is heard
 TOGETHER = 0.250  # seconds: rests that are longer end at a multiple of it
 MANY, HUSH = 4, 0.050  # terminals that write, from which on what is heard waits so many seconds for more
 SHORT = 0.150  # seconds of rest up to which a second glance follows; who is heard again and again is glanced at anyway

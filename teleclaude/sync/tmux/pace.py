@@ -7,8 +7,8 @@ last is not missed. Panes that would be asked soon anyway are asked along with o
 
 A pane that was heard is not listened to for a moment (`RESTS`), longer while it goes on. What it writes meanwhile is
 unknown, so an answer counts as the last word only when the pane was being listened to as it was asked. And output
-takes a moment through the kernel to tmux, so what was written less than `YOUNG` before is asked about once more, unless
-the answer had something new.
+takes a moment through the kernel to tmux, and a program one to answer its first line, so what was written less than
+`YOUNG` before is asked about again, each time after twice as long, until an answer has something new.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ SETTLE = 0.012  # seconds from the first output to the question, so that it sees
 RESTS = (0.010, 0.100, 0.150, 0.250, 0.400)  # seconds after the first, second, … event in a row
 STEPS = (0.150, 0.300, 0.600, 1.000)  # seconds between questions, by how many in a row found nothing new
 PAUSE = 0.250  # seconds without output, at least, that end what a pane was saying
-YOUNG, AGAIN = 0.100, 0.300  # seconds; after how many it is asked about once more
-FIRST = 2  # events in a row for which that is so; who goes on is asked again anyway
+YOUNG, AGAIN = 0.200, 0.060  # seconds; after how many, at least, it is asked about again
+FIRST = 2  # events in a row for which that is so, and which wait for no step; who goes on is asked again anyway
 FORGET = 5.0  # seconds of quiet after which all starts anew
 AT_ONCE = 40  # panes in one question; more is a look at all
 _NEVER = float("inf")
@@ -36,6 +36,7 @@ class _Pace:
     heard_last: float = -_NEVER
     asked_at: float = -_NEVER
     ask_at: float = _NEVER  # asked for by something else than output
+    is_again: bool = False  # that is, because an answer came too soon
     events: int = 0  # in a row
     nothing_new: int = 0  # answers in a row
     usual_wait: float = 0.0  # how long it has lately been listened to until it wrote
@@ -43,7 +44,8 @@ class _Pace:
     def due(self) -> float:
         if self.heard_first is None:
             return self.ask_at
-        step = STEPS[min(self.nothing_new, len(STEPS) - 1)]
+        is_first = self.events <= FIRST and self.heard_last > self.asked_at
+        step = 0.0 if is_first else STEPS[min(self.nothing_new, len(STEPS) - 1)]
         at = max(self.heard_first + SETTLE, self.asked_at + step)
         if self.armed_at is not None and self.asked_at > -_NEVER:
             at = min(at, max(self.armed_at + PAUSE, self.armed_at + 2 * self.usual_wait, self.asked_at + STEPS[0]))
@@ -89,7 +91,7 @@ class PanePaces:
     def ask(self, tty: str, at: float) -> None:
         """Have a terminal asked at `at`, whatever it writes."""
         if tty in self._paces:
-            self._paces[tty].ask_at = min(self._paces[tty].ask_at, at)
+            self._paces[tty].ask_at, self._paces[tty].is_again = min(self._paces[tty].ask_at, at), False
             self._open.add(tty)
             self._is_stale = True
 
@@ -119,7 +121,8 @@ class PanePaces:
             pace = self._paces.get(tty)
             if pace is not None:
                 is_young = now - pace.heard_last < YOUNG and pace.events <= FIRST
-                pace.asked_at, pace.ask_at = now, now + AGAIN if is_young else _NEVER
+                pace.asked_at, pace.is_again = now, is_young
+                pace.ask_at = now + max(AGAIN, now - pace.heard_last) if is_young else _NEVER
                 is_covered = pace.heard_first is None or pace.armed_at is not None
                 pace.heard_first = None if is_covered else now
                 (self._open.discard if is_covered and not is_young else self._open.add)(tty)
@@ -129,9 +132,9 @@ class PanePaces:
         if tty in self._paces:
             pace = self._paces[tty]
             self._is_stale = True
-            pace.nothing_new = 0 if is_new else pace.nothing_new + 1
-            if is_new and pace.ask_at == pace.asked_at + AGAIN:
-                pace.ask_at = _NEVER
+            pace.nothing_new = 0 if is_new else pace.nothing_new + (not pace.is_again)
+            if is_new and pace.is_again:
+                pace.ask_at, pace.is_again = _NEVER, False
                 if pace.heard_first is None:
                     self._open.discard(tty)
 

@@ -48,11 +48,18 @@ def every(seconds: float, until: float, begin: float = 10.0) -> list[float]:
 
 
 def test_first_output_is_asked_about_at_once() -> None:
-    """A burst after a rest leads to a question as soon as it has settled, and to one more if that found nothing new."""
-    for is_new, times in ((True, 1), (False, 2)):
+    """A burst after a rest leads to a question once it has settled, and to a few more if that found nothing new."""
+    for is_new, times in ((True, 1), (False, 4)):
         played = Played({"a": [10.0, 10.004, 10.008]}, is_new=lambda _, is_new=is_new: is_new)  # type: ignore[misc]
         assert len(played.asked["a"]) == times
         assert 10.0 + SETTLE <= played.asked["a"][0] <= 10.0 + SETTLE + 2 * TICK
+
+
+def test_what_comes_after_questions_that_found_nothing_waits_for_none() -> None:
+    """A shell draws its prompt, and nothing is new; what it writes half a second later is asked about at once."""
+    asked = Played({"a": [10.0, 10.5]}).asked["a"]
+    assert any(10.5 + SETTLE <= at <= 10.5 + SETTLE + 2 * TICK for at in asked)
+    assert len([at for at in asked if at > 10.5]) <= 4
 
 
 def test_what_comes_later_is_asked_about_too() -> None:
@@ -65,7 +72,7 @@ def test_what_comes_later_is_asked_about_too() -> None:
 def test_output_alone_is_asked_about_more_and_more_seldom() -> None:
     """A pane that redraws all the time with nothing new costs a question in `STEPS[-1]` seconds."""
     asked = Played({"a": every(0.1, 70.0)}).asked["a"]
-    assert len(asked) <= 60 / STEPS[-1] + len(STEPS) + 2
+    assert len(asked) <= 60 / STEPS[-1] + len(STEPS) + 4  # the first are asked about again
     assert max(b - a for a, b in pairwise(asked)) <= STEPS[-1] + max(RESTS) + PAUSE
 
 

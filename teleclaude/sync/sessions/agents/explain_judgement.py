@@ -10,7 +10,7 @@ from teleclaude.core.explanation import EvidencePiece, SessionExplanation
 from teleclaude.core.text import one_line
 from teleclaude.sync.sessions.agents.evidence import Evidence, Judgement
 from teleclaude.sync.sessions.agents.hook_match import HookMatch
-from teleclaude.sync.sessions.agents.judge import NO_AGENTS, QUIET_AFTER, SILENT_FOR, STARTING_FOR
+from teleclaude.sync.sessions.agents.judge import NO_AGENTS, QUIET_AFTER, SILENT_FOR
 
 # By rule (judge.py): in words, the source that won, and what would change it.
 _RULES: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = MappingProxyType(
@@ -26,7 +26,7 @@ _RULES: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = MappingProxyType
         "screen": ("its screen was looked at, since nothing else tells", "screen",
                    ("a title, a hook or a state file", "another look, after it wrote again")),
         "title": ("its title", "title", ("another title", "a hook, or a state file")),
-        "new": (f"it has been there for less than {STARTING_FOR:.0f} s", "process", ("any sign of it",)),
+        "new": ("it is new, and has shown no sign", "process", ("any sign of it",)),
         "output": (f"it wrote within {QUIET_AFTER:g} s, and shows no other sign", "output", ("silence",)),
         "silence": (f"it has written nothing for {QUIET_AFTER:g} s, and shows no other sign", "output", ("output",)),
         "nothing": ("nothing that it shows is known to mean anything", "", ()),

@@ -24,6 +24,8 @@ from teleclaude.sync.sessions.agents.hook_story import HookStory
 NO_AGENTS: Final = frozenset({"shell", "other"})
 QUIET_AFTER: Final = 1.5  # seconds without output until an agent counts as idle of which nothing else tells
 STARTING_FOR: Final = 2.0  # seconds in which an agent may be without a sign
+TITLED_WITHIN: Final = 10.0  # seconds for the first title of one that sets one, which on a busy computer takes long
+SCREEN_AFTER: Final = 1.0  # seconds from which on the screen of one without a sign may tell
 FRESH: Final = 1.0  # seconds in which a hook may be ahead of the state file
 LATE: Final = 0.25  # seconds that a title may be seen late
 CONFIRMED_WITHIN: Final = 1.5  # seconds after a hook in which the title must come to agree
@@ -166,7 +168,7 @@ def screen_need(seen: Evidence, now: float) -> ScreenNeed:
         return "follow" if story.state == "waiting" and title == "calm" and seen.output > story.at + FRESH else ""
     if title == "calm" or (title == "idle" and table.asks_before_ready):
         return "follow"
-    return "follow" if title == "" and now >= seen.agent_since + STARTING_FOR / 2 else ""
+    return "follow" if title == "" and now >= seen.agent_since + SCREEN_AFTER else ""
 
 
 def situation(seen: Evidence) -> object:
@@ -190,11 +192,11 @@ def _title(seen: Evidence, _now: float) -> Judgement | None:
 
 
 def _starting(seen: Evidence, now: float) -> Judgement | None:
-    until = seen.agent_since + STARTING_FOR
+    until = seen.agent_since + (TITLED_WITHIN if seen.table.has_title else STARTING_FOR)
     if not seen.agent_since or now >= until:
         return None
-    half = seen.agent_since + STARTING_FOR / 2  # from then on its screen may tell
-    return Judgement("starting", "new", since=seen.agent_since, expires=half if now < half else until)
+    screen = seen.agent_since + SCREEN_AFTER
+    return Judgement("starting", "new", since=seen.agent_since, expires=screen if now < screen else until)
 
 
 def _output(seen: Evidence, now: float) -> Judgement | None:

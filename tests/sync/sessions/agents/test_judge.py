@@ -16,8 +16,10 @@ from teleclaude.sync.sessions.agents.judge import (
     CONFIRMED_WITHIN,
     FRESH,
     QUIET_AFTER,
+    SCREEN_AFTER,
     SILENT_FOR,
     STARTING_FOR,
+    TITLED_WITHIN,
     judge,
     screen_need,
 )
@@ -135,7 +137,10 @@ def test_what_runs_behind_is_told() -> None:
 
 def test_starting_ends() -> None:
     """An agent is new for a moment only."""
-    assert judge(replace(CLAUDE, agent_since=NOW - 1.0), NOW).expires == NOW - 1.0 + STARTING_FOR
+    assert judge(replace(CLAUDE, agent_since=NOW - 1.0), NOW).expires == NOW - 1.0 + TITLED_WITHIN
+    assert judge(replace(CLAUDE, agent_since=NOW - 0.1), NOW).expires == NOW - 0.1 + SCREEN_AFTER
+    assert judge(replace(OTHER, agent_since=NOW - 1.0), NOW).expires == NOW - 1.0 + STARTING_FOR
+    assert judge(replace(CLAUDE, agent_since=NOW - TITLED_WITHIN), NOW).status == "unknown"
 
 
 STATES = st.sampled_from(["working", "waiting", "idle", "error", ""])

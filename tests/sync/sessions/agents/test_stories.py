@@ -235,7 +235,8 @@ def test_claude_first_run_dialog() -> None:
     scene = Scene("claude")
     scene.seen = replace(scene.seen, agent_since=scene.now)
     assert scene.says == "starting"
-    assert scene.later(3).says == "unknown (nothing tells)"
+    assert scene.later(5).says == "starting"
+    assert scene.later(6).says == "unknown (nothing tells)"
     assert scene.screen(asks="1. Yes, I trust this folder").says == "waiting (setup)"
     assert scene.later(500).says == "waiting (setup)"
     assert scene.title(IDLE).hook("SessionStart-startup").says == "idle"
@@ -332,7 +333,7 @@ def test_codex_compact() -> None:
 
 def test_codex_first_run_dialog() -> None:
     """The title stays what it was, which says nothing; the menu on its screen does."""
-    scene = Scene("codex").title("me@host: ~")
+    scene = Scene("codex").title("me@host: ~").later(2)
     assert scene.says == "unknown (nothing tells)"
     assert scene.screen(asks="1. Trust and continue").says == "waiting (setup)"
     assert scene.title(DIR).says == "idle"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+import time
+from pathlib import Path
 
 import click
 
@@ -18,7 +20,8 @@ from teleclaude.core.settings import load_in_force
 from teleclaude.tui.attach import plan, shown_by
 from teleclaude.tui.attaching import socket_path
 
-LOOK_WITHIN = 4.0  # seconds for another computer to tell what waits there
+LOOK_WITHIN = 4.0  # seconds for other computers to tell what waits there
+LOOK_EVERY = 0.05
 
 
 @click.command("next")
@@ -42,14 +45,15 @@ def next_waiting(client: str, session_id: str) -> None:
 
 
 def _go(here: TmuxHere, place: Places, watched: str, session_id: str) -> None:
-    api = Api(place.api_socket, command_timeout=LOOK_WITHIN)
+    api = Api(place.api_socket)
     looker = here.client()
     computers = {computer.name: computer for computer in api.computers()}
     if session_id:
         target: Session | None = api.session(session_id)
     else:
-        pane = (looker.session, looker.pane) if looker and here.socket == watched else ("", "")
-        target = _next(api, computers, pane, looker.shows if looker else "")
+        local = next((name for name, computer in computers.items() if computer.is_local), "")
+        pane = (local, looker.session, looker.pane) if looker and here.socket == watched else ("", "", "")
+        target = _next(api, place.api_socket, computers, pane, looker.shows if looker else "")
     if target is None:
         if not here.show_message("no other session waits"):
             say("no other session waits")
@@ -63,17 +67,33 @@ def _go(here: TmuxHere, place: Places, watched: str, session_id: str) -> None:
     here.run(shown_by(looker, target, computer, here.socket, watched, here.window_that_shows(looker, target)))
 
 
-def _next(api: Api, computers: dict[str, Computer], pane: tuple[str, str], shows: str) -> Session | None:
+def _next(
+    api: Api, path: Path, computers: dict[str, Computer], pane: tuple[str, str, str], shows: str
+) -> Session | None:
     """The next one that waits after what is looked at; others are asked when this one's own are through."""
     waiting = ring(api.sessions(status="waiting"), computers.values())
     target, is_around = next_in(waiting, pane, shows)
     if is_around or target is None:
         names = has_more(waiting, computers.values())
-        for name in names:
-            try:
-                api.refresh(name)
-            except TeleclaudeError:  # it is not there: what is known of it has to do
-                continue
         if names:
-            target, _ = next_in(ring(api.sessions(status="waiting"), computers.values()), pane, shows)
+            waiting = ring(_looked_at(api, path, names), computers.values())
+            target, _ = next_in(waiting, pane, shows)
     return target
+
+
+def _looked_at(api: Api, path: Path, names: list[str]) -> list[Session]:
+    """Look at computers, as a client does, until it is known what waits there; all sessions that wait."""
+    from teleclaude.client.reader import Reader  # 60 ms, and seldom needed
+
+    reader = Reader(path, lambda: None)
+    reader.want((name, "sessions") for name in names)
+    reader.start()
+    deadline = time.monotonic() + LOOK_WITHIN
+    try:
+        while True:
+            waiting = api.sessions(status="waiting")
+            if not has_more(waiting, api.computers()) or time.monotonic() > deadline:
+                return waiting
+            time.sleep(LOOK_EVERY)
+    finally:
+        reader.stop()

@@ -14,10 +14,10 @@ def ring(sessions: Iterable[Session], computers: Iterable[Computer]) -> list[Ses
     return sorted(waiting, key=lambda s: (there[s.computer], s.status_since, s.computer, s.session_id))
 
 
-def next_in(waiting: Sequence[Session], pane: tuple[str, str], shows: str) -> tuple[Session | None, bool]:
+def next_in(waiting: Sequence[Session], pane: tuple[str, str, str], shows: str) -> tuple[Session | None, bool]:
     """Give the next in the ring, and whether it went around: there is none behind what is looked at.
 
-    `pane`: (session, pane) in this computer's tmux that is looked at; `shows`: COMPUTER/SESSION, where that is a window
+    `pane`: (computer, session, pane) that is looked at in tmux; `shows`: COMPUTER/SESSION, where that is a window
     through which another one is seen. None when nothing else waits.
     """
     at = next((place for place, one in enumerate(waiting) if _is_shown(one, pane, shows)), None)
@@ -41,7 +41,7 @@ def has_more(waiting: Iterable[Session], computers: Iterable[Computer]) -> list[
     ]
 
 
-def _is_shown(session: Session, pane: tuple[str, str], shows: str) -> bool:
+def _is_shown(session: Session, pane: tuple[str, str, str], shows: str) -> bool:
     if f"{session.computer}/{session.session_id}" == shows:
         return True
-    return not shows and (session.tmux.session, session.tmux.pane) == pane
+    return not shows and (session.computer, session.tmux.session, session.tmux.pane) == pane

@@ -19,6 +19,7 @@ from msgspec import Meta
 from teleclaude.core.errors import InvalidField
 from teleclaude.core.explanation import SessionExplanation
 from teleclaude.core.records import Delivery, Session, StartedSession
+from teleclaude.core.session_notice import SessionNotice
 
 TEXT_LIMIT: Final = 256 * 1024  # bytes of UTF-8 that any text may have
 _NO_NUL: Final = r"^[^\x00]*$"
@@ -91,6 +92,12 @@ class Explain(VerbArgs, frozen=True, kw_only=True, tag="explain"):
 
 class Refresh(VerbArgs, frozen=True, kw_only=True, tag="refresh"):
     """Look again at everything, now."""
+
+
+class Notify(VerbArgs, frozen=True, kw_only=True, tag="notify"):
+    """Tell who uses the computer of sessions of the asking one. Computers ask each other; it has no route."""
+
+    notices: Annotated[list[SessionNotice], Meta(min_length=1, max_length=64)]
 
 
 class CommandDone(msgspec.Struct, frozen=True, kw_only=True):
@@ -177,6 +184,7 @@ VERBS: Final = table(
         ),
         Verb(Rename, "message", "Give a session another title", "PATCH", _SESSION, Session),
         Verb(End, "end", "End a session", "DELETE", _SESSION),
+        Verb(Notify, "view", "Tell who uses a computer of sessions of another"),
         Verb(Refresh, "view", "Look again at everything, now", route="/refresh", is_read=True, is_for_all=True),
     )
 )

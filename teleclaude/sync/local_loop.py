@@ -41,6 +41,7 @@ from teleclaude.sync.sessions.identity_writer import IdentityWriter
 from teleclaude.sync.sessions.session_records import SessionBook
 from teleclaude.sync.tmux.boot_clock import since_boot, wall_offset
 from teleclaude.sync.tmux.client import TmuxClient
+from teleclaude.sync.tmux.last_key import LastKey
 from teleclaude.sync.tmux.panes import Look, Peek
 from teleclaude.sync.tmux.watch import TmuxWatch
 
@@ -83,6 +84,7 @@ class LocalLoop:
         self._self = own.described = self._describe(tmux_socket)
         self._server = 0
         self._panes: dict[str, str] = {}  # by terminal
+        self._last_key = LastKey()
         self._identity_writes = IdentityWriter(self._selector, self.identities, self._look_soon)
         self._screens = AgentScreens(self._selector, self._book, self._ask_publish)
         self._judge_at: float | None = None
@@ -133,6 +135,10 @@ class LocalLoop:
         """Note that a command wrote to a pane now."""
         when = since_boot()
         self.call(lambda: self._book.note_input(pane, when))
+
+    def last_key(self) -> float:
+        """When a key came last in a client of tmux, as looks and peeks tell: seconds since 1970, 0 for never."""
+        return self._last_key.at
 
     def watch_output(self, panes: frozenset[str]) -> None:
         """Tell of output in these panes more promptly than of that in others."""
@@ -257,6 +263,7 @@ class LocalLoop:
             self._book.forget()
         self._panes = {pane.tty: pane.id for pane in look.panes} if look else {}
         if look:
+            self._last_key.looked(look)
             self.identities.meet(server)
             if not self._book.take(look, self._watch.listening.wrote_at, since_boot(), wall_offset()):
                 self._watch.look_soon()
@@ -266,6 +273,7 @@ class LocalLoop:
 
     def peeked(self, peeks: list[Peek]) -> Collection[str]:
         """Take a peek at some panes; give the ids of those of which a row shows something new."""
+        self._last_key.peeked(peeks)
         new = self._book.peek(peeks, since_boot(), wall_offset())
         self._publish()
         return new

@@ -62,12 +62,14 @@ class SyncProcess:
             Screens(lambda: self.local.tmux, place.clients_folder),
             place.told_file,
             self._threads,
-            self.local.changed,
+            on_change=self.local.changed,
+            route=lambda notices: self._fleet.notify(notices) if self._fleet else False,
+            key_in_tmux=self.local.last_key,
         )
         panes = SessionPanes(self.local, self.own, self.writer)
         self.screens = PaneScreens(panes)
         self.live_output = LiveScreens(self._tell_screen, self.local.watch_output)
-        self.actions = Actions(panes, settings)
+        self.actions = Actions(panes, settings, self.attention.tell_here)
         self.executor = Executor(self.actions)
         self.dispatch = Dispatch(
             place.requests_socket,
@@ -193,6 +195,7 @@ class SyncProcess:
             lambda: self._watched,
             self.local.changed,
             partial(self.live_output.watch, "fleet"),
+            self.attention,
         )
         fleet.start()
         return fleet

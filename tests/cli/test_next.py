@@ -37,12 +37,13 @@ def test_the_longest_waiting_is_first_and_others_come_after_this_computer() -> N
 def test_the_ring_goes_on_from_what_is_looked_at() -> None:
     """The next, then around; the one that is looked at is not next to itself."""
     one, two, far = waits("1", "T1"), waits("2", "T2"), waits("1", "T0", "raspi")
-    assert next_in([one, two, far], ("", ""), "") == (one, False)
-    assert next_in([one, two, far], ("$1", "%1"), "") == (two, False)
-    assert next_in([one, two, far], ("$1", "%2"), "") == (far, False)
-    assert next_in([one, two, far], ("$7", "%70"), "raspi/1") == (one, True)
-    assert next_in([one], ("$1", "%1"), "") == (None, True)
-    assert next_in([], ("$1", "%1"), "") == (None, True)
+    assert next_in([one, two, far], ("", "", ""), "") == (one, False)
+    assert next_in([one, two, far], ("here", "$1", "%1"), "") == (two, False)
+    assert next_in([one, two, far], ("here", "$1", "%2"), "") == (far, False)
+    assert next_in([one, two, far], ("here", "$7", "%70"), "raspi/1") == (one, True)
+    assert next_in([one], ("here", "$1", "%1"), "") == (None, True)
+    assert next_in([far], ("here", "$1", "%1"), "") == (far, False)
+    assert next_in([], ("here", "$1", "%1"), "") == (None, True)
 
 
 def test_computers_with_more_than_is_known_are_asked() -> None:

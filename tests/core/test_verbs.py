@@ -93,6 +93,7 @@ def test_rights() -> None:
         "rename": "message",
         "output": "view",
         "explain": "view",
+        "notify": "view",
         "refresh": "view",
         "end": "end",
     }

@@ -37,12 +37,25 @@ _decode = msgspec.json.Decoder(dict[str, Remembered]).decode
 
 
 class AttentionService:
-    """`start` once; then any thread may call. `file`: where is kept what was told."""
+    """`start` once; then any thread may call. `file`: where is kept what was told.
+
+    `route` takes notices of this computer that are to go where the user is; False when there is nowhere but here.
+    `key_in_tmux` gives when the last key came in tmux here, seconds since 1970.
+    """
 
     def __init__(
-        self, own: OwnRecords, screens: Screens, file: Path, threads: ThreadGroup, on_change: Callable[[], None]
+        self,
+        own: OwnRecords,
+        screens: Screens,
+        file: Path,
+        threads: ThreadGroup,
+        *,
+        on_change: Callable[[], None],
+        route: Callable[[list[SessionNotice]], bool],
+        key_in_tmux: Callable[[], float],
     ) -> None:
         self._computer, self._screens, self._file, self._threads = own.computer, screens, file, threads
+        self._route, self._key_in_tmux = route, key_in_tmux
         self._ways = Ways(screens, threads, on_change)
         self._moments = Moments(_load(file, time.time()))
         self._gathering = Gathering()
@@ -68,6 +81,14 @@ class AttentionService:
     def services(self) -> list[Service]:
         """What does not work, for people."""
         return self._ways.services()
+
+    def tell_here(self, notices: list[SessionNotice]) -> None:
+        """Tell who uses this computer: of own sessions that came back from their way, or of another computer's."""
+        self._inbox.put(lambda: self._gather(notices))
+
+    def last_key(self) -> float:
+        """When the user pressed a key here last: seconds since 1970, 0 for never."""
+        return max([self._key_in_tmux(), *(one.last_key for one in self._screens.terminals())])
 
     def _own_changed(self, kind: Kind, change: OwnChange) -> None:
         """Hand on what matters here: most changes of a session are of its last output, and wake nobody."""
@@ -107,21 +128,24 @@ class AttentionService:
         now = time.monotonic()
         found = self._moments.due(now)
         self._keep()  # before anybody is told: better once too little, where this process dies, than twice
-        for notice in found:
-            self._gathering.add(notice, now)
-        gathered = [notice for notice in self._gathering.take(now) if self._still_matters(notice)]
-        if gathered:
-            self._tell(gathered)
+        if found and (unseen := self._unseen(found)) and not self._route(unseen):
+            self._gather(unseen)
+        gathered = [notice for notice in self._gathering.take(time.monotonic()) if self._is_so(notice)]
+        if gathered and (unseen := self._unseen(gathered)):
+            self._ways.tell(unseen, time.localtime())
 
-    def _still_matters(self, notice: SessionNotice) -> bool:
-        return self._moments.is_so(notice)
+    def _gather(self, notices: list[SessionNotice]) -> None:
+        for notice in notices:
+            self._gathering.add(notice, time.monotonic())
 
-    def _tell(self, notices: list[SessionNotice]) -> None:
-        """Tell, but not of a session that somebody looks at."""
+    def _is_so(self, notice: SessionNotice) -> bool:
+        """Whether it still is as a notice says; another computer's is known to its owner alone."""
+        return notice.computer != self._computer or self._moments.is_so(notice)
+
+    def _unseen(self, notices: list[SessionNotice]) -> list[SessionNotice]:
+        """Those of sessions that nobody looks at here."""
         attached, terminals, wall = self._screens.attached(), self._screens.terminals(), time.time()
-        unseen = [n for n in notices if not is_on_screen(n, n.computer == self._computer, attached, terminals, wall)]
-        if unseen:
-            self._ways.tell(unseen, time.localtime(wall))
+        return [n for n in notices if not is_on_screen(n, n.computer == self._computer, attached, terminals, wall)]
 
     def _keep(self) -> None:
         told = self._moments.told()

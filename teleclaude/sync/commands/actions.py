@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import re
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -21,8 +22,9 @@ from teleclaude.core.errors import (
     WaitingForApproval,
 )
 from teleclaude.core.requests import Request
+from teleclaude.core.session_notice import SessionNotice
 from teleclaude.core.settings import Settings
-from teleclaude.core.verbs import End, Explain, Keys, Message, Output, Refresh, Rename, Start
+from teleclaude.core.verbs import End, Explain, Keys, Message, Notify, Output, Refresh, Rename, Start
 from teleclaude.sync.commands import start as new_session
 from teleclaude.sync.commands.agent_prompt import AgentPrompt, program_of
 from teleclaude.sync.commands.delivery import Addressee, TextDelivery
@@ -49,9 +51,12 @@ Sent: TypeAlias = dict[str, Any]  # message_sent, and where it was not, message_
 class Actions:
     """The verbs. Each method gives the data of an outcome, or raises a TeleclaudeError; from any thread."""
 
-    def __init__(self, panes: SessionPanes, settings: Settings) -> None:
+    def __init__(
+        self, panes: SessionPanes, settings: Settings, tell_here: Callable[[list[SessionNotice]], None]
+    ) -> None:
         self._panes, self._screens = panes, PaneScreens(panes)
         self.settings = settings
+        self._tell_here = tell_here
         self._input = PaneInput(panes.tmux)
         self._prompt = AgentPrompt(self._input.look, panes.screen)
         self._delivery = TextDelivery(self._input, self._prompt, partial(panes.own.get, "sessions"))
@@ -115,6 +120,11 @@ class Actions:
         keys = ["Space" if key == " " else key for key in args.keys]
         self._input.press(target, keys, self._input.look(target, request.deadline), request.deadline)
         self._panes.local.note_input(target.pane)
+        return {}
+
+    def notify(self, args: Notify, request: Request) -> dict[str, Any]:
+        """Tell who uses this computer. Whose sessions they are is not the sender's to say."""
+        self._tell_here([msgspec.structs.replace(notice, computer=request.origin) for notice in args.notices])
         return {}
 
     def rename(self, args: Rename, request: Request) -> dict[str, Any]:

@@ -21,7 +21,6 @@ from teleclaude.core.records import Kind
 from teleclaude.core.requests import Outcome, Request, failed
 from teleclaude.core.settings import RedisSettings, Settings
 from teleclaude.core.thread_group import ThreadGroup
-from teleclaude.replication.version import NOTHING, Version
 from teleclaude.sync.fleet import node_effects as effects
 from teleclaude.sync.fleet import node_events as events
 from teleclaude.sync.fleet.board import Board
@@ -29,8 +28,10 @@ from teleclaude.sync.fleet.mailbox import Mailbox
 from teleclaude.sync.fleet.membership.peers import Peer
 from teleclaude.sync.fleet.node import Node
 from teleclaude.sync.fleet.outcome_sender import OutcomeTaker
+from teleclaude.sync.fleet.own_news import OwnNews
 from teleclaude.sync.fleet.owner.journal import Journal
 from teleclaude.sync.fleet.owner.worker_pool import WorkerPool
+from teleclaude.sync.fleet.person import Nobody, Person
 from teleclaude.sync.fleet.redis.connection import FAILURES, Trouble, explain, place_of
 from teleclaude.sync.fleet.redis.screen_reader import ScreenReader
 from teleclaude.sync.fleet.redis.session import RedisSession
@@ -72,6 +73,7 @@ class Loop:
         outcomes: OutcomeTaker,
         board: Board,
         watch_here: Callable[[frozenset[str]], None] = lambda _: None,
+        person: Person | None = None,
     ) -> None:
         """`watch_here` is called with all sessions here whose screens other computers watch; it must be quick."""
         context = node.context
@@ -84,8 +86,6 @@ class Loop:
         self._todo: list[effects.Effect] = []
         self._wake = 0.0
         self._left = False
-        self._known: dict[Kind, Version] = {}  # up to where this computer's records were told
-        self._described: object = None
         self._settings = context.settings.redis
         self._place = place_of(self._settings.url)
         self._session = RedisSession(self._settings, context.keys, context.me)
@@ -100,6 +100,8 @@ class Loop:
         self._inbox = InboxReader(context.keys, context.me, self._take_inbox, self._reader_failed, self._inbox_remade)
         self._screens = ScreenReader(context.keys, context.me, self._take_screens)
         self._watch_here = watch_here
+        self._person = person or Nobody()
+        self._news = OwnNews(self._own, self._person)
         self._threads = ThreadGroup()
         self._carry_out = self._table()
 
@@ -113,6 +115,7 @@ class Loop:
             effects.ReadScreens: lambda effect: self._screens.watch(effect.watched),
             effects.RunHere: self._pool.take,
             effects.ReadInbox: lambda effect: self._inbox.want(effect.wanted),
+            effects.TellPerson: lambda effect: self._person.tell_here(effect.notices),
             effects.ReadInboxAnew: lambda _: self._inbox.again(),
             effects.ShowService: self._show_service,
             effects.WakeAt: self._wake_at,
@@ -265,23 +268,8 @@ class Loop:
 
     def _look_at_self(self) -> None:
         """Tell the node what changed on this computer since it was told last."""
-        for kind, number in self._own.heads().items():
-            if self._known.get(kind) != Version(self._own.epoch, number):
-                self._tell_own(kind)
-        described = self._own.described()
-        if described != self._described:
-            self._described = described
-            self._receive(events.SelfDescribed(*described))
-
-    def _tell_own(self, kind: Kind) -> None:
-        change = self._own.since(kind, self._known.get(kind, NOTHING))
-        if change is None:
-            version, records = self._own.snapshot(kind)
-            self._receive(events.OwnFound(kind, version, records))
-        else:
-            version = change.version
-            self._receive(events.OwnChanged(kind, change))
-        self._known[kind] = version
+        for event in self._news.events(clock(), time.time()):
+            self._receive(event)
 
     def _notice_sleep(self) -> None:
         now = clock()

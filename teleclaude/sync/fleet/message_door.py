@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict
 
+from teleclaude.core.verbs import Notify
 from teleclaude.sync.fleet.membership.heartbeat import Heartbeats
 from teleclaude.sync.fleet.membership.name_claim import NameClaim
 from teleclaude.sync.fleet.membership.peers import Freshness, Peers
@@ -189,6 +190,8 @@ class MessageDoor:
         match body:
             case Command():
                 self._server.command(entry, envelope, body)
+                if isinstance(body.args, Notify):
+                    self._heartbeats.look_soon()  # how many wait there has changed
                 return  # acknowledged when its outcome is journaled
             case Pull():
                 self._server.pull(entry, envelope, body)

@@ -21,6 +21,7 @@ from teleclaude.sync.fleet.membership.name_claim import Claim, NameClaim, NameLe
 from teleclaude.sync.fleet.membership.peers import Peer, Peers
 from teleclaude.sync.fleet.message_door import MessageDoor
 from teleclaude.sync.fleet.node_context import Context
+from teleclaude.sync.fleet.notice_router import NoticeRouter
 from teleclaude.sync.fleet.own_view import OwnView
 from teleclaude.sync.fleet.owner.request_server import RequestServer
 from teleclaude.sync.fleet.owner.screen_server import ScreenServer
@@ -68,6 +69,7 @@ class Node:
         self._door = MessageDoor(
             context, peers, self.heartbeats, self.claim, self.presence, self.puller, self.commands, self.server, *live
         )
+        self.notices = NoticeRouter(context, peers, self.heartbeats, self.commands)
         self._trouble = trouble
         self._down_since = float("-inf")
         self._connected_at = 0.0
@@ -96,6 +98,8 @@ class Node:
             events.CommandGiven: self._command_given,
             events.RequestRan: lambda event: self.server.ran(event.outcome, has_run=event.has_run),
             events.ScreenChanged: lambda event: self.screens.changed(event.session_id, event.screen),
+            events.KeyPressed: lambda event: self.notices.key_pressed(event.at),
+            events.NoticesGiven: lambda event: self.notices.given(event.notices),
             events.SettingsChanged: self._settings_changed,
             events.Woken: self._woken,
             events.Stopping: self._stopped,
@@ -109,7 +113,7 @@ class Node:
         """
         self.context.now, self.context.wall = now, wall
         self._on[type(event)](event)
-        return self.context.take_effects()
+        return self.notices.sift(self.context.take_effects())
 
     # Questions.
 
@@ -266,7 +270,7 @@ class Node:
     def _woken(self, _: events.Woken) -> None:
         now = self.context.now
         self._expire()
-        wake_at = min(now + TURN, self.commands.due())
+        wake_at = min(now + TURN, self.notices.due(), self.commands.due())
         if self.context.is_connected:
             wake_at = min(wake_at, self._due())
         self.presence.show_changes()

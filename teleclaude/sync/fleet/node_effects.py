@@ -14,6 +14,7 @@ from teleclaude.cache import wire
 from teleclaude.core.records import ServiceState
 from teleclaude.core.request_wire import WatchedFrame
 from teleclaude.core.requests import Outcome, Request
+from teleclaude.core.session_notice import SessionNotice
 
 Value: TypeAlias = bytes | str | int | float
 
@@ -167,6 +168,13 @@ class RunHere:
 
 
 @dataclass(frozen=True)
+class TellPerson:
+    """Tell who uses this computer."""
+
+    notices: list[SessionNotice]
+
+
+@dataclass(frozen=True)
 class TakeName:
     """The name is this computer's to take: make its keys in Redis ready, and tell when that is done."""
 
@@ -222,6 +230,7 @@ Effect: TypeAlias = (
     | WatchHere
     | ReadScreens
     | RunHere
+    | TellPerson
     | TakeName
     | KeepSilent
     | ConnectAnew

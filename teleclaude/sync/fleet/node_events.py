@@ -10,6 +10,7 @@ from teleclaude.core.errors import TeleclaudeError
 from teleclaude.core.live_screen import LiveScreen
 from teleclaude.core.records import Computer, Kind, Record
 from teleclaude.core.requests import Outcome, Request
+from teleclaude.core.session_notice import SessionNotice
 from teleclaude.core.settings import Settings
 from teleclaude.replication.change import Change
 from teleclaude.replication.version import Version
@@ -168,6 +169,20 @@ class ScreenChanged:
 
 
 @dataclass(frozen=True)
+class KeyPressed:
+    """This computer's user pressed a key at `at`, on this computer's clock; those that follow soon are not told."""
+
+    at: float
+
+
+@dataclass(frozen=True)
+class NoticesGiven:
+    """Sessions here have something to tell a person, wherever he is."""
+
+    notices: list[SessionNotice]
+
+
+@dataclass(frozen=True)
 class SettingsChanged:
     """The settings are others."""
 
@@ -205,6 +220,8 @@ Event: TypeAlias = (
     | CommandGiven
     | RequestRan
     | ScreenChanged
+    | KeyPressed
+    | NoticesGiven
     | SettingsChanged
     | Woken
     | Stopping

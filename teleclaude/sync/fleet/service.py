@@ -25,10 +25,13 @@ from teleclaude.core.thread_group import fatal
 from teleclaude.core.verbs import Refresh
 from teleclaude.sync.fleet.board import Board
 from teleclaude.sync.fleet.keyring import keys_now
+from teleclaude.sync.fleet.node_events import NoticesGiven
 from teleclaude.sync.fleet.outcome_sender import OutcomeSender, OutcomeTaker
+from teleclaude.sync.fleet.person import Person
 from teleclaude.sync.own_records import OwnChange, OwnRecords
 
 if TYPE_CHECKING:
+    from teleclaude.core.session_notice import SessionNotice
     from teleclaude.sync.fleet.loop import Loop
     from teleclaude.sync.fleet.membership.peers import Peer
     from teleclaude.sync.fleet.redis.embedded_server import EmbeddedServer
@@ -56,7 +59,7 @@ class FleetService:
 
     `run_local` runs a request here. `interest` gives all that clients here look at, `watched` all sessions whose
     screens they watch, as (computer, session id). From any thread `on_change` is called when `services` changed, and
-    `watch_here` with all sessions here that other computers watch; both must be quick.
+    `watch_here` with all sessions here that other computers watch; both must be quick. `person` uses this computer.
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class FleetService:
         watched: Callable[[], frozenset[tuple[str, str]]] = frozenset,
         on_change: Callable[[], None] = lambda: None,
         watch_here: Callable[[frozenset[str]], None] = lambda _: None,
+        person: Person | None = None,
     ) -> None:
         self._place = place
         self._settings = settings
@@ -84,6 +88,7 @@ class FleetService:
         self._loop: Loop | None = None
         self._embedded: EmbeddedServer | None = None
         self._interest, self._watched, self._watch_here = interest, watched, watch_here
+        self._person = person
         self._running_with: object = None
         self._again: threading.Timer | None = None
         self._reason = ""  # why it could not begin
@@ -203,7 +208,15 @@ class FleetService:
         )
         self._reason = ""
         self._loop = Loop(
-            node, own, journal, self._run_local, self._writer, self._outcomes, self._board, self._watch_here
+            node,
+            own,
+            journal,
+            self._run_local,
+            self._writer,
+            self._outcomes,
+            self._board,
+            self._watch_here,
+            self._person,
         )
         self._loop.interest_changed(self._interest())
         self._loop.watch_changed(self._watched())
@@ -259,6 +272,12 @@ class FleetService:
         """Say that clients here watch other screens. Never waits."""
         if loop := self._loop:
             loop.watch_changed(self._watched())
+
+    def notify(self, notices: list[SessionNotice]) -> bool:
+        """Tell the user of sessions here, wherever he is. False when there is no fleet. Never waits."""
+        if loop := self._loop:
+            loop.mailbox.put(NoticesGiven(notices))
+        return loop is not None
 
     def output(self, session_id: str, found: LiveScreen | TeleclaudeError) -> None:
         """Show the screen of a session here, or why there is none, to the computers that watch it. Never waits."""

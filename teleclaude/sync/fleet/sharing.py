@@ -14,6 +14,7 @@ import msgspec
 
 from teleclaude.core.records import Ask, Record, Session
 from teleclaude.core.requests import Outcome
+from teleclaude.core.session_notice import SessionNotice
 from teleclaude.core.settings import Settings
 from teleclaude.replication.change import Change
 
@@ -48,6 +49,15 @@ class Sharing:
             last_answer="",
             asks=record.asks if self._has_asks or not record.asks else _without_content(record.asks),
         )
+
+    def notice(self, notice: SessionNotice) -> SessionNotice:
+        """Give a notice as another computer gets it."""
+        if self._share == "all":
+            return notice
+        title = notice.title if self._share == "titles" else notice.agent
+        # Why it failed is its state's reason, which everybody gets; what it answered is its own.
+        is_told = notice.state == "error" or (notice.state == "waiting" and self._has_asks)
+        return msgspec.structs.replace(notice, title=title, text=notice.text if is_told else "")
 
     def change(self, change: Change[str, Record]) -> Change[str, Record]:
         """Give a change as others get it."""

@@ -3,75 +3,25 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from teleclaude.core.records import Session
+from teleclaude.core.client_places import terminal_clients
 from tests.machine import Machine
 from tests.terminal import Terminal
+from tests.titled_agent import RESTS, WAITS, WORKS, Agent, told, with_teller
 from tests.wait import until
-
-# An agent that shows what it is told to: each line that is written to the FIFO beside it becomes its title.
-AGENT = """#!/bin/sh
-while :; do
-    while IFS= read -r title; do printf '\\033]0;%s\\007' "$title"; done <"$1"
-done
-"""
-WORKS, WAITS, RESTS = "⠋ code", "[ ! ] Action Required | code", "code"
-
-
-class Agent:
-    """An agent in a tmux session of its own, in the folder `code`."""
-
-    def __init__(self, machine: Machine, name: str) -> None:
-        self.machine, self.name = machine, name
-        bin_folder = machine.folder / "bin"
-        bin_folder.mkdir(exist_ok=True)
-        program = bin_folder / "codex"
-        if not program.exists():
-            program.write_text(AGENT)
-            program.chmod(0o755)
-        self._fifo = machine.folder / f"{name}.fifo"
-        os.mkfifo(self._fifo)
-        command = f"{program} {self._fifo}"
-        machine.tmux("new-session", "-d", "-s", name, "-x", "80", "-y", "24", "-c", str(machine.code), command)
-
-    def shows(self, title: str, status: str) -> None:
-        """It shows a title, and the daemon knows what that means."""
-        self.say(title)
-        until(lambda: self.session().status == status)
-
-    def say(self, title: str) -> None:
-        """Have it show a title."""
-        fifo = until(lambda: os.open(self._fifo, os.O_WRONLY | os.O_NONBLOCK))
-        os.write(fifo, f"{title}\n".encode())
-        os.close(fifo)
-
-    def session(self) -> Session:
-        """Its record."""
-        return next(session for session in self.machine.sessions() if session.tmux.name == self.name)
 
 
 @pytest.fixture
 def machine() -> Iterator[Machine]:
     """A computer whose user has a command that notes what it is told."""
-    found = Machine("here")
-    tell = found.folder / "tell"
-    tell.write_text(f'#!/bin/sh\ncat >>"{found.folder}/told"; echo >>"{found.folder}/told"\n')
-    tell.chmod(0o755)
-    found.write_settings(f'[[notify]]\nby = "command"\ncommand = ["{tell}"]\n[[notify]]\nby = "terminal"\n')
+    found = with_teller(Machine("here"), '[[notify]]\nby = "terminal"\n')
     yield found
     found.close()
-
-
-def told(machine: Machine) -> list[str]:
-    """Titles of what the command was told so far."""
-    path = machine.folder / "told"
-    return [json.loads(line)["title"] for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def kept(machine: Machine) -> dict[str, list[object]]:
@@ -153,9 +103,9 @@ def test_a_terminal_client_is_a_place_too(machine: Machine) -> None:
         terminal.wait_for("working")
         terminal.send("gjj")
         folder = machine.place.clients_folder
-        until(lambda: "/" in "".join(json.loads(path.read_text())["looks_at"] for path in folder.iterdir()))
-        (place,) = [path for path in folder.iterdir() if path.name.isdecimal()]
-        seen = json.loads(place.read_text())["looks_at"].partition("/")[2]
+        until(lambda: any(one.looks_at for one in terminal_clients(folder)))
+        (place,) = terminal_clients(folder)
+        seen = place.looks_at.partition("/")[2]
         first, second = (agent, other) if agent.session().session_id == seen else (other, agent)
         first.shows(WAITS, "waiting")
         second.shows(WAITS, "waiting")

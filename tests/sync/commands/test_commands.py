@@ -21,8 +21,9 @@ import pytest
 from teleclaude.core.errors import NotFound
 from teleclaude.core.records import Session
 from teleclaude.core.requests import Outcome, Request, new_id
+from teleclaude.core.session_notice import SessionNotice
 from teleclaude.core.settings import parse
-from teleclaude.core.verbs import TEXT_LIMIT, Args, End, Keys, Message, Output, Refresh, Rename, Start
+from teleclaude.core.verbs import TEXT_LIMIT, Args, End, Keys, Message, Notify, Output, Refresh, Rename, Start
 from teleclaude.sync.commands import start
 from teleclaude.sync.commands.actions import Actions
 from teleclaude.sync.commands.executor import Executor
@@ -50,8 +51,9 @@ class Bench:
     def __init__(self, tmux: TmuxServer, half: Local, folder: Path, settings: str) -> None:
         self.tmux, self.local, self.folder = tmux, half, folder
         self.flushed = 0
+        self.told: list[SessionNotice] = []
         self.panes = SessionPanes(half.half, half.own, self)
-        self.actions = Actions(self.panes, parse(settings))
+        self.actions = Actions(self.panes, parse(settings), self.told.extend)
         self.executor = Executor(self.actions)
 
     def flush(self, timeout: float) -> bool:
@@ -680,3 +682,13 @@ def test_refresh_without_tmux(bench: Bench) -> None:
     """Where no server runs a refresh has nothing to say, and is no error."""
     assert bench.ok(Refresh()) == {}
     assert bench.flushed
+
+
+def test_another_computer_tells_the_user_of_its_own_sessions_only(bench: Bench) -> None:
+    """Whose sessions they are is who asks, whatever it says; more at once than is allowed is refused."""
+    notice = SessionNotice(computer="somebody", session_id="ab", state="waiting")
+    bench.ok(Notify(notices=[notice]), origin="raspi")
+    assert [one.computer for one in bench.told] == ["raspi"]
+    for wrong in ([], [notice] * 65):
+        assert bench.run(Notify(notices=wrong), origin="raspi").code == "invalid"
+    assert len(bench.told) == 1

@@ -21,6 +21,7 @@ from teleclaude.core.live_screen import LiveScreen
 from teleclaude.core.records import Computer, Kind, Session
 from teleclaude.core.request_wire import OutputEndFrame, OutputFrame, WatchedFrame
 from teleclaude.core.requests import Outcome, Request, new_id
+from teleclaude.core.session_notice import SessionNotice
 from teleclaude.core.settings import FleetSettings, Settings, parse
 from teleclaude.core.verbs import Args, Message
 from teleclaude.replication.version import NOTHING, Version
@@ -56,6 +57,7 @@ class Played:
         self.watched_here: frozenset[str] = frozenset()
         self.reads_screens: dict[tuple[str, str], int] = {}  # with the place in the stream
         self.services: dict[str, str] = {}
+        self.told: list[SessionNotice] = []  # what its user was told
         self.titles: tuple[str, ...] = ("one",)
         self.settings: Settings = parse(f'[computer]\nname = "{name}"\n')
         self.answer: Callable[[Request], Outcome] = lambda request: Outcome(id=request.id, status="ok")
@@ -139,6 +141,18 @@ class Played:
         """Why nothing more comes of a screen; empty when it does."""
         found = [one for one in self.screens if (one.computer, one.session_id) == (computer, make.session_id(title))]
         return found[-1].code if found and isinstance(found[-1], OutputEndFrame) else ""
+
+    def presses_key(self) -> None:
+        """Have its user press a key."""
+        self.tell(events.KeyPressed(self.now))
+
+    def notices(self, *titles: str, **more: Any) -> None:
+        """Have sessions of these titles wait for somebody."""
+        made = [
+            SessionNotice(computer=self.name, session_id=make.session_id(title), state="waiting", title=title, **more)
+            for title in titles
+        ]
+        self.tell(events.NoticesGiven(made))
 
     def looks_at(self, interest: dict[str, list[Kind]] | str) -> None:
         """Have clients that look at that; a name means the sessions of that computer."""
@@ -249,6 +263,8 @@ class Played:
                 self.core.write(ops)
             case effects.TellOutcome(outcome):
                 self.outcomes.setdefault(outcome.id, []).append(outcome)
+            case effects.TellPerson(notices):
+                self.told += notices
             case effects.ShowScreen(screen):
                 self.screens.append(screen)
             case effects.WatchHere(session_ids):

@@ -64,6 +64,7 @@ class Heartbeats:
         self._greets_lookers = False  # and one on each new connection, to those who look at this computer
         self._new_here_until = 0.0
         self._is_bare = False
+        self.last_key = 0.0  # of the user here; 0 for never
 
     # Out.
 
@@ -134,7 +135,14 @@ class Heartbeats:
         # Who reads this knows that we reach Redis; what we thought before we did would only confuse.
         info = msgspec.structs.replace(info, services=tuple(s for s in info.services if s.name != "redis"))
         others = {name: kinds for name, kinds in self._context.interest.items() if name != self._context.me}
-        return Heartbeat(beat=self.beat, home=self._home, heads=own.heads(), interested_in=others, info=info)
+        return Heartbeat(
+            beat=self.beat,
+            home=self._home,
+            heads=own.heads(),
+            interested_in=others,
+            info=info,
+            last_key=self.last_key,
+        )
 
     def _write_beat(self) -> None:
         context = self._context

@@ -59,6 +59,7 @@ class Peer:
     online: bool = True
     has_left: bool = False  # it said goodbye
     trouble: str = ""  # what is wrong with what it sends, for people
+    last_key: float = 0.0  # of its user, on its clock; 0 for never
     clock: PeerClock = field(default_factory=PeerClock)
 
     def fresh(self, now: float, life: float = REQUEST_LIFE) -> Fresh:
@@ -118,6 +119,7 @@ class Peers:
             beat.interested_in,
             online=known.online if known and is_unproven else True,
             has_left=known.has_left if known and is_unproven else False,
+            last_key=beat.last_key,
             clock=known.clock if known and is_same else PeerClock(),
         )
         peer.clock.sample(envelope.clock, now)

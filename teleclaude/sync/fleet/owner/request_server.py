@@ -13,7 +13,7 @@ import msgspec
 from teleclaude.core.errors import InvalidField, Refused
 from teleclaude.core.records import Kind, Record
 from teleclaude.core.requests import Outcome, Request, failed
-from teleclaude.core.verbs import Args, Refresh, check
+from teleclaude.core.verbs import Args, Refresh, check, verb_name
 from teleclaude.replication.change import Change, merge
 from teleclaude.sync.fleet.node_context import Context
 from teleclaude.sync.fleet.node_effects import NoteWritten, PushWritten, RunHere
@@ -207,7 +207,7 @@ class RequestServer:
             self._finish(entry, sender, failed(envelope.id, error))
             return
         request = Request(id=envelope.id, computer=context.me, args=args, deadline=0.0, origin=sender)
-        lane = getattr(args, "session_id", "") or "start"
+        lane = getattr(args, "session_id", "") or verb_name(args)
         self._run(entry, request, lane, args, body.fresh.expires, journaled=True)
 
     def _run(

@@ -39,13 +39,17 @@ class Fresh(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Heartbeat(_MessageBody, frozen=True, kw_only=True, tag="heartbeat"):
-    """A computer lives. `heads`: its last change of each kind. `home` tells machines and folders apart."""
+    """A computer lives. `heads`: its last change of each kind. `home` tells machines and folders apart.
+
+    `last_key`: when its user last pressed a key there, on the sender's own clock, coarse; 0 for never.
+    """
 
     beat: int
     home: str
     heads: dict[WireKind, int]
     interested_in: dict[str, list[WireKind]] = {}
     info: Computer
+    last_key: float = 0.0
 
 
 class Hello(_MessageBody, frozen=True, kw_only=True, tag="hello"):

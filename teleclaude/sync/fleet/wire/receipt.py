@@ -79,7 +79,7 @@ def bounded(body: Body, wall: float) -> Body:  # noqa: C901, PLR0912  (one case 
 
 
 def _heartbeat(body: Heartbeat, wall: float) -> Heartbeat:
-    _numbers(body.beat)
+    _numbers(body.beat, body.last_key)
     _text(body.home)
     return msgspec.structs.replace(
         body,

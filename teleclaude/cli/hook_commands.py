@@ -12,6 +12,7 @@ import click
 from teleclaude.cli.table import print_table, say, say_aside
 from teleclaude.core.errors import NotFound, TeleclaudeError, explained
 from teleclaude.core.paths import places
+from teleclaude.core.settings import load_in_force
 from teleclaude.hooks.agent_hooks import AGENTS, AgentHooks
 
 _WORDS = {
@@ -77,4 +78,6 @@ def _each(wanted: list[str], do: Callable[[str], list[str]]) -> None:
 
 
 def _hooks() -> AgentHooks:
-    return AgentHooks(places().hooks, os.environ, Path.home())
+    place = places()
+    profiles = load_in_force(place).agents
+    return AgentHooks(place.hooks, os.environ, Path.home(), profiles["claude"].wait_for_answer)

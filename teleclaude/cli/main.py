@@ -18,6 +18,7 @@ COMMANDS = {
     "status": ("teleclaude.cli.status_command:status", "How the daemon is, and what it depends on."),
     "sessions": ("teleclaude.cli.list_command:sessions", "List sessions."),
     "next": ("teleclaude.cli.next_command:next_waiting", "Show the next session that waits for an answer."),
+    "deny": ("teleclaude.cli.session_commands:deny", "Deny what an agent asks."),
     "fleet": ("teleclaude.cli.fleet_commands:fleet", "One view of several computers."),
     "hooks": ("teleclaude.cli.hook_commands:hooks", "Have agents tell what they do, by hooks in their settings."),
     "daemon": ("teleclaude.cli.daemon_commands:daemon", "Start, stop, restart or reload the daemon."),

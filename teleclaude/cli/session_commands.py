@@ -10,12 +10,13 @@ import click
 from teleclaude.cli.table import say, say_aside
 from teleclaude.cli.verb_commands import Fields, Manners
 from teleclaude.client.api import Api
-from teleclaude.core.errors import InvalidField, Unavailable
+from teleclaude.core.errors import Conflict, InvalidField, Unavailable
 from teleclaude.core.explanation import SessionExplanation
+from teleclaude.core.paths import places
 from teleclaude.core.records import StartedSession
 from teleclaude.core.session_title import title_of
 from teleclaude.core.text import visible
-from teleclaude.core.verbs import MessageDone, SessionOutput
+from teleclaude.core.verbs import VERBS, AnswerGiven, MessageDone, SessionOutput
 
 # The manners of verbs at a terminal.
 
@@ -90,7 +91,58 @@ def _print_explanation(told: SessionExplanation) -> None:
         say("would change it: " + "; ".join(told.would_change))
 
 
+def _approve_fields(api: Api, typed: Fields) -> Fields:
+    """Answer what the session asks now, unless a question is named; and say what that is."""
+    session = api.session(typed["session_id"], computer=typed["computer"])
+    asks = session.asks
+    if asks is None:
+        raise Conflict(f"{title_of(session)} asks nothing")
+    if not asks.id:
+        why = f" ({asks.answered})" if asks.answered else ""
+        raise Conflict(f"{title_of(session)} is answered at its own terminal only{why}: attach to it")
+    if typed["ask"] in {"", asks.id}:
+        say_aside(f"{asks.tool}: {asks.text}" if asks.tool else asks.text)
+    fields = typed | {"session_id": session.session_id, "computer": session.computer, "ask": typed["ask"] or asks.id}
+    if fields.pop("suggested", False):
+        fields["decision"] = "suggested"
+    return fields
+
+
+def _print_given(given: AnswerGiven) -> None:
+    say(given.outcome)
+
+
+_ASK = click.Option(["--ask"], default="", help="The question's id; what it asks now if not said.")
+
+
+@click.command()
+@click.argument("session_id")
+@click.option("--reason", default="", help="What the agent is told.")
+@click.option("--computer", default="", help="Where the session is, if its id is not enough.")
+@click.option("--ask", default="", help="The question's id; what it asks now if not said.")
+def deny(**typed: str) -> None:
+    """Deny what an agent asks.
+
+    SESSION_ID may be any unique beginning of an id.
+    """
+    api = Api(places().api_socket)
+    fields = _approve_fields(api, {**typed, "decision": "deny"})
+    _print_given(api.run(VERBS["approve"], **fields))
+
+
 MANNERS = {
+    "approve": Manners(
+        parameters=(
+            _ASK,
+            click.Option(["--suggested"], is_flag=True, help="Allow it for its session, as the agent suggests."),
+            click.Option(["--answer", "answers"], multiple=True, help="The answer to its question, one for each."),
+            click.Option(["--decision"], default="allow", hidden=True),
+        ),
+        before=_approve_fields,
+        after=_print_given,
+        help="Allow what an agent asks, or answer its question; `deny` denies it.\n\n"
+        "SESSION_ID may be any unique beginning of an id. Says what became of it: taken by the agent, or sent.",
+    ),
     "start": Manners(
         parameters=(
             click.Argument(["project"], type=click.Path(file_okay=False)),

@@ -8,6 +8,7 @@ answered is OutcomeUnknown, for it may have run.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlencode
@@ -22,7 +23,7 @@ from teleclaude.core.records import Computer, Project, Service, Session, Started
 
 if TYPE_CHECKING:
     from teleclaude.core.records import Delivery
-    from teleclaude.core.verbs import MessageDone, SessionOutput, Verb
+    from teleclaude.core.verbs import AnswerGiven, Decision, MessageDone, SessionOutput, Verb
 
 T = TypeVar("T")
 
@@ -153,6 +154,21 @@ class Api:
         """Give text to a session, then Enter; tell how far it came. Raises WaitingForApproval where it would answer."""
         done: MessageDone = self._run("message", computer, session_id=session_id, text=text)
         return done.delivery
+
+    def approve(
+        self,
+        session_id: str,
+        ask: str,
+        decision: Decision = "allow",
+        *,
+        reason: str = "",
+        answers: Sequence[str] = (),
+        computer: str = "",
+    ) -> str:
+        """Answer what a session asks by the id `ask`. Gives what became of it: `taken` or `sent`."""
+        fields = {"ask": ask, "decision": decision, "reason": reason, "answers": list(answers)}
+        done: AnswerGiven = self._run("approve", computer, session_id=session_id, **fields)
+        return done.outcome
 
     def keys(self, session_id: str, keys: list[str], *, computer: str = "") -> None:
         """Press keys in a session, by tmux' names."""

@@ -23,6 +23,7 @@ from teleclaude.core.paths import Places, is_tmux_socket
 from teleclaude.core.verbs import Right
 
 NAME_LIMIT = 128
+ANSWER_MOST = 540  # seconds that an agent may wait for an answer; Codex gives up after 600
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _PROGRAM = re.compile(r"[A-Za-z0-9._+][A-Za-z0-9._+-]{0,63}")
 _RUN_ALL = frozenset(
@@ -66,6 +67,7 @@ class AgentProfile(_Table, frozen=True, kw_only=True):
 
     `ready`: a text that its screen shows once it takes a prompt, for what teleclaude does not know by itself. `detect`:
     names of programs that are this agent, besides the one that the command runs.
+    `wait_for_answer`: seconds for which its hook waits for an answer from afar; 0: it does not wait.
     """
 
     command: str
@@ -73,6 +75,7 @@ class AgentProfile(_Table, frozen=True, kw_only=True):
     thinking_modes: dict[str, str] = {}
     ready: str = ""
     detect: tuple[str, ...] = ()
+    wait_for_answer: float = 0.0
 
 
 class RedisSettings(_Table, frozen=True, kw_only=True):
@@ -199,12 +202,23 @@ def parse(text: str) -> Settings:
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"not valid TOML: {error}") from error
     _refuse_unknown(data, _File, "", text)
+    _fill_in_commands(data)
     try:
         found = msgspec.convert(data, _File)
     except msgspec.ValidationError as error:
         raise _explained(str(error), text) from error
     _check(found, text)
     return _with_defaults(found)
+
+
+def _fill_in_commands(data: dict[str, Any]) -> None:
+    """Have a built-in agent's table, of which the settings change something, run what it runs without them."""
+    tables = data.get("agents")
+    if not isinstance(tables, dict):
+        return
+    for name, built_in in BUILT_IN_AGENTS.items():
+        if isinstance(table := tables.get(name), dict):
+            tables[name] = {"command": built_in.command, "colour": built_in.colour, **table}
 
 
 def _with_defaults(found: _File) -> Settings:
@@ -313,6 +327,8 @@ def _check_agents(agents: dict[str, AgentProfile], refuse: Callable[[str, str], 
         else:
             if not argv and name != "shell":
                 refuse(f"agents.{name}.command", "must not be empty")
+        if not 0 <= profile.wait_for_answer <= ANSWER_MOST:
+            refuse(f"agents.{name}.wait_for_answer", f"must be from 0 to {ANSWER_MOST} seconds")
     _check_detect(agents, refuse)
 
 

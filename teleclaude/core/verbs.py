@@ -31,7 +31,10 @@ Title = Annotated[str, Meta(max_length=128, pattern=_NO_NUL, description="The se
 Text = Annotated[str, Meta(max_length=TEXT_LIMIT)]
 Key = Annotated[str, Meta(min_length=1, max_length=32, pattern=_NO_NUL)]
 
-Right: TypeAlias = Literal["view", "message", "start", "end", "shell"]
+Answer = Annotated[str, Meta(min_length=1, max_length=2000, pattern=_NO_NUL)]
+
+Decision: TypeAlias = Literal["allow", "deny", "suggested"]
+Right: TypeAlias = Literal["view", "message", "start", "end", "shell", "approve"]
 Method: TypeAlias = Literal["GET", "POST", "PATCH", "DELETE"]
 
 
@@ -61,6 +64,21 @@ class Keys(VerbArgs, frozen=True, kw_only=True, tag="keys"):
 
     session_id: SessionId
     keys: Annotated[list[Key], Meta(min_length=1, max_length=64, description="Keys by tmux' names, or characters")]
+
+
+class Approve(VerbArgs, frozen=True, kw_only=True, tag="approve"):
+    """Answer what an agent asks, by its hook: allow it, also for its session as it suggests, or deny it.
+
+    `answers`: one for each question, where it asks questions; `reason`: what the agent is told when it is denied.
+    """
+
+    session_id: SessionId
+    ask: Annotated[str, Meta(min_length=1, max_length=64, pattern=_NO_NUL, description="The question's id")]
+    decision: Annotated[Decision, Meta(description="allow, deny, or suggested: for its session, as it suggests")] = (
+        "allow"
+    )
+    reason: Annotated[str, Meta(max_length=2000, pattern=_NO_NUL, description="What it is told when it is denied")] = ""
+    answers: Annotated[list[Answer], Meta(max_length=16, description="An answer to each of its questions")] = []
 
 
 class Rename(VerbArgs, frozen=True, kw_only=True, tag="rename"):
@@ -110,6 +128,12 @@ class MessageDone(CommandDone, frozen=True, kw_only=True):
     """A text went in; `delivery` says how far it came."""
 
     delivery: Delivery = ""
+
+
+class AnswerGiven(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer was given: the agent took it, or it was sent and nothing more is known yet."""
+
+    outcome: Literal["taken", "sent"] = "sent"
 
 
 class SessionOutput(msgspec.Struct, frozen=True, kw_only=True):
@@ -182,6 +206,7 @@ VERBS: Final = table(
             SessionExplanation,
             is_read=True,
         ),
+        Verb(Approve, "approve", "Answer what an agent asks", route=f"{_SESSION}/approve", answer=AnswerGiven),
         Verb(Rename, "message", "Give a session another title", "PATCH", _SESSION, Session),
         Verb(End, "end", "End a session", "DELETE", _SESSION),
         Verb(Notify, "view", "Tell who uses a computer of sessions of another"),

@@ -38,10 +38,13 @@ class HookState:
 
 
 class AgentHooks:
-    """The hooks of this user's agents. `folder`: our own, `Places.hooks`; `home` and `environ` say where theirs are."""
+    """The hooks of this user's agents. `folder`: our own, `Places.hooks`; `home` and `environ` say where theirs are.
 
-    def __init__(self, folder: Path, environ: Mapping[str, str], home: Path) -> None:
-        self._folder, self._environ, self._home = folder, environ, home
+    `wait`: seconds for which Claude Code waits for an answer from afar.
+    """
+
+    def __init__(self, folder: Path, environ: Mapping[str, str], home: Path, wait: float = 0.0) -> None:
+        self._folder, self._environ, self._home, self._wait = folder, environ, home, wait
         self._script = script_in(folder)
 
     def found(self) -> list[str]:
@@ -78,8 +81,9 @@ class AgentHooks:
         raise InvalidField("agent", f"must be one of {', '.join(AGENTS)}, not {agent!r}")
 
     def _entries(self, agent: str) -> Entries:
-        of = {"claude": claude_hooks.entries, "codex": codex_hooks.entries, "gemini": gemini_hooks.entries}
-        return of[agent](self._script)
+        if agent == "claude":
+            return claude_hooks.entries(self._script, self._wait)
+        return codex_hooks.entries(self._script) if agent == "codex" else gemini_hooks.entries(self._script)
 
     # What is asked for.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -33,16 +34,18 @@ def settings_file(environ: Mapping[str, str], home: Path) -> Path:
     return (Path(own).expanduser() if own else home / ".claude") / "settings.json"
 
 
-def entries(script: Path) -> Entries:
-    """What it gets, by event."""
-    found: dict[str, Any] = {event: _group(script, event) | {} for event in _ASYNC}
-    for group in found.values():
-        group["hooks"][0]["async"] = True
-    return found | {"SessionEnd": _group(script, "SessionEnd")}
+def entries(script: Path, wait: float) -> Entries:
+    """What it gets, by event. `wait`: seconds for which it is to wait for an answer from afar; 0: not at all."""
+    found = {event: _group(script, event) for event in (*_ASYNC, "SessionEnd")}
+    for event in _ASYNC:
+        found[event]["hooks"][0]["async"] = True
+    if wait:
+        found["PermissionRequest"] = _group(script, "PermissionRequest", "answer", timeout=math.ceil(wait) + _TIMEOUT)
+    return found
 
 
-def _group(script: Path, event: str) -> dict[str, Any]:
-    return {"hooks": [{"type": "command", "command": command(script, "claude", event), "timeout": _TIMEOUT}]}
+def _group(script: Path, *words: str, timeout: int = _TIMEOUT) -> dict[str, Any]:
+    return {"hooks": [{"type": "command", "command": command(script, "claude", *words), "timeout": timeout}]}
 
 
 def switched_off(data: Mapping[str, Any]) -> str:

@@ -65,9 +65,11 @@ def entries(script: Path) -> Entries:
 
 
 def _handler(script: Path, event: str) -> dict[str, Any]:
+    # It may wait for an answer from afar; whether it does is the daemon's to say, so that this never changes.
+    words = (event, "answer") if event == "PermissionRequest" else (event,)
     return {
         "type": "command",
-        "command": command(script, "codex", event),
+        "command": command(script, "codex", *words),
         "timeout": _TIMEOUTS.get(event, _TIMEOUT),
     }
 

@@ -30,6 +30,7 @@ from teleclaude.core.lifeline import BEAT_EVERY
 from teleclaude.core.paths import DEFAULT_TMUX_SOCKET
 from teleclaude.core.records import Computer, Service, Session, utc_text
 from teleclaude.core.settings import Settings
+from teleclaude.sync.answers.awaited_answers import AwaitedAnswers
 from teleclaude.sync.own_records import OwnRecords
 from teleclaude.sync.projects.catalogue import CatalogueView
 from teleclaude.sync.projects.project_service import ProjectService
@@ -77,7 +78,9 @@ class LocalLoop:
         self._book = SessionBook(own.computer, settings.agents, self.identities)
         self._watch = self._new_watch()
         self._hooks = HookSpool(spool)
-        self._selector.register(self._hooks, selectors.EVENT_READ, self._hooks.heard)
+        self.answers = AwaitedAnswers(spool, self.changed)
+        for part in (self._hooks, self.answers):
+            self._selector.register(part, selectors.EVENT_READ, part.heard)
         self._projects = projects
         self._state_files = state_files
         self._shown: CatalogueView | None = None  # of the projects, in the own records
@@ -192,6 +195,7 @@ class LocalLoop:
     def run(self, beat: Callable[[], None] = lambda: None) -> None:
         """Watch until stopped, calling `beat` at least every `BEAT_EVERY` seconds."""
         next_beat = 0.0
+        self.answers.use_agents(self._settings.agents)
         self._projects.start(self.changed)
         self._state_files.start(lambda: self.call(self._take_files))
         while not self._stopped:
@@ -224,12 +228,15 @@ class LocalLoop:
         """Take what agents told by hooks, once it is known which panes there are."""
         boot, offset = since_boot(), wall_offset()
         events = self._hooks.take(now, boot, offset) if self._was_answered else []
+        self.answers.asked(events, now, boot)
+        self.answers.step(now)
         if events and self._book.hooked(events, boot, offset):
             self._publish_due = True
 
     def _next_due(self) -> float:
         hooks = self._hooks.next_due() if self._was_answered else None
         due = [self._watch.next_due(), self._judge_at, hooks, self._screens.next_due()]
+        due.append(self.answers.next_due(time.monotonic()))
         return min(at for at in due if at is not None)
 
     def _drain(self) -> None:
@@ -240,11 +247,9 @@ class LocalLoop:
     def _close(self) -> None:
         self._identity_writes.close()
         self._screens.close()
-        self._watch.close()
-        self._projects.close()
-        self._hooks.close()
-        self._state_files.close()
-        self._selector.close()
+        parts = (self._watch, self._projects, self._hooks, self._state_files, self.answers, self._selector)
+        for part in parts:
+            part.close()
         with self._gate:
             self._closed = True
             os.close(self._wake_read)
@@ -313,7 +318,8 @@ class LocalLoop:
             self._own.update("todos", view.todos)
         project_of = view.project_of if view else lambda _: ""
         boot = since_boot()
-        sessions, expires = self._book.records(project_of, boot, is_all_new=is_all_new)
+        judged, expires = self._book.records(project_of, boot, is_all_new=is_all_new)
+        sessions = self.answers.noted(judged, now)
         self._state_files.want(self._book.processes_of("claude"))
         kept_at = self._book.keep_statuses(boot)
         self._identity_writes.write(self.tmux, self._server)
@@ -356,6 +362,7 @@ class LocalLoop:
         old, self._settings = self._settings, settings
         self._self = self._describe(tmux_socket)
         if settings.agents != old.agents:
+            self.answers.use_agents(settings.agents)
             self._book.use_agents(settings.agents)
         if settings.projects != old.projects:
             self._projects.reload(settings.projects)

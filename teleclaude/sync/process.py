@@ -90,6 +90,7 @@ class SyncProcess:
     def _connect_parts(self) -> None:
         self.local.on_output = self.live_output.wrote
         self.local.services = self._services
+        self.local.answers.is_anybody_there = self._may_be_answered
 
     def _tmux_socket(self) -> str:
         return self._place.tmux_socket or self._settings.tmux.socket
@@ -164,6 +165,11 @@ class SyncProcess:
         self._interest = wants
         if self._fleet:
             self._fleet.interest_changed()
+
+    def _may_be_answered(self) -> bool:
+        """Tell whether somebody looks at this computer's sessions who may answer what an agent asks."""
+        looks_here = {*self._interest.get(self.own.computer, ()), *self._interest.get(EVERYWHERE, ())}
+        return "sessions" in looks_here or (self._fleet is not None and self._fleet.may_be_answered())
 
     # The other computers, of which there may be none.
 

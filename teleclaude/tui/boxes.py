@@ -6,7 +6,7 @@ from teleclaude.tui import dialogs, tree_keys
 from teleclaude.tui.cells import Line, Span, clipped, clipped_left, cut, fit, line_width, over, width
 from teleclaude.tui.edit import place_of, shown, wrapped
 from teleclaude.tui.form import Button, Choice, Field, Form, TextField
-from teleclaude.tui.state import BoxedDialog, ClientState, Compose, ConfirmEnd, Help, NewSession, Peek
+from teleclaude.tui.state import AnswerAsk, BoxedDialog, ClientState, Compose, ConfirmEnd, Help, NewSession, Peek
 
 Cursor = tuple[int, int]
 Body = tuple[list[Line], Cursor | None]
@@ -39,6 +39,9 @@ def _content(dialog: BoxedDialog, state: ClientState, inner: int) -> tuple[str, 
             return f"New session on {dialog.computer}", _form(dialog, state, inner)
         case Compose():
             return f"Message to {dialog.title}", _form(dialog, state, inner)
+        case AnswerAsk():
+            title = "Deny what is asked" if dialog.decision == "deny" else "Answer"
+            return f"{title}: {dialog.title}", _form(dialog, state, inner)
 
 
 def _framed(title: str, body: list[Line], inner: int) -> list[Line]:
@@ -92,8 +95,8 @@ def _what_ends(dialog: ConfirmEnd) -> str:
     return f"All {dialog.panes} panes of it end, with what runs in them."
 
 
-def _form(dialog: NewSession | Compose, state: ClientState, inner: int) -> Body:
-    lines: list[Line] = []
+def _form(dialog: NewSession | Compose | AnswerAsk, state: ClientState, inner: int) -> Body:
+    lines: list[Line] = _asked(dialog, inner) if isinstance(dialog, AnswerAsk) else []
     cursor: Cursor | None = None
     for number, field in enumerate(dialog.form.fields):
         if isinstance(field, Button):
@@ -107,6 +110,12 @@ def _form(dialog: NewSession | Compose, state: ClientState, inner: int) -> Body:
         lines.append(((text, "error"),))
     lines.append(_buttons(dialog.form, is_busy=dialog.is_busy, inner=inner))
     return lines, cursor
+
+
+def _asked(dialog: AnswerAsk, inner: int) -> list[Line]:
+    """What is asked, and in which folder."""
+    asked: list[Line] = [((text, "title-on"),) for text in _lines_of(dialog.asked, inner)]
+    return [*asked, ((clipped_left(dialog.where, inner), "soft"),), ()]
 
 
 def _buttons(form: Form, *, is_busy: bool, inner: int) -> Line:

@@ -9,12 +9,13 @@ from msgspec.structs import replace
 from teleclaude.client.model import Machine
 from teleclaude.core.records import Session, StartedSession
 from teleclaude.core.session_title import title_of
-from teleclaude.tui import peek
+from teleclaude.tui import answering, peek
 from teleclaude.tui.edit import Edit
 from teleclaude.tui.form import Button, Choice, Form, TextField
 from teleclaude.tui.keys import Key, Paste
 from teleclaude.tui.notices import noticed
 from teleclaude.tui.state import (
+    AnswerAsk,
     ClientState,
     Compose,
     ConfirmEnd,
@@ -58,6 +59,8 @@ def press(state: ClientState, told: Key | Paste) -> Step:
             return peek.press(state, state.dialog, told), []
         case NewSession() | Compose():
             return _form(state, state.dialog, told)
+        case AnswerAsk():
+            return answering.press(state, state.dialog, told, field_width(state) - 1)
         case None:
             return state, []
 

@@ -22,6 +22,7 @@ from teleclaude.tui.state import (
     CheckHooks,
     Done,
     EndSession,
+    GiveAnswer,
     LoadAgents,
     LogError,
     LookAgain,
@@ -74,6 +75,15 @@ class Calls:
                 return api.start(call.computer, call.project, call.agent, title=call.title, message=call.message)
             case SendMessage():
                 return api.message(call.session_id, call.text, computer=call.computer)
+            case GiveAnswer():
+                return api.approve(
+                    call.session_id,
+                    call.ask,
+                    call.decision,
+                    reason=call.reason,
+                    answers=call.answers,
+                    computer=call.computer,
+                )
             case EndSession():
                 return api.end(call.session_id, computer=call.computer)
             case LookAgain():

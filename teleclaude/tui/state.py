@@ -93,7 +93,25 @@ class Peek(msgspec.Struct, frozen=True):
     up: int = 0
 
 
-BoxedDialog: TypeAlias = Help | ConfirmEnd | NewSession | Compose
+class AnswerAsk(msgspec.Struct, frozen=True):
+    """Asks for a reason to deny what an agent asks, or for the answer to its question.
+
+    `ask`: the question's id; `asked`: what is asked, `where`: in which folder.
+    """
+
+    session_id: str
+    computer: str
+    title: str
+    ask: str
+    decision: Literal["allow", "deny"]
+    asked: str
+    where: str
+    form: Form
+    error: str = ""
+    is_busy: bool = False
+
+
+BoxedDialog: TypeAlias = Help | ConfirmEnd | NewSession | Compose | AnswerAsk
 Dialog: TypeAlias = BoxedDialog | Peek
 
 
@@ -266,6 +284,18 @@ class SendMessage(msgspec.Struct, frozen=True):
     computer: str
 
 
+class GiveAnswer(msgspec.Struct, frozen=True):
+    """Answer what an agent asks. `answers`: to its questions."""
+
+    session_id: str
+    computer: str
+    title: str
+    ask: str
+    decision: Literal["allow", "deny", "suggested"]
+    reason: str = ""
+    answers: tuple[str, ...] = ()
+
+
 class EndSession(msgspec.Struct, frozen=True):
     """End a session."""
 
@@ -311,6 +341,7 @@ Call: TypeAlias = (
     | LoadAgents
     | StartSession
     | SendMessage
+    | GiveAnswer
     | EndSession
     | LookAgain
     | PrepareAttach

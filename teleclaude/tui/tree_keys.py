@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from teleclaude.core.records import Computer
 from teleclaude.core.session_title import title_of
 from teleclaude.tui import dialogs, finder, navigate, peek, waiting
+from teleclaude.tui.answering import answer
 from teleclaude.tui.notices import noticed
 from teleclaude.tui.state import (
     ClientState,
@@ -121,6 +122,9 @@ TABLE: tuple[tuple[str, tuple[str, ...], str, Callable[[ClientState], Step]], ..
     ("n", ("n",), "new session", new),
     ("m", ("m",), "message to the session", message),
     ("v", ("v",), "the session's screen, live", _plain(peek.opened)),
+    ("a d", ("a",), "allow what the agent asks, answer it; deny it", answer("allow")),
+    ("", ("d",), "", answer("deny")),
+    ("A", ("A",), "allow as the agent suggests for its session", answer("suggested")),
     ("x", ("x",), "end the session; it asks first", end),
     ("/", ("/",), "find: words, @waiting, agent:codex, on:raspi, in:shop", finder.begin),
     ("Esc", ("esc",), "show all again", _plain(finder.clear)),

@@ -23,7 +23,7 @@ from teleclaude.client.events import (
 )
 from teleclaude.client.model import fold
 from teleclaude.core.records import Session, StartedSession
-from teleclaude.tui import dialogs, finder, peek, tree_keys
+from teleclaude.tui import answering, dialogs, finder, peek, tree_keys
 from teleclaude.tui.hook_offer import check_for
 from teleclaude.tui.hook_offer import offered as offer_hooks
 from teleclaude.tui.keys import Key, Paste
@@ -38,6 +38,7 @@ from teleclaude.tui.state import (
     Effect,
     EndSession,
     Follow,
+    GiveAnswer,
     LinkState,
     LoadAgents,
     LogError,
@@ -217,6 +218,8 @@ def _done(state: ClientState, done: Done) -> Step:
             return _started(state, done.value, done.call.message), []
         case SendMessage():
             return _sent(replace(state, dialog=None), str(done.value)), []
+        case GiveAnswer():
+            return answering.answered(state, done.call, done.value), []
         case EndSession():
             return noticed(state, f"Ended {done.call.title}.", "soft"), []
         case LookAgain():
@@ -239,6 +242,8 @@ def _failed(state: ClientState, done: Done) -> Step:
             return noticed(down, f"The daemon did not start: {done.reason}", "error", seconds=0), [Retry()]
         case StartSession() | SendMessage():
             return dialogs.refused(state, done), []
+        case GiveAnswer():
+            return answering.failed(state, done.call, done), []
         case LoadAgents():
             return dialogs.agents_known(state, done.reason), []
         case Save():

@@ -71,7 +71,8 @@ def test_every_key_is_read() -> None:
         ("[zzz]\n", r"unknown key `zzz`; allowed are: computer, projects"),
         ("[computer]\nname = 3", r"line 2: `computer.name` must be str, not int"),
         ("[log]\nlevel = 'loud'", r"line 2: `log.level` must be one of debug, info, warning, error, not 'loud'"),
-        ("[agents.claude]\ncolour = 'red'", r"command"),
+        ("[agents.own]\ncolour = 'red'", r"command"),
+        ("[agents.claude]\nwait_for_answer = 541", r"agents.claude.wait_for_answer. must be from 0 to 540 seconds"),
         ("[agents.claude]\ncommand = 'x'\nflags = 1", r"unknown key `agents.claude.flags`"),
         (
             "[[projects.list]]\npath = '~/x'\ndescripton = 'y'",
@@ -97,7 +98,7 @@ def test_every_key_is_read() -> None:
         ("[fleet]\nforget_after = -1", r"fleet.forget_after` must be a number of hours above 0"),
         (
             "[fleet.allow]\nraspi = ['dance']",
-            r"fleet.allow.* must be one of view, message, start, end, shell, not 'dance'",
+            r"fleet.allow.* must be one of view, message, start, end, shell, approve, not 'dance'",
         ),
         ("name = ", r"not valid TOML: Invalid value"),
         ("[computer]\nname = 'a'\n[computer]\nname = 'b'", r"not valid TOML"),
@@ -124,3 +125,9 @@ def test_no_text_does_anything_but_parse_or_explain(text: str) -> None:
     """Whatever stands in the file, the answer is settings or a SettingsError."""
     with contextlib.suppress(SettingsError):
         assert parse(text).computer.name
+
+
+def test_a_built_in_agent_may_be_changed_in_part() -> None:
+    """Its command stays what it is without settings."""
+    claude = parse("[agents.claude]\nwait_for_answer = 60").agents["claude"]
+    assert (claude.command, claude.colour, claude.wait_for_answer) == ("claude", "orange", 60)

@@ -90,6 +90,7 @@ def test_rights() -> None:
         "start": "start",
         "message": "message",
         "keys": "message",
+        "approve": "approve",
         "rename": "message",
         "output": "view",
         "explain": "view",

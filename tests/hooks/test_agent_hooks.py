@@ -98,7 +98,7 @@ def test_what_runs_never_changes(home: Home) -> None:
         for handler in group["hooks"]
     }
     script = home.path / "state" / "hooks" / "teleclaude-hook"
-    assert f"{script} codex PermissionRequest" in commands
+    assert f"{script} codex PermissionRequest answer" in commands
     assert all(line.startswith(f"{script} codex ") for line in commands)
 
 
@@ -186,7 +186,7 @@ def test_an_older_version_s_hooks_are_brought_up_to_date(home: Home, monkeypatch
     before = home.files()
     older = {"Stop": {"hooks": [{"type": "command", "command": f"{home.path}/state/hooks/teleclaude-hook claude Old"}]}}
     with monkeypatch.context() as patched:
-        patched.setattr(claude_hooks, "entries", lambda _: older)
+        patched.setattr(claude_hooks, "entries", lambda *_: older)
         home.hooks.install("claude")
     assert home.state("claude") == "outdated"
     home.hooks.install("claude")

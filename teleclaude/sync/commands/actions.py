@@ -24,7 +24,7 @@ from teleclaude.core.errors import (
 from teleclaude.core.requests import Request
 from teleclaude.core.session_notice import SessionNotice
 from teleclaude.core.settings import Settings
-from teleclaude.core.verbs import End, Explain, Keys, Message, Notify, Output, Refresh, Rename, Start
+from teleclaude.core.verbs import Approve, End, Explain, Keys, Message, Notify, Output, Refresh, Rename, Start
 from teleclaude.sync.commands import start as new_session
 from teleclaude.sync.commands.agent_prompt import AgentPrompt, program_of
 from teleclaude.sync.commands.delivery import Addressee, TextDelivery
@@ -126,6 +126,11 @@ class Actions:
         """Tell who uses this computer. Whose sessions they are is not the sender's to say."""
         self._tell_here([msgspec.structs.replace(notice, computer=request.origin) for notice in args.notices])
         return {}
+
+    def approve(self, args: Approve, request: Request) -> dict[str, Any]:
+        """Answer what an agent asks."""
+        session, _ = self._panes.alive(args.session_id)
+        return {"outcome": self._panes.local.answers.give(session, args, request.origin, request.deadline)}
 
     def rename(self, args: Rename, request: Request) -> dict[str, Any]:
         """Give a session another title."""

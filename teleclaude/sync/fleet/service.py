@@ -27,6 +27,7 @@ from teleclaude.sync.fleet.board import Board
 from teleclaude.sync.fleet.keyring import keys_now
 from teleclaude.sync.fleet.node_events import NoticesGiven
 from teleclaude.sync.fleet.outcome_sender import OutcomeSender, OutcomeTaker
+from teleclaude.sync.fleet.owner.permissions import may
 from teleclaude.sync.fleet.person import Person
 from teleclaude.sync.own_records import OwnChange, OwnRecords
 
@@ -262,6 +263,12 @@ class FleetService:
         if self._settings.redis.url:
             return failed(request.id, Unavailable(f"{request.computer} cannot be reached: {reason}"))
         return failed(request.id, NotFound(f"no computer is called {request.computer!r}: {reason}", field="computer"))
+
+    def may_be_answered(self) -> bool:
+        """Tell whether a computer looks at this one that may answer what an agent asks here."""
+        loop = self._loop
+        names = loop.node.server.subscribers.names() if loop else []
+        return any(may(self._settings.fleet, name, "approve") for name in names)
 
     def interest_changed(self) -> None:
         """Say that clients here look at something else. Never waits."""

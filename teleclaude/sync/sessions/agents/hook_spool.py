@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 PER_TURN: Final = 64
 SETTLED: Final = 1.0  # seconds
+PIPES_FOR: Final = 900.0  # seconds; no hook waits that long
 TRY_AGAIN: Final = 30.0  # seconds, where there is no such folder and none can be made
 _LIMIT: Final = BODY_LIMIT + 16 * 1024  # bytes of a file that are read
 _MOST: Final = 4096  # files that are looked at; the script leaves no more than 512
@@ -113,13 +114,21 @@ class HookSpool:
         has_unsettled = False
         for name, status in self._files():
             age = wall - status.st_mtime
-            if not stat.S_ISREG(status.st_mode):
+            if stat.S_ISFIFO(status.st_mode):
+                self._sweep(name, age)
+            elif not stat.S_ISREG(status.st_mode):
                 self._refused.add(name)
             elif name in self._closed or not -SETTLED < age < SETTLED:
                 found.append(_Report(status.st_mtime_ns, name))
             else:
                 has_unsettled = True
         return found, has_unsettled
+
+    def _sweep(self, name: str, age: float) -> None:
+        """Remove a pipe of a hook that was ended before anybody heard of it."""
+        if age > PIPES_FOR:
+            with contextlib.suppress(OSError):
+                os.unlink(self._path / name)
 
     def _files(self) -> Iterator[tuple[str, os.stat_result]]:
         try:

@@ -1,0 +1,1 @@
+"""Answers from afar, on the side of the computer whose agent asks."""

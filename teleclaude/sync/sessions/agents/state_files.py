@@ -34,7 +34,6 @@ FILES_MOST = 512  # of a folder
 READ_AGAIN, TRIES = 0.03, 10  # seconds until a file that was not whole is read again, and how often it is
 _MASK = flags.CLOSE_WRITE | flags.MOVED_TO | flags.DELETE | flags.MOVED_FROM | flags.DELETE_SELF | flags.ONLYDIR
 _MADE = flags.CREATE | flags.MOVED_TO | flags.ONLYDIR
-_NAME = "sessions"
 
 
 class StateFiles:
@@ -129,6 +128,7 @@ class _Reader:
         self._wake: int | None = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._is_abandoned = False
         self._folders: dict[int, Path] = {}  # by watch
+        self._awaited: dict[int, Path] = {}  # by watch: a folder that is to be made there
         self._known: dict[int, tuple[int, FileSign]] = {}  # by the agent's process: pane process, sign
         self._unread: dict[Path, int] = {}  # files that were not whole: tries left
         self._seen: frozenset[int] | None = None
@@ -181,8 +181,9 @@ class _Reader:
             folder = self._folders.get(wd)
             if mask & (flags.IGNORED | flags.DELETE_SELF):
                 self._folders.pop(wd, None)
+                self._awaited.pop(wd, None)
                 self._seen = None  # it may be made anew: look once more
-            elif folder and name == _NAME:
+            elif wd in self._awaited and name == self._awaited[wd].name:
                 self._seen = None
             elif folder:
                 self._heard(folder / name, is_gone=bool(mask & (flags.DELETE | flags.MOVED_FROM)))
@@ -209,14 +210,21 @@ class _Reader:
                 self._heard(folder / name, is_gone=False)
 
     def _watch(self, inotify: INotify, folder: Path) -> list[str]:
-        """Watch a folder, or the one above until it is made; give the names in it."""
+        """Watch a folder; give the names in it. One that is not there is awaited, with the one that it is to be in."""
         try:
             self._folders[inotify.add_watch(folder, _MASK)] = folder
             return os.listdir(folder)[:FILES_MOST]
         except OSError:
-            with contextlib.suppress(OSError):
-                self._folders[inotify.add_watch(folder.parent, _MADE)] = folder.parent
+            self._await(inotify, folder)
             return []
+
+    def _await(self, inotify: INotify, folder: Path) -> None:
+        for path in (folder, folder.parent):
+            with contextlib.suppress(OSError):
+                self._awaited[inotify.add_watch(path.parent, _MADE)] = path
+                if path.exists():  # made before it was awaited
+                    self.wake()
+                return
 
     def _heard(self, path: Path, *, is_gone: bool) -> None:
         if path.suffix != ".json" or not path.stem.isascii() or not path.stem.isdigit():

@@ -40,7 +40,7 @@ class Agent:
 
     def write(self, status: str, **more: Any) -> None:
         """The agent writes its file."""
-        self.sessions.mkdir(exist_ok=True)
+        self.sessions.mkdir(parents=True, exist_ok=True)
         state = {"pid": self.pid, "status": status, "procStart": str(self.started), "sessionId": "s"} | more
         self.path.write_bytes(msgspec.json.encode(state))
 
@@ -171,11 +171,14 @@ def test_folder_that_hangs_is_left_alone(tmp_path: Path, files: StateFiles, monk
     well.kill()
 
 
-def test_folder_that_is_not_there(tmp_path: Path, files: StateFiles) -> None:
-    """Where there is no folder nothing is said, and it is found when it is made."""
+@pytest.mark.parametrize("gone", [False, True])
+def test_folder_that_is_not_there(tmp_path: Path, files: StateFiles, gone: bool) -> None:
+    """Where there is no folder, nor the one above, nothing is said, and it is found when it is made."""
     agent = Agent(tmp_path / "config")
+    if gone:
+        agent.sessions.parent.rmdir()
     files.want({agent.pane.pid})
-    until(lambda: files._reader and files._reader._folders)
+    until(lambda: files._reader and files._reader._awaited)
     agent.write("busy")
     until(lambda: status(files, agent) == "busy")
     agent.kill()

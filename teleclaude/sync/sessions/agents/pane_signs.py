@@ -78,7 +78,10 @@ class AgentSigns:
 
     def of(self, pane: str) -> PaneSigns:
         """Give the signs of a pane."""
-        return self._panes.setdefault(pane, PaneSigns())
+        found = self._panes.get(pane)
+        if found is None:  # not `setdefault`: three times for each pane at each look, it would make one to throw away
+            found = self._panes[pane] = PaneSigns()
+        return found
 
     def keep(self, panes: Iterable[str]) -> None:
         """Forget other panes."""

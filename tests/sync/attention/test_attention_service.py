@@ -40,6 +40,8 @@ def attach(machine: Machine, name: str) -> Terminal:
 
 def test_an_agent_that_waits_is_told_once_across_a_restart(machine: Machine) -> None:
     """By the command and in the attached terminal; the next daemon does not tell it again, and tells what follows."""
+    settings = machine.place.settings_file
+    settings.write_text(settings.read_text().replace('by = "terminal"', 'by = "terminal"\nsequence = "osc9"'))
     agent, other = Agent(machine, "one"), Agent(machine, "two")
     machine.start()
     agent.shows(WORKS, "working")
@@ -48,7 +50,7 @@ def test_an_agent_that_waits_is_told_once_across_a_restart(machine: Machine) -> 
     try:
         agent.shows(WAITS, "waiting")
         until(lambda: told(machine) == ["◆ code waits for an answer"])
-        until(lambda: b"\x07" in terminal.raw)
+        until(lambda: "\x1b]9; ◆ code waits for an answer: codex on here, code\x07".encode() in terminal.raw)
         machine.stop()
         machine.start()
         until(lambda: agent.session().status == "waiting")

@@ -16,7 +16,7 @@ from tests.bench.report import Figure, at_most, middle, milliseconds, percentile
 from tests.bench.ws_load import Readers, readers, upgraded
 
 SESSIONS = 100
-_REASON = "being woken and finding out what changed is 0.1 ms, for any number of clients; a further client is 1.2x"
+_REASON = "being woken and finding out what changed is 0.1 ms, for any number of clients; a further client is 1.4x"
 
 
 class Numbers:

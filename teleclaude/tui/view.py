@@ -261,7 +261,7 @@ def _keys_now(state: ClientState) -> list[tuple[str, str]]:
             ("↑↓", "move"),
             ("", "words · @waiting · agent: on: in: branch: · -not"),
         ]
-    always = [("/", "find"), ("Tab", "view"), ("?", "help"), ("q", "quit")]
+    always = [("?", "help"), ("q", "quit"), ("/", "find"), ("Tab", "view")]  # the help names what has no room
     if state.link.phase == "down":
         return [("r", "reconnect"), *always]
     if row is not None and row.kind == "session":

@@ -162,3 +162,8 @@ def test_whatever_is_on_it_fills_the_screen(rows: list[str], high: int, cells: i
     assert len(lines) == high
     assert {line_width(line) for line in lines} == {cells}
     assert not any(set(text) & set("\x1b\x07\x9b\u202e\n\t") for line in lines for text, _ in line)
+
+
+def test_help_and_the_way_out_stay_in_the_line_of_keys(driver: Driver) -> None:
+    """However many keys a session has: what is cut off is what the help names."""
+    assert all(words in driver.lines()[-1] for words in ("v watch", "? help", "q quit"))

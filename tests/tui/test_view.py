@@ -58,7 +58,7 @@ def test_sessions_at_80x24() -> None:
         "   loading…",
         *[""] * 12,
         "",
-        " →← open, close   n new session   / find   Tab view   ? help   q quit",
+        " →← open, close   n new session   ? help   q quit   / find   Tab view",
     ]
 
 

@@ -51,7 +51,9 @@ def flush(field: Field, draw: random.Random) -> None:
 
 def pause(field: Field, draw: random.Random) -> None:
     """CLIENT PAUSE: nobody gets an answer for a while."""
-    field.fleet.redis.run("CLIENT", "PAUSE", int(1000 * field.hold(draw)))
+    seconds = field.hold(draw)
+    field.fleet.redis.run("CLIENT", "PAUSE", int(1000 * seconds))
+    time.sleep(seconds)  # how long the fault lasts
 
 
 def hang(field: Field, draw: random.Random) -> None:

@@ -88,13 +88,13 @@ def test_enter_attaches_to_a_session_of_another_computer(
     until(lambda: "typed from afar" in raspi.tmux("capture-pane", "-p", "-t", "=faraway:"))
     raspi.tmux("new-session", "-d", "-s", "meanwhile")
     client.send("\x02d")
-    client.wait_for("Tab view")
+    client.wait_for("q quit")
     client.wait_for("meanwhile", 20)
     assert "I-AM-FAR" not in client.text()
     until(lambda: not raspi.tmux("list-clients"))
     attach(client, sshd, "typed from afar")
     client.send("\x02d")
-    client.wait_for("Tab view")
+    client.wait_for("q quit")
     client.send("q")
     assert client.process.wait(10) == 0
     assert laptop.sessions("raspi")
@@ -105,13 +105,13 @@ def test_a_host_that_cannot_be_reached_is_told(machines: tuple[Machine, Machine]
     sshd.stop()
     client.send("\r")
     client.wait_for("Connection refused", 20)
-    client.wait_for("Tab view")
+    client.wait_for("q quit")
     machines[1].tmux("rename-session", "-t", "=faraway", "renamed")
     client.wait_for("renamed", 20)
     sshd.start()
     attach(client, sshd)
     client.send("\x02d")
-    client.wait_for("Tab view")
+    client.wait_for("q quit")
 
 
 def test_a_host_that_hangs_is_given_up_with_a_key(client: Terminal, sshd: Sshd) -> None:
@@ -134,4 +134,4 @@ def test_a_session_that_has_gone_there_is_told(machines: tuple[Machine, Machine]
         raspi.tmux("kill-session", "-t", "=faraway")
         client.send("\r")
         client.wait_for("raspi: its tmux ended with status 1", 20)
-        client.wait_for("Tab view")
+        client.wait_for("q quit")

@@ -212,13 +212,13 @@ def test_attach_and_detach_outside_of_tmux(machine: Machine) -> None:
         machine.tmux("new-session", "-d", "-s", "meanwhile")
         machine.tmux("detach-client", "-s", "one")
         terminal.wait_for("meanwhile")
-        terminal.wait_for("Tab view")
+        terminal.wait_for("q quit")
         assert "I-AM-ONE" not in terminal.text()
         terminal.send("\x1b[B\r")
         terminal.wait_for("I-AM-TWO")
         assert clients(machine) == "two"
         machine.tmux("detach-client", "-s", "two")
-        terminal.wait_for("Tab view")
+        terminal.wait_for("q quit")
         terminal.send("q")
         assert terminal.process.wait(10) == 0
     finally:
@@ -233,7 +233,7 @@ def test_a_session_that_has_gone_is_told(machine: Machine) -> None:
             machine.tmux("kill-session", "-t", "=one")
             terminal.send("\r")
             terminal.wait_for("Not attached to one: there is no such session")
-            terminal.wait_for("Tab view")
+            terminal.wait_for("q quit")
     finally:
         terminal.close()
 
@@ -319,7 +319,7 @@ def test_an_inherited_tmux_is_not_where_the_client_is(machine: Machine) -> None:
         terminal.wait_for("I-AM-ONE")
         assert sorted(clients(machine).split()) == ["one", "zz-editor"]
         machine.tmux("detach-client", "-s", "=one")
-        terminal.wait_for("Tab view")
+        terminal.wait_for("q quit")
     finally:
         terminal.close()
         other.close()

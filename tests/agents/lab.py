@@ -92,6 +92,7 @@ class Lab:
         self.machine.start()
         self.pane = ""
         self.seen = Seen()
+        self._old_files: set[Path] = set()
         self._stop = threading.Event()
         self._watcher = threading.Thread(target=self._watch, daemon=True)
         self._watcher.start()
@@ -125,10 +126,10 @@ class Lab:
             _note(seen.shown, next((row for row in rows if row["tmux"]["pane"] == pane), {}))
 
     def _state(self) -> str:
-        """The word of the newest file: what is killed leaves its own behind."""
+        """The word of the file that is new since the start: what is killed leaves its own behind."""
         with contextlib.suppress(OSError, ValueError):
-            newest = max(self.home.glob(self.agent.state_files), key=lambda path: path.stat().st_mtime, default=None)
-            return str(json.loads(newest.read_text(encoding="utf-8")).get("status", "")) if newest else ""
+            new = next((path for path in self.home.glob(self.agent.state_files) if path not in self._old_files), None)
+            return str(json.loads(new.read_text(encoding="utf-8")).get("status", "")) if new else ""
         return self.seen.states[-1][1] if self.seen.states else ""
 
     @property
@@ -150,6 +151,7 @@ class Lab:
         """
         self.seen, self.pane = Seen(), ""
         self.stub.tools.clean()
+        self._old_files = set(self.home.glob(self.agent.state_files)) if self.agent.state_files else set()
         new = f"new-session -d -P -F '#{{pane_id}}' -x 120 -y 40 -c {folder or self.project}"
         self.pane = self.eye.ask(f'{new} "{command or "exec " + self.agent.name}"')
         assert self.pane, "tmux started nothing"

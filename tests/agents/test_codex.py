@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -19,6 +20,7 @@ def computer(programs: Programs, request: pytest.FixtureRequest) -> Iterator[Lab
     if lab.hooks:
         lab.start(until_ready=False)
         lab.wait_screen("\u203a 1. Review hooks")  # what it asks about hooks that it does not know
+        time.sleep(1.0)  # it takes no key yet
         lab.keys("Down")
         lab.wait_screen("\u203a 2. Trust all")
         lab.keys("Enter")

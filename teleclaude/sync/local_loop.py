@@ -48,6 +48,7 @@ from teleclaude.sync.tmux.watch import TmuxWatch
 
 log = logging.getLogger(__name__)
 
+LAST_WORDS = 0.5  # seconds that tmux may take for what is written at the end
 JUDGE_EVERY = 0.5  # seconds, at least, between records that change by time or output alone
 
 
@@ -245,6 +246,9 @@ class LocalLoop:
                 pass
 
     def _close(self) -> None:
+        if self._was_answered and self._watch.state == "ok":
+            self._book.keep_statuses(float("inf"))  # also those that have not lasted yet: no age starts anew
+            self._identity_writes.write_now(self.tmux, self._server, LAST_WORDS)
         self._identity_writes.close()
         self._screens.close()
         parts = (self._watch, self._projects, self._hooks, self._state_files, self.answers, self._selector)

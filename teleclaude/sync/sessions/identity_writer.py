@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import selectors
+import time
 from collections.abc import Callable
 from functools import partial
 
@@ -36,6 +37,16 @@ class IdentityWriter:
                 log.debug("identities are not written: %s", error)
                 return
             self._writes.append(Question(self._selector, query, partial(self._on_written, batch)))
+
+    def write_now(self, tmux: TmuxClient, server: int, timeout: float) -> None:
+        """Write what is not written, and wait for it, at most `timeout` seconds in all."""
+        deadline = time.monotonic() + timeout
+        for command, _ in write_commands(self._identities.unwritten()):
+            try:
+                tmux.run(*command, timeout=max(0.0, deadline - time.monotonic()), server=server)
+            except (TeleclaudeError, OSError) as error:
+                log.info("what was last known is not kept: %s", error)
+                return
 
     def close(self) -> None:
         """End what is under way."""

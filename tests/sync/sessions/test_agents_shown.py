@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from teleclaude.core.records import Session
+from teleclaude.core.records import Session, utc_seconds
 from tests.sync.conftest import Local, TmuxServer
 from tests.wait import until
 
@@ -124,3 +124,18 @@ def test_error_that_fires_no_hook(stand_in: Callable[[str], StandIn]) -> None:
     agent.shows("working")
     agent.do(f'show("› hello\\n\\n\\u25a0 last status: 429\\n\\n› Ask\\n", "{agent.folder.name}")')
     agent.shows("error", "rate limit")
+
+
+def test_no_age_starts_anew_with_the_daemon(
+    tmux: TmuxServer, local: Callable[..., Local], stand_in: Callable[[str], StandIn]
+) -> None:
+    """A status that had hardly begun when the daemon ended is as old afterwards as it was."""
+    agent = stand_in("codex")
+    agent.do(f'show("› hello\\n", "\\u280b {agent.folder.name}")')
+    before = agent.shows("working")
+    agent.here.half.stop()
+    until(lambda: not agent.here._thread.is_alive())
+    after = local().wait(lambda s: s.status == "working")
+    assert after.session_id == before.session_id
+    assert abs((utc_seconds(after.status_since) or 0) - (utc_seconds(before.status_since) or 0)) <= 1.0
+    assert '"status":"working"' in tmux("show-options", "-p", "-v", "-t", before.tmux.pane, "@teleclaude")

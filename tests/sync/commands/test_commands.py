@@ -23,7 +23,7 @@ from teleclaude.core.records import Session
 from teleclaude.core.requests import Outcome, Request, new_id
 from teleclaude.core.session_notice import SessionNotice
 from teleclaude.core.settings import parse
-from teleclaude.core.verbs import TEXT_LIMIT, Args, End, Keys, Message, Notify, Output, Refresh, Rename, Start
+from teleclaude.core.verbs import TEXT_LIMIT, Args, End, Explain, Keys, Message, Notify, Output, Refresh, Rename, Start
 from teleclaude.sync.commands import start
 from teleclaude.sync.commands.actions import Actions
 from teleclaude.sync.commands.executor import Executor
@@ -692,3 +692,17 @@ def test_another_computer_tells_the_user_of_its_own_sessions_only(bench: Bench) 
     for wrong in ([], [notice] * 65):
         assert bench.run(Notify(notices=wrong), origin="raspi").code == "invalid"
     assert len(bench.told) == 1
+
+
+# Explain.
+
+
+def test_session_is_explained(bench: Bench) -> None:
+    """A session says by which evidence it is said to do what it does; one that is not there is not found."""
+    session = bench.start()
+    bench.local.wait(lambda s: s.status == "idle")
+    told = bench.ok(Explain(session_id=session.session_id[:6]))
+    assert (told["session_id"], told["status"]) == (session.session_id, "idle")
+    assert [piece["source"] for piece in told["evidence"] if piece["won"]] == ["process"]
+    assert told["would_change"]
+    assert bench.run(Explain(session_id="nobody")).code == "not_found"

@@ -92,7 +92,7 @@ def test_a_computer_that_is_gone_is_not_where_the_user_is() -> None:
     story["desktop"].presses_key()
     story.run(60.0)
     story["laptop"].presses_key()
-    story.run(1.0)
+    story.run(LOOK_EVERY + 1.0)  # all know it
     story["laptop"].leave()
     story.run(1.0)
     story["server"].notices("one")

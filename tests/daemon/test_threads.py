@@ -32,7 +32,7 @@ main()
     [
         ("cache", "teleclaude.cache.process", "Publisher", "run", "thread 'publisher'"),
         ("cache", "teleclaude.cache.feed", "FeedServer", "run", "thread 'feed'"),
-        ("web", "teleclaude.web.push.watches", "Watches", "run", "greenlet 'watches'"),
+        ("web", "teleclaude.web.push.feed_reader", "Feed", "run", "greenlet 'feed'"),
     ],
 )
 def test_a_part_that_fails_takes_its_process_along(

@@ -38,7 +38,7 @@ def test_each_route_is_its_command(web: Daemon) -> None:
     assert web.send("POST", "/sessions/a00001/message", {"text": "a\nü"}).json == done
     assert web.send("POST", "/sessions/a00001/keys", {"keys": ["Up", "C-c"]}).json == {"status": "ok"}
     assert web.send("PATCH", "/sessions/a00001", {"title": "new"}).json["session_id"] == "a00009"
-    assert web.get("/sessions/fa/output?lines=5").json == {"session_id": "fa4a4a", "text": "out"}
+    assert web.get("/sessions/fa/output?lines=5").json == {"session_id": "fa4a4a", "text": "out", "has_more": False}
     assert web.send("DELETE", "/sessions/fa").json == {"status": "ok"}
     assert web.send("POST", "/refresh").json == {"status": "ok"}
     for computer in ("here", "other"):

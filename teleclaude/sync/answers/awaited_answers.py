@@ -64,6 +64,7 @@ class AwaitedAnswer:
     stage: Stage = "opening"
     fd: int = -1
     session_id: str = ""
+    asked_at: float = 0.0  # since when the session waits, seconds since 1970
     given: str = ""  # which answer, and by whom
     given_at: float = 0.0  # seconds since 1970
     outcome: str = ""
@@ -134,7 +135,7 @@ class AwaitedAnswers:
             for ask in [ask for ask in self._asks.values() if ask.fd in gone]:
                 self._let_go(ask)
                 if ask.stage == "open":
-                    self._end(ask, "its hook waits no more", time.monotonic())
+                    self._end(ask, _GONE, time.monotonic())
 
     def step(self, now: float) -> None:
         """Do what is due."""
@@ -212,8 +213,11 @@ class AwaitedAnswers:
         if asks_still:
             return
         since = (utc_seconds(session.status_since) or 0.0) if session else 0.0
+        if ask.stage == "sent" and session is not None and session.asks is not None and since <= ask.given_at:
+            return  # its evidence comes in parts: it waits by one, and is over by the other
         if ask.stage == "sent":
-            is_late = session is None or since < ask.given_at - _EARLIER
+            # What it does now may go on since before it asked: that tells nothing of when it went on.
+            is_late = session is None or ask.asked_at < since < ask.given_at - _EARLIER
             self._end(ask, "answered at its own terminal first" if is_late else "taken", now)
         elif session is None or session.asks is None:
             self._end(ask, "answered at its own terminal", now)
@@ -225,7 +229,7 @@ class AwaitedAnswers:
         if ask is None or ask.stage == "opening":
             return replace(session, asks=replace(asks, id=""))
         if ask.stage == "open":
-            ask.session_id = session.session_id
+            ask.session_id, ask.asked_at = session.session_id, utc_seconds(session.status_since) or 0.0
             return session
         answered = f"{ask.given}, sent" if ask.stage == "sent" else _words(ask)
         closed: Ask = replace(asks, id="", answered=answered)
@@ -278,6 +282,7 @@ class AwaitedAnswers:
         ask.stage, ask.since = "sent", now
 
 
+_GONE: Final = "the agent waits no more: it was answered at its own terminal, or ended"
 _DONE: Final = {"allow": "allowed", "deny": "denied", "suggested": "allowed for the session"}
 
 

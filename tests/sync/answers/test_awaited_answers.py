@@ -97,9 +97,8 @@ class Desk:
 
 def asking(pipe: str) -> Session:
     """A session that asks."""
-    return replace(
-        session("s1"), status="waiting", asks=Ask(kind="approval", id=pipe), status_since=utc_text(time.time())
-    )
+    since = utc_text(time.time() - 10)
+    return replace(session("s1"), status="waiting", asks=Ask(kind="approval", id=pipe), status_since=since)
 
 
 def gone_on(before: Session, at: float, status: Any = "working") -> Session:
@@ -175,6 +174,31 @@ def test_it_is_too_late_when_the_session_went_on_before(desk: Desk) -> None:
     assert "at its own terminal first" in giver.outcome.message
 
 
+def test_work_that_began_before_it_asked_tells_not_that_it_went_on_earlier(desk: Desk) -> None:
+    """Its record says since when it works, and a question may be a pause in that."""
+    desk.ask()
+    record = desk.asked()
+    giver = Giver(desk, record)
+    until(lambda: desk.noted(record).asks != record.asks)
+    desk.noted(gone_on(record, time.time() - 60))
+    giver.join(20)
+    assert giver.outcome == "taken"
+
+
+def test_a_session_that_still_waits_by_half_of_its_evidence_tells_nothing_yet(desk: Desk) -> None:
+    """Its state file says *waiting* for a moment after a hook said that it went on; another question later is told."""
+    desk.ask()
+    record = desk.asked()
+    giver = Giver(desk, record)
+    until(lambda: desk.noted(record).asks != record.asks)
+    waits = replace(record, asks=Ask(kind="approval"))
+    desk.noted(replace(waits, status_since=utc_text(time.time() - 1)))
+    assert giver.outcome is None
+    desk.noted(replace(waits, status_since=utc_text(time.time() + 1)))
+    giver.join(20)
+    assert giver.outcome == "taken"
+
+
 def test_what_is_answered_at_its_terminal_lets_the_hook_go(desk: Desk) -> None:
     """It prints nothing, and who answers then is told."""
     hook = desk.ask()
@@ -244,7 +268,7 @@ def test_a_hook_that_died_is_noticed(desk: Desk) -> None:
     desk.turn()
     shown = desk.noted(record).asks
     assert shown is not None
-    assert (shown.id, shown.answered) == ("", "its hook waits no more")
+    assert (shown.id, shown.answered[:24]) == ("", "the agent waits no more:")
     with pytest.raises(Conflict):
         desk.answers.give(record, approve(record), "", time.monotonic() + 20)
 

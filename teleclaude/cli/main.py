@@ -17,6 +17,7 @@ from teleclaude.core.text import visible
 COMMANDS = {
     "status": ("teleclaude.cli.status_command:status", "How the daemon is, and what it depends on."),
     "sessions": ("teleclaude.cli.list_command:sessions", "List sessions."),
+    "restore": ("teleclaude.cli.restore_command:restore", "Bring back sessions that were lost."),
     "next": ("teleclaude.cli.next_command:next_waiting", "Show the next session that waits for an answer."),
     "deny": ("teleclaude.cli.session_commands:deny", "Deny what an agent asks."),
     "fleet": ("teleclaude.cli.fleet_commands:fleet", "One view of several computers."),

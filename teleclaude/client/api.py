@@ -184,6 +184,15 @@ class Api:
         session: Session = self._run("rename", computer, session_id=session_id, title=title)
         return session
 
+    def restore(self, session_id: str, *, computer: str = "") -> Session:
+        """Bring back a lost session. Gives the session."""
+        session: Session = self._run("restore", computer, session_id=session_id)
+        return session
+
+    def forget(self, session_id: str, *, computer: str = "") -> None:
+        """Forget a lost session."""
+        self._run("forget", computer, session_id=session_id)
+
     def end(self, session_id: str, *, computer: str = "") -> None:
         """End a session."""
         self._run("end", computer, session_id=session_id)

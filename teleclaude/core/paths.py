@@ -104,6 +104,11 @@ class Places(NamedTuple):
         return self.state / "daemon.log"
 
     @property
+    def journal_of_sessions(self) -> Path:
+        """Which agents run, for when the computer or its tmux server is lost."""
+        return self.state / "sessions.json"
+
+    @property
     def hooks(self) -> Path:
         """The script that agents' hooks run, what was put into their settings, and the folder `spool`."""
         return self.state / "hooks"

@@ -94,6 +94,18 @@ class End(VerbArgs, frozen=True, kw_only=True, tag="end"):
     session_id: SessionId
 
 
+class Restore(VerbArgs, frozen=True, kw_only=True, tag="restore"):
+    """Bring back a session that was lost with its computer or its tmux server."""
+
+    session_id: SessionId
+
+
+class Forget(VerbArgs, frozen=True, kw_only=True, tag="forget"):
+    """Forget a session that was lost."""
+
+    session_id: SessionId
+
+
 class Output(VerbArgs, frozen=True, kw_only=True, tag="output"):
     """Give the last `lines` lines of a session's screen and history, with colours, but the last `before` of all."""
 
@@ -209,6 +221,8 @@ VERBS: Final = table(
         Verb(Approve, "approve", "Answer what an agent asks", route=f"{_SESSION}/approve", answer=AnswerGiven),
         Verb(Rename, "message", "Give a session another title", "PATCH", _SESSION, Session),
         Verb(End, "end", "End a session", "DELETE", _SESSION),
+        Verb(Restore, "start", "Bring back a lost session", route=f"{_SESSION}/restore", answer=Session),
+        Verb(Forget, "end", "Forget a lost session", route=f"{_SESSION}/forget"),
         Verb(Notify, "view", "Tell who uses a computer of sessions of another"),
         Verb(Refresh, "view", "Look again at everything, now", route="/refresh", is_read=True, is_for_all=True),
     )

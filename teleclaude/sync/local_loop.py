@@ -12,8 +12,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import platform
-import pwd
 import selectors
 import threading
 import time
@@ -23,14 +21,14 @@ from pathlib import Path
 
 import msgspec
 
-from teleclaude import __version__
 from teleclaude.core.errors import Unavailable
 from teleclaude.core.explanation import SessionExplanation
 from teleclaude.core.lifeline import BEAT_EVERY
-from teleclaude.core.paths import DEFAULT_TMUX_SOCKET
-from teleclaude.core.records import Computer, Service, Session, utc_text
+from teleclaude.core.records import Service, Session, key_of, utc_text
 from teleclaude.core.settings import Settings
 from teleclaude.sync.answers.awaited_answers import AwaitedAnswers
+from teleclaude.sync.journal_notes import notes_of
+from teleclaude.sync.own_computer import describe
 from teleclaude.sync.own_records import OwnRecords
 from teleclaude.sync.projects.catalogue import CatalogueView
 from teleclaude.sync.projects.project_service import ProjectService
@@ -39,6 +37,7 @@ from teleclaude.sync.sessions.agents.hook_spool import HookSpool
 from teleclaude.sync.sessions.agents.state_files import StateFiles
 from teleclaude.sync.sessions.identities import Identities
 from teleclaude.sync.sessions.identity_writer import IdentityWriter
+from teleclaude.sync.sessions.session_journal import SessionJournal
 from teleclaude.sync.sessions.session_records import SessionBook
 from teleclaude.sync.tmux.boot_clock import since_boot, wall_offset
 from teleclaude.sync.tmux.client import TmuxClient
@@ -66,9 +65,9 @@ class LocalLoop:
         projects: ProjectService,
         spool: Path,
         state_files: StateFiles,
+        journal: SessionJournal,
     ) -> None:
-        self._settings = settings
-        self._own = own
+        self._settings, self._own = settings, own
         self._selector = selectors.DefaultSelector()
         self._wake_read, self._wake_write = os.pipe()
         for fd in (self._wake_read, self._wake_write):
@@ -82,10 +81,11 @@ class LocalLoop:
         self.answers = AwaitedAnswers(spool, self.changed)
         for part in (self._hooks, self.answers):
             self._selector.register(part, selectors.EVENT_READ, part.heard)
-        self._projects = projects
-        self._state_files = state_files
+        self._projects, self._state_files = projects, state_files
         self._shown: CatalogueView | None = None  # of the projects, in the own records
-        self._self = own.described = self._describe(tmux_socket)
+        self._self = own.described = describe(own, settings, tmux_socket)
+        self.journal = journal
+        own.listen(notes_of(journal, self._book.agent_session, self.identities))
         self._server = 0
         self._panes: dict[str, str] = {}  # by terminal
         self._last_key = LastKey()
@@ -98,9 +98,8 @@ class LocalLoop:
         self._turns: list[Callable[[], None]] = []  # what other threads want done in this one
         self._looked = threading.Condition()
         self._told = 0  # number of the last look that was published
-        self._stopped = False
+        self._stopped = self._closed = False
         self._gate = threading.RLock()  # the pipe's end; a signal handler may come while it is held
-        self._closed = False
         self.services: Callable[[], list[Service]] = list
         self.on_output: Callable[[list[str]], None] = lambda _: None  # panes that wrote
 
@@ -251,7 +250,15 @@ class LocalLoop:
             self._identity_writes.write_now(self.tmux, self._server, LAST_WORDS)
         self._identity_writes.close()
         self._screens.close()
-        parts = (self._watch, self._projects, self._hooks, self._state_files, self.answers, self._selector)
+        parts = (
+            self._watch,
+            self._projects,
+            self._hooks,
+            self._state_files,
+            self.answers,
+            self.journal,
+            self._selector,
+        )
         for part in parts:
             part.close()
         with self._gate:
@@ -268,8 +275,12 @@ class LocalLoop:
         self._was_answered = True
         server = look.server.pid if look else 0
         if server != self._server:
+            if self._server:
+                self.journal.parted(is_orderly=self._watch.died != self._server)
             self._server = server
             self._book.forget()
+        if server:
+            self.journal.met(server)
         self._panes = {pane.tty: pane.id for pane in look.panes} if look else {}
         if look:
             self._last_key.looked(look)
@@ -279,6 +290,8 @@ class LocalLoop:
         else:
             self._book.forget()
         self._publish()
+        if server:
+            self.journal.keep_only({key_of(row) for row in self._own.snapshot("sessions")[1]})
 
     def peeked(self, peeks: list[Peek]) -> Collection[str]:
         """Take a peek at some panes; give the ids of those of which a row shows something new."""
@@ -314,7 +327,7 @@ class LocalLoop:
         """Bring the own records up to date with what is known now."""
         self._publish_due = False
         now = time.monotonic()
-        view = self._projects.view(self._book.folders())
+        view = self._projects.view(self._book.folders() | self.journal.folders())
         is_all_new = view is not None and view is not self._shown
         if view is not None and is_all_new:
             self._shown = view
@@ -329,8 +342,11 @@ class LocalLoop:
         self._identity_writes.write(self.tmux, self._server)
         due = [at for at in (expires, kept_at) if at is not None]
         self._judge_at = now + max(min(due) - boot, JUDGE_EVERY) if due else None
+        before, lost = self.journal.version, self.journal.records(self._own.computer, project_of)
+        sessions = [*lost, *sessions]
         if self._was_answered:
             self._own.update("sessions", sessions)
+        self._publish_due = self.journal.version != before  # one that was resumed ended at once, or is there
         self._update_computer(sessions)
         if self._was_answered or self._watch.state != "off":
             self._own.filled()
@@ -346,25 +362,11 @@ class LocalLoop:
         if old is None or msgspec.structs.replace(old, last_seen="") != me:
             self._own.update_computer(msgspec.structs.replace(me, last_seen=utc_text(time.time())))
 
-    def _describe(self, tmux_socket: str) -> Computer:
-        """What stays the same of this computer's record until the settings change."""
-        return Computer(
-            name=self._own.computer,
-            is_local=True,
-            user=_user(),
-            host=self._settings.computer.host,
-            tmux_socket=tmux_socket or DEFAULT_TMUX_SOCKET,
-            role=self._settings.computer.role,
-            platform=f"{platform.system()} {platform.machine()}",
-            version=__version__,
-            epoch=self._own.epoch,
-        )
-
     # Settings.
 
     def _reload(self, settings: Settings, tmux_socket: str) -> None:
         old, self._settings = self._settings, settings
-        self._self = self._describe(tmux_socket)
+        self._self = describe(self._own, settings, tmux_socket)
         if settings.agents != old.agents:
             self.answers.use_agents(settings.agents)
             self._book.use_agents(settings.agents)
@@ -372,6 +374,8 @@ class LocalLoop:
             self._projects.reload(settings.projects)
         if TmuxClient(tmux_socket).path != self.tmux.path:
             self._watch.close()
+            self.journal.leave()
+            self._server = 0
             self.tmux = TmuxClient(tmux_socket)
             self._watch = self._new_watch()
         self._watch.look_now()
@@ -382,11 +386,3 @@ class LocalLoop:
 
 def _is_due(at: float | None, now: float) -> bool:
     return at is not None and at <= now
-
-
-def _user() -> str:
-    """Name of the user whose tmux this is; the environment's may be another's (su, sudo)."""
-    try:
-        return pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:
-        return str(os.geteuid())

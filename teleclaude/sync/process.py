@@ -33,6 +33,7 @@ from teleclaude.sync.commands.executor import Executor
 from teleclaude.sync.commands.live_output import Audience, LiveScreens
 from teleclaude.sync.commands.pane_screens import PaneScreens
 from teleclaude.sync.commands.session_panes import SessionPanes
+from teleclaude.sync.journal_file import JournalFile
 from teleclaude.sync.local_loop import LocalLoop
 from teleclaude.sync.own_records import OwnRecords
 from teleclaude.sync.projects.project_service import ProjectService
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
     from teleclaude.sync.fleet.service import FleetService
 
 log = logging.getLogger(__name__)
+
+JOURNAL_WITHIN = 1.0  # seconds for which the end waits until it is kept which sessions run
 
 
 class SyncProcess:
@@ -55,8 +58,11 @@ class SyncProcess:
         self.writer.add_provider(self.own.everything)
         self._threads = ThreadGroup()
         self.projects = ProjectService(self.own.computer, settings.projects, self._threads)
+        self._journal_file = JournalFile(place.journal_of_sessions)
         spool, state_files = place.hooks / "spool", StateFiles(self._threads)
-        self.local = LocalLoop(settings, self._tmux_socket(), self.own, self.projects, spool, state_files)
+        self.local = LocalLoop(
+            settings, self._tmux_socket(), self.own, self.projects, spool, state_files, self._journal_file.journal()
+        )
         self.attention = AttentionService(
             self.own,
             Screens(lambda: self.local.tmux, place.clients_folder),
@@ -106,6 +112,7 @@ class SyncProcess:
     def run(self) -> None:
         """Work until stopped."""
         self._threads.start("writer", self.writer.run)
+        journal = self._threads.start("journal", self._journal_file.run)
         self._threads.start("cache's end", self.writer.watch_cache, self.client.hold)
         self._threads.start("live output", self.live_output.run, self.screens.now)
         self.attention.use(self._settings.notify)
@@ -115,6 +122,8 @@ class SyncProcess:
         self._set_fleet()
         self._lifeline.ready()
         self.local.run(self._lifeline.beat)
+        self._journal_file.stop()
+        journal.join(JOURNAL_WITHIN)
         self.dispatch.stop()
         if self._fleet:
             self._fleet.stop()

@@ -92,6 +92,8 @@ def test_rights() -> None:
         "keys": "message",
         "approve": "approve",
         "rename": "message",
+        "restore": "start",
+        "forget": "end",
         "output": "view",
         "explain": "view",
         "notify": "view",

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import tempfile
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +24,8 @@ from teleclaude.sync.local_loop import LocalLoop
 from teleclaude.sync.own_records import OwnRecords
 from teleclaude.sync.projects.project_service import ProjectService
 from teleclaude.sync.sessions.agents.state_files import StateFiles
+from teleclaude.sync.sessions.processes import read_process
+from teleclaude.sync.sessions.session_journal import Journal, JournalClock, SessionJournal
 from teleclaude.sync.tmux.client import socket_path
 from tests.wait import until
 
@@ -77,17 +80,30 @@ class TmuxServer:
         self.path.unlink(missing_ok=True)
 
 
+def _started(pid: int) -> int | None:
+    process = read_process(pid)
+    return process.started if process and not process.is_zombie else None
+
+
 class Local:
     """A local half that runs in a thread, and what it tells."""
 
-    def __init__(self, tmux: TmuxServer, settings: str = "", hooks: Path | None = None) -> None:
+    def __init__(
+        self,
+        tmux: TmuxServer,
+        settings: str = "",
+        hooks: Path | None = None,
+        journal: SessionJournal | None = None,
+    ) -> None:
         self.ops: list[wire.Op] = []
         self.own = OwnRecords("here", self.ops.extend)
         parsed = parse(settings)
         projects = ProjectService("here", parsed.projects, ThreadGroup())
         self.hooks = hooks or Path(tempfile.mkdtemp(prefix="tc", dir="/tmp"))
         files = StateFiles(ThreadGroup())
-        self.half = LocalLoop(parsed, tmux.name, self.own, projects, self.hooks / "spool", files)
+        self.kept: list[Journal] = []
+        journal = journal or SessionJournal(JournalClock(time.time, "boot", 0.0, _started), Journal(), self.kept.append)
+        self.half = LocalLoop(parsed, tmux.name, self.own, projects, self.hooks / "spool", files, journal)
         self.beats = 0
         self._thread = threading.Thread(target=self.half.run, args=(self._beat,), daemon=True)
         self._thread.start()
@@ -135,8 +151,8 @@ def local(tmux: TmuxServer) -> Iterator[Callable[..., Local]]:
     """Starts local halves on that server."""
     running: list[Local] = []
 
-    def start(settings: str = "", hooks: Path | None = None) -> Local:
-        running.append(Local(tmux, settings, hooks))
+    def start(settings: str = "", hooks: Path | None = None, journal: SessionJournal | None = None) -> Local:
+        running.append(Local(tmux, settings, hooks, journal))
         return running[-1]
 
     yield start

@@ -24,13 +24,27 @@ from teleclaude.core.errors import (
 from teleclaude.core.requests import Request
 from teleclaude.core.session_notice import SessionNotice
 from teleclaude.core.settings import Settings
-from teleclaude.core.verbs import Approve, End, Explain, Keys, Message, Notify, Output, Refresh, Rename, Start
+from teleclaude.core.verbs import (
+    Approve,
+    End,
+    Explain,
+    Forget,
+    Keys,
+    Message,
+    Notify,
+    Output,
+    Refresh,
+    Rename,
+    Restore,
+    Start,
+)
 from teleclaude.sync.commands import start as new_session
 from teleclaude.sync.commands.agent_prompt import AgentPrompt, program_of
 from teleclaude.sync.commands.delivery import Addressee, TextDelivery
 from teleclaude.sync.commands.pane_input import PaneInput
 from teleclaude.sync.commands.pane_now import PaneNow, Target
 from teleclaude.sync.commands.pane_screens import PaneScreens
+from teleclaude.sync.commands.restore import LostSessions
 from teleclaude.sync.commands.session_panes import STEP_TIMEOUT, SessionPanes, left
 from teleclaude.sync.commands.session_start import Begun, NewSession, SessionStart
 from teleclaude.sync.tmux.client import CommandFailed, NoServer, OtherServer
@@ -61,6 +75,7 @@ class Actions:
         self._prompt = AgentPrompt(self._input.look, panes.screen)
         self._delivery = TextDelivery(self._input, self._prompt, partial(panes.own.get, "sessions"))
         self._start = SessionStart(panes)
+        self._lost = LostSessions(panes, self._start)
 
     def await_first_look(self, request: Request) -> None:
         """Wait until it is known which sessions there are, where a request is about them. Raises Unavailable."""
@@ -153,17 +168,30 @@ class Actions:
     def end(self, args: End, request: Request) -> dict[str, Any]:
         """End a session; one that has ended already is as it was asked to be."""
         try:
+            if self._panes.record(args.session_id).status == "lost":
+                self._lost.forget(args.session_id, request.deadline)
+                return {}
             session, target = self._panes.find(args.session_id)
         except NotFound:
             if self._panes.has_ended(args.session_id):
                 return {}  # it is as it was asked to be
             raise
+        self._panes.local.journal.forget(session.session_id)
         end = ["kill-session" if target.row == target.tmux else "kill-pane", "-t", target.row]
         try:
             self._panes.act(target, end, deadline=request.deadline)
         except (NotFound, NoServer, OtherServer):
             log.info("session %s had ended already", session.session_id)
         self._panes.show(request.deadline)
+        return {}
+
+    def restore(self, args: Restore, request: Request) -> dict[str, Any]:
+        """Bring back a lost session."""
+        return {"session": msgspec.to_builtins(self._lost.restore(args.session_id, self.settings, request.deadline))}
+
+    def forget(self, args: Forget, request: Request) -> dict[str, Any]:
+        """Forget a lost session."""
+        self._lost.forget(args.session_id, request.deadline)
         return {}
 
     def output(self, args: Output, request: Request) -> dict[str, Any]:

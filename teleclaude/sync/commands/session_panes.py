@@ -61,19 +61,22 @@ class SessionPanes:
         return session_id in self._ended
 
     def find(self, wanted: str) -> tuple[Session, Target]:
-        """Find a session by id or unique prefix, and what its ids in tmux mean. Raises NotFound, Ambiguous.
+        """Find a session by id or unique prefix, and what its ids in tmux mean. Raises NotFound, Ambiguous, Conflict.
 
         The server is read first: read after a restart that came between, it would vouch for an old pane's number.
         """
         server = self.local.server
         unmarked = {key for key, _ in self.local.identities.unwritten()}
-        session = self._found(wanted)
+        session = self.record(wanted)
+        if session.status == "lost":
+            raise Conflict(f"the session was lost ({session.status_reason}): restore it first, or forget it")
         row, tmux = self.local.identities.row(session.session_id), session.tmux
         if not row:  # the record of what the last look did not show any more is just being taken away
             raise NotFound("the session has ended", field="session_id")
         return session, Target(session.session_id, row, tmux.session, tmux.pane, server, row not in unmarked)
 
-    def _found(self, wanted: str) -> Session:
+    def record(self, wanted: str) -> Session:
+        """Find a session's record by id or unique prefix. Raises NotFound, Ambiguous."""
         exact = self.own.get("sessions", wanted)
         if isinstance(exact, Session):
             return exact

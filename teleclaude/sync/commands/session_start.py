@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 
 from teleclaude.core.agent_environment import inside_agent
-from teleclaude.core.errors import Conflict, Unavailable
+from teleclaude.core.errors import Conflict, OutcomeUnknown, Unavailable
 from teleclaude.core.records import Project, Session
 from teleclaude.core.settings import Settings
 from teleclaude.sync.commands import start as new_session
@@ -86,7 +86,7 @@ class SessionStart:
 
     def _record(self, session_id: str) -> Session | None:
         found = self._panes.own.get("sessions", session_id)
-        return found if isinstance(found, Session) else None
+        return found if isinstance(found, Session) and found.status != "lost" else None
 
     def _show_pane(self, pane: str, session_id: str, deadline: float) -> None:
         """See a new pane, which may take a moment to become what it is to be, or its end."""
@@ -108,7 +108,7 @@ class SessionStart:
         try:
             path = tmux.run("show-environment", "-g", "PATH", timeout=STEP_TIMEOUT)
             whole = tmux.run("show-environment", "-g", timeout=STEP_TIMEOUT)
-        except Unavailable:
+        except (Unavailable, OutcomeUnknown):  # it may be about to end: then a new one is started
             return "", []
         names = [line.partition("=")[0] for line in whole.decode("utf-8", "replace").split("\n") if "=" in line]
         return path.decode("utf-8", "surrogateescape").strip().partition("=")[2], inside_agent(names)

@@ -24,6 +24,7 @@ class Process:
     foreground: int  # process group in the foreground of its terminal; not above 0 without a terminal
     threads: int
     started: int
+    is_zombie: bool = False
 
     @property
     def is_in_front(self) -> bool:
@@ -58,7 +59,7 @@ def read_process(pid: int) -> Process | None:
         fields = text[end + 2 :].split(None, 20)
         _, _, group, session, _, foreground = map(int, [b"0", *fields[1:6]])
         name = text[text.index(b"(") + 1 : end]
-        return Process(pid, name, group, session, foreground, int(fields[17]), int(fields[19]))
+        return Process(pid, name, group, session, foreground, int(fields[17]), int(fields[19]), fields[0] == b"Z")
     except (OSError, ValueError, IndexError):
         return None
 

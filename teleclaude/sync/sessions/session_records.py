@@ -21,7 +21,8 @@ from teleclaude.sync.sessions.agents.hook_story import restored_story
 from teleclaude.sync.sessions.agents.judge import judge, screen_need, situation
 from teleclaude.sync.sessions.agents.pane_signs import AgentSigns
 from teleclaude.sync.sessions.agents.screen_looks import ScreenLooks, read_screen
-from teleclaude.sync.sessions.identities import Holder, Identities, Identity
+from teleclaude.sync.sessions.holders import holders_of, options_of
+from teleclaude.sync.sessions.identities import Identities, Identity
 from teleclaude.sync.sessions.known_panes import NO_AGENTS, AgentClaim, KnownPane, KnownPanes
 from teleclaude.sync.sessions.rows import Row, at_home, rows_of
 from teleclaude.sync.tmux.panes import Look, Pane, Peek
@@ -102,7 +103,7 @@ class SessionBook:
         if self._signs.has_early:
             self._match([], home, now, offset)
         self._choose()
-        self._identities.keep(_options(look.panes))
+        self._identities.keep(options_of(look.panes))
         for row in self._rows:
             memory = self._memory[row.key]
             if self._basis(row) != memory.basis:
@@ -143,6 +144,11 @@ class SessionBook:
         for key in [key for pane in changed for key in self._rows_by_pane.get(pane, ())]:
             self._memory[key].until = 0.0
         return bool(changed)
+
+    def agent_session(self, pane: str) -> str:
+        """Give the id that the agent in a pane gives its session itself; empty when it did not say."""
+        signs = self._signs.of(pane)
+        return (signs.file.session if signs.file else "") or (signs.story.session if signs.story else "")
 
     def processes_of(self, program: str) -> frozenset[int]:
         """Give the processes of the panes in which a program runs."""
@@ -204,7 +210,7 @@ class SessionBook:
         home = at_home(self._panes)
         before = {row.key: row.pane.id for row in self._rows}
         rows = rows_of(self._panes, home, self._agents, self._forming, before)
-        holders = _holders(self._panes, home, self._agents)
+        holders = holders_of(self._panes, home, self._agents)
         self._of = dict(self._identities.see(holders, [row.key for row in rows]))
         self._rows = [row for row in rows if row.key in self._of]
         self._memory = {row.key: self._memory.get(row.key) or _RowMemory() for row in self._rows}
@@ -359,24 +365,6 @@ def _with_pane(row: Row, home: Pane) -> Row:
     """A row whose pane is another by now; where it is shown, and by how many, stays as it is."""
     told = {name: getattr(home, name) for name in ("is_dead", "exit_status", "signal", "title", "command", "path")}
     return replace(row, pane=replace(row.pane, **told))
-
-
-def _holders(panes: Iterable[Pane], home: Mapping[str, Pane], agents: Iterable[str]) -> list[Holder]:
-    """What has an identity: all sessions, and panes with an agent."""
-    sessions: dict[str, Holder] = {}
-    for pane in panes:
-        if pane.session not in sessions or (pane.is_active and pane.is_current):
-            sessions[pane.session] = Holder(pane.session, pane.session_mark, pane.session, pane.mark)
-    return [*sessions.values(), *(Holder(pane, home[pane].mark, home[pane].session) for pane in agents)]
-
-
-def _options(panes: Iterable[Pane]) -> dict[str, str]:
-    """The options of all sessions and panes, as they are in tmux."""
-    found: dict[str, str] = {}
-    for pane in panes:
-        found[pane.session] = pane.session_mark
-        found[pane.id] = pane.mark
-    return found
 
 
 @lru_cache(maxsize=1024)

@@ -39,6 +39,8 @@ class Notifier:
         self._connection = tmux.connect()
         self._poll = select.epoll()
         self._input, self._output = -1, -1
+        self._is_silent = False
+        self.was_told_to_go = False  # by its server, as it ends; one that dies says nothing
         try:
             self._begin()
         except BaseException:
@@ -66,8 +68,14 @@ class Notifier:
         return self._poll.fileno()
 
     def receive(self) -> bool:
-        """Take what it said. False when it has ended, as it does with its server."""
-        return self._take_output() and self._take_messages()
+        """Take what it said. False when it has ended, as it does with its server.
+
+        The end of its output says nothing: whether the server takes leave comes behind it, on the connection.
+        """
+        if not self._is_silent and not self._take_output():
+            self._is_silent = True
+            self._poll.unregister(self._output)
+        return self._take_messages()
 
     def _take_output(self) -> bool:
         with contextlib.suppress(BlockingIOError):
@@ -84,7 +92,8 @@ class Notifier:
             return True
         except OSError:
             return False
-        return bool(data) and not says_end(data)
+        self.was_told_to_go = says_end(data)
+        return bool(data) and not self.was_told_to_go
 
     def close(self) -> None:
         """End it."""

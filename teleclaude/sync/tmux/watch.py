@@ -41,6 +41,7 @@ FAILURES = 3  # looks in a row that failed, until it is said
 BLIND_SAFETY = 1.0  # seconds between looks where not all changes are told of
 FOLLOW_UP = 0.350  # seconds until a pane that changed is asked again: a shell or a script goes on silently
 ASK_FOR_SOCKET = 1.0  # seconds until a server is asked for its socket again
+LEAVES_WITHIN, LEAVE_EVERY = 0.5, 0.02  # seconds from when a server cannot be reached until it has said so
 NOTIFIER_PAUSE = 1.0  # seconds between two starts of the notifier
 
 State = Literal["ok", "off", "absent", "down", "hung"]
@@ -97,6 +98,8 @@ class TmuxWatch:
         self._failures = 0
         self._runs: dict[str, tuple[str, bool, int | None]] = {}
         self._clients = ClientWatch()
+        self.died = 0  # process of a server that broke off without a word; it counts once that one is gone
+        self._leaving: float | None = None
         self._selector.register(self._socket.fileno(), selectors.EVENT_READ, self._on_socket)
 
     # What happened.
@@ -169,7 +172,7 @@ class TmuxWatch:
             query = self.tmux.ask(*words)
         except NoServer:
             if not self._asked_for_its_socket(now):
-                self._note_no_server()
+                self._note_no_server(now)
         except NotInstalled:
             self._set("absent", _ABSENT)
             self.done = self.begun
@@ -250,13 +253,18 @@ class TmuxWatch:
 
     def _meet(self, server: Server) -> None:
         log.info("tmux %s, server %d", server.version, server.pid)
+        if self._notifier is not None:
+            self._notifier.receive()
+            self._end_notifier()
         self.server, self._process = server, server_process(server.pid)
         self.tmux.direct = server.version in DIRECT_VERSIONS
         self._runs.clear()
-        self._end_notifier()
         self.listening.keep([])
 
-    def _note_no_server(self) -> None:
+    def _note_no_server(self, now: float) -> None:
+        if self._may_take_leave(now):
+            self._schedule.trigger_at(now + LEAVE_EVERY)
+            return
         self._failures = 0
         self.server, self._process = None, None
         self._runs.clear()
@@ -324,6 +332,7 @@ class TmuxWatch:
         except (TeleclaudeError, OSError) as error:
             log.warning("tmux cannot tell of changes (%s); looking now and then instead", error)
             return
+        self.died = 0
         self._selector.register(self._notifier.fileno(), selectors.EVENT_READ, self._on_notifier)
         # What changed between the look and the notifier's start is seen by the look that its first words trigger.
 
@@ -336,8 +345,22 @@ class TmuxWatch:
         reason = self.listening.blindness or self._socket.blindness
         return f"changes are looked for once a second: {reason}" if reason else ""
 
+    def _may_take_leave(self, now: float) -> bool:
+        """Tell whether a server that cannot be reached is still to say that it ends, as it does unless it died."""
+        if self._notifier is None:
+            self._leaving = None
+            return False
+        self._leaving = now if self._leaving is None else self._leaving
+        if self._notifier.receive() and now - self._leaving < LEAVES_WITHIN:
+            return True
+        self._end_notifier()
+        self._leaving = None
+        return False
+
     def _end_notifier(self) -> None:
         if self._notifier is not None:
+            if self.server and not self._notifier.was_told_to_go:
+                self.died = self.server.pid
             self._selector.unregister(self._notifier.fileno())
             self._notifier.close()
             self._notifier = None

@@ -303,8 +303,9 @@ class SessionBook:
         return row, known.runs, known.agent, known.cwd, self._of[row.key], times, self._offset, version
 
     def _build(self, row: Row, known: KnownPane, found: Judgement, project: str) -> Session:
-        pane, identity, story = row.pane, self._of[row.key], self._signs.of(row.pane.id).story
+        pane, identity = row.pane, self._of[row.key]
         last_output, last_input = self._coarse(known.output), self._coarse(known.input)
+        prompt, answer = self._signs.last_words(pane.id)
         return Session(
             session_id=identity.id,
             computer=self._computer,
@@ -325,8 +326,8 @@ class SessionBook:
             parent=identity.parent,
             asks=found.asks,
             background=found.background,
-            last_prompt=story.prompt if story else "",
-            last_answer=story.answer if story else "",
+            last_prompt=prompt,
+            last_answer=answer,
             tmux=Tmux(
                 name=pane.session_name,
                 session=pane.session,

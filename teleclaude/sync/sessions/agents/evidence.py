@@ -26,6 +26,7 @@ class FileSign:
     """What the agent's own state file says, of a process that lives. `status`: its own word; `since`: by its own clock.
 
     `session`: the agent's own id of its session; `process`, `started`: its own.
+    `prompt`, `answer`: the begin of its last ones, by its transcript.
     """
 
     status: str
@@ -34,6 +35,8 @@ class FileSign:
     session: str = ""
     process: int = 0
     started: int = 0
+    prompt: str = ""
+    answer: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -194,6 +194,12 @@ class AgentSigns:
             input=known.input,
         )
 
+    def last_words(self, pane: str) -> tuple[str, str]:
+        """Give the last prompt and answer: what hooks told, else what the agent wrote down itself."""
+        signs = self.of(pane)
+        told = (signs.story.prompt, signs.story.answer) if signs.story else ("", "")
+        return told if told[0] or signs.file is None else (signs.file.prompt, signs.file.answer or told[1])
+
     # Files and screens.
 
     def take_files(self, files: Mapping[int, FileSign], panes: Mapping[str, Pane]) -> list[str]:

@@ -21,8 +21,9 @@ from inotify_simple import INotify, flags
 
 from teleclaude.core.text import visible
 from teleclaude.core.thread_group import ThreadGroup
-from teleclaude.sync.sessions.agents.claude_state import descendants, read_state, started_of, state_folder
+from teleclaude.sync.sessions.agents.claude_state import ClaudeState, descendants, read_state, started_of, state_folder
 from teleclaude.sync.sessions.agents.evidence import FileSign
+from teleclaude.sync.sessions.agents.transcript import last_words, transcript_path
 from teleclaude.sync.sessions.lineage import is_alive, lineage
 from teleclaude.sync.tmux.boot_clock import since_boot, wall_offset
 
@@ -260,8 +261,17 @@ class _Reader:
         known = self._known.get(pid)
         same = known and (known[1].status, known[1].waiting_for) == (state.status, state.waitingFor)
         since = told if 0 < told <= now else known[1].since if known and same else now
-        sign = FileSign(state.status, since, state.waitingFor, state.sessionId, pid, started)
+        words = self._last_words(path, state)
+        sign = FileSign(state.status, since, state.waitingFor, state.sessionId, pid, started, *words)
         self._known[pid] = pane, sign
+
+    def _last_words(self, path: Path, state: ClaudeState) -> tuple[str, str]:
+        """Read the transcript, which is below the same folder as the state file."""
+        transcript = transcript_path(path.parent.parent, state.cwd, state.sessionId)
+        self.at = path.parent, time.monotonic()
+        words = last_words(transcript) if transcript else ("", "")
+        self.at = None
+        return words
 
 
 def _shown(folder: Path) -> str:

@@ -182,3 +182,15 @@ def test_folder_that_is_not_there(tmp_path: Path, files: StateFiles, gone: bool)
     agent.write("busy")
     until(lambda: status(files, agent) == "busy")
     agent.kill()
+
+
+def test_the_last_words_come_with_the_state(agent: Agent, files: StateFiles) -> None:
+    """As its state changes, its transcript's last prompt and answer are read."""
+    transcript = agent.sessions.parent / "projects" / "-p" / "af5eb99d-4316.jsonl"
+    transcript.parent.mkdir(parents=True)
+    told = {"type": "user", "message": {"content": "say TEXT"}}
+    transcript.write_bytes(msgspec.json.encode(told))
+    agent.write("busy", sessionId="af5eb99d-4316", cwd="/p")
+    files.want({agent.pane.pid})
+    until(lambda: status(files, agent) == "busy")
+    assert files.signs()[agent.pane.pid].prompt == "say TEXT"

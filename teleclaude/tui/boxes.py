@@ -88,6 +88,8 @@ def _confirm(dialog: ConfirmEnd, inner: int) -> list[Line]:
 
 
 def _what_ends(dialog: ConfirmEnd) -> str:
+    if dialog.is_lost:
+        return "It was lost: it is forgotten, and no more offered to be brought back."
     if dialog.panes == 1:
         return "What runs in it ends, and cannot be brought back."
     if dialog.agent:

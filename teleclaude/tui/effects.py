@@ -27,6 +27,7 @@ from teleclaude.tui.state import (
     LogError,
     LookAgain,
     PrepareAttach,
+    RestoreSession,
     Save,
     SendMessage,
     StartDaemon,
@@ -84,8 +85,9 @@ class Calls:
                     answers=call.answers,
                     computer=call.computer,
                 )
-            case EndSession():
-                return api.end(call.session_id, computer=call.computer)
+            case EndSession() | RestoreSession():
+                act = api.end if isinstance(call, EndSession) else api.restore
+                return act(call.session_id, computer=call.computer)
             case LookAgain():
                 return api.refresh(call.computer)
             case LoadAgents():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from teleclaude.core.session_title import title_of
-from teleclaude.tui.state import ClientState, Done, EndSession, LookAgain, Notice, PrepareAttach
+from teleclaude.tui.state import ClientState, Done, EndSession, LookAgain, Notice, PrepareAttach, RestoreSession
 
 SHOWN = 5.0  # seconds
 _ADVICE = {
@@ -26,6 +26,8 @@ def failure(done: Done) -> str:
     match done.call:
         case EndSession():
             what = f"{done.call.title} was not ended: "
+        case RestoreSession():
+            what = f"{done.call.title} did not come back: "
         case PrepareAttach():
             what = f"Not attached to {title_of(done.call.session)}: "
         case LookAgain():

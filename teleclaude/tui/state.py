@@ -52,13 +52,17 @@ class Help(msgspec.Struct, frozen=True):
 
 
 class ConfirmEnd(msgspec.Struct, frozen=True):
-    """Asks whether to end a session, all `panes` of it; or, where `agent` is named, that agent's pane alone."""
+    """Asks whether to end a session, all `panes` of it; or, where `agent` is named, that agent's pane alone.
+
+    `is_lost`: it was lost, and is forgotten.
+    """
 
     session_id: str
     computer: str
     title: str
     agent: str = ""
     panes: int = 1
+    is_lost: bool = False
 
 
 class NewSession(msgspec.Struct, frozen=True):
@@ -156,6 +160,7 @@ class ClientState(msgspec.Struct, frozen=True, eq=False):
     watched: tuple[str, str] | None = None
     hooks_known: frozenset[str] = frozenset()
     hooks_offered: frozenset[str] = frozenset()
+    lost_offered: frozenset[str] = frozenset()
     is_over: bool = False
 
     @property
@@ -304,6 +309,14 @@ class EndSession(msgspec.Struct, frozen=True):
     computer: str
 
 
+class RestoreSession(msgspec.Struct, frozen=True):
+    """Bring back a lost session."""
+
+    session_id: str
+    title: str
+    computer: str
+
+
 class LookAgain(msgspec.Struct, frozen=True):
     """Look again at everything; at one computer's, if named."""
 
@@ -343,6 +356,7 @@ Call: TypeAlias = (
     | SendMessage
     | GiveAnswer
     | EndSession
+    | RestoreSession
     | LookAgain
     | PrepareAttach
     | Save

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from teleclaude.core.records import Computer
 from teleclaude.core.session_title import title_of
-from teleclaude.tui import dialogs, finder, navigate, peek, waiting
+from teleclaude.tui import dialogs, finder, lost, navigate, peek, waiting
 from teleclaude.tui.answering import answer
 from teleclaude.tui.notices import noticed
 from teleclaude.tui.state import (
@@ -42,6 +42,8 @@ def attach(state: ClientState) -> Step:
         return navigate.toggle(state), []
     if not machine.is_online:
         return noticed(state, f"{machine.name} is offline: nothing can be attached there now.", "warning"), []
+    if session.status == "lost":
+        return lost.restore(state, session)
     call = PrepareAttach(session, machine.computer or Computer(name=machine.name))
     return noticed(replace(state, attaching=call), f"Attaching to {title_of(session)}…", "soft"), [call]
 
@@ -53,7 +55,7 @@ def end(state: ClientState) -> Step:
         return _no_session(state, "end"), []
     agent = "" if session.agent in {"shell", "other"} else session.agent
     asked = ConfirmEnd(session.session_id, session.computer, title_of(session), agent, session.tmux.panes)
-    return replace(state, dialog=asked), []
+    return replace(state, dialog=replace(asked, is_lost=session.status == "lost")), []
 
 
 def new(state: ClientState) -> Step:
@@ -135,6 +137,7 @@ TABLE: tuple[tuple[str, tuple[str, ...], str, Callable[[ClientState], Step]], ..
     ("", ("#",), "", finder.show_status("idle")),
     ("", ("&",), "", finder.show_status("error")),
     ("", ("0",), "", _plain(finder.clear)),
+    ("R", ("R",), "bring back all that were lost; Enter: one", lost.restore_all),
     ("r", ("r",), "look again now; connect again", refresh),
     ("1 2 Tab", ("tab", "shift+tab"), "sessions, preparation", next_view),
     ("", ("1",), "", show("sessions")),

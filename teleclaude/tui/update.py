@@ -23,7 +23,7 @@ from teleclaude.client.events import (
 )
 from teleclaude.client.model import fold
 from teleclaude.core.records import Session, StartedSession
-from teleclaude.tui import answering, dialogs, finder, peek, tree_keys
+from teleclaude.tui import answering, dialogs, finder, lost, peek, tree_keys
 from teleclaude.tui.hook_offer import check_for
 from teleclaude.tui.hook_offer import offered as offer_hooks
 from teleclaude.tui.keys import Key, Paste
@@ -49,6 +49,7 @@ from teleclaude.tui.state import (
     Pushed,
     Redraw,
     Resized,
+    RestoreSession,
     Retry,
     Save,
     SendMessage,
@@ -78,7 +79,7 @@ def update(state: ClientState, told: Told) -> Step:
         after = replace(after, watched=place)
         effects = [*effects, WatchScreen(place)]
     if isinstance(told, Pushed):
-        after, checks = check_for(after)
+        after, checks = check_for(lost.offered(after))
         effects = [*effects, *checks]
     if _kept(after) != _kept(state):
         effects = [*effects, Save(to_save(after))]
@@ -220,8 +221,9 @@ def _done(state: ClientState, done: Done) -> Step:
             return _sent(replace(state, dialog=None), str(done.value)), []
         case GiveAnswer():
             return answering.answered(state, done.call, done.value), []
-        case EndSession():
-            return noticed(state, f"Ended {done.call.title}.", "soft"), []
+        case EndSession() | RestoreSession():
+            told = f"Ended {done.call.title}." if isinstance(done.call, EndSession) else f"{done.call.title} is back."
+            return noticed(state, told, "soft"), []
         case LookAgain():
             return noticed(state, f"Looked again at {done.call.computer or 'everything'}.", "soft"), []
         case CheckHooks():

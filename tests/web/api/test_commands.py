@@ -38,7 +38,8 @@ def test_each_route_is_its_command(web: Daemon) -> None:
     assert web.send("POST", "/sessions/a00001/message", {"text": "a\nü"}).json == done
     assert web.send("POST", "/sessions/a00001/keys", {"keys": ["Up", "C-c"]}).json == {"status": "ok"}
     assert web.send("PATCH", "/sessions/a00001", {"title": "new"}).json["session_id"] == "a00009"
-    assert web.get("/sessions/fa/output?lines=5").json == {"session_id": "fa4a4a", "text": "out", "has_more": False}
+    page = {"session_id": "fa4a4a", "text": "out", "has_more": False}
+    assert web.get("/sessions/fa/output?lines=5&before=7").json == page
     assert web.send("DELETE", "/sessions/fa").json == {"status": "ok"}
     assert web.send("POST", "/refresh").json == {"status": "ok"}
     for computer in ("here", "other"):
@@ -49,7 +50,7 @@ def test_each_route_is_its_command(web: Daemon) -> None:
         ("here", Message(session_id="a00001", text="a\nü")),
         ("here", Keys(session_id="a00001", keys=["Up", "C-c"])),
         ("here", Rename(session_id="a00001", title="new")),
-        ("other", Output(session_id="fa4a4a", lines=5)),
+        ("other", Output(session_id="fa4a4a", lines=5, before=7)),
         ("other", End(session_id="fa4a4a")),
         (EVERYWHERE, Refresh()),
         ("here", Refresh()),

@@ -6,7 +6,7 @@ from teleclaude.tui import dialogs, tree_keys
 from teleclaude.tui.cells import Line, Span, clipped, clipped_left, cut, fit, line_width, over, width
 from teleclaude.tui.edit import place_of, shown, wrapped
 from teleclaude.tui.form import Button, Choice, Field, Form, TextField
-from teleclaude.tui.state import AnswerAsk, BoxedDialog, ClientState, Compose, ConfirmEnd, Help, NewSession, Peek
+from teleclaude.tui.state import AnswerAsk, BoxedDialog, ClientState, Compose, ConfirmEnd, Help, NewSession, ScreenPeek
 
 Cursor = tuple[int, int]
 Body = tuple[list[Line], Cursor | None]
@@ -15,7 +15,7 @@ Body = tuple[list[Line], Cursor | None]
 def laid_over(lines: list[Line], state: ClientState) -> tuple[list[Line], Cursor | None]:
     """Give the screen with its dialog over it, and where the cursor is."""
     dialog = state.dialog
-    if dialog is None or isinstance(dialog, Peek):  # a peek is no box: it has the whole screen
+    if dialog is None or isinstance(dialog, ScreenPeek):  # a peek is no box: it has the whole screen
         return lines, None
     inner = dialogs.box_width(state) - 4
     title, (body, cursor) = _content(dialog, state, inner)

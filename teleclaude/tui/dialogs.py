@@ -25,7 +25,7 @@ from teleclaude.tui.state import (
     Help,
     LoadAgents,
     NewSession,
-    Peek,
+    ScreenPeek,
     SendMessage,
     StartSession,
 )
@@ -55,7 +55,7 @@ def press(state: ClientState, told: Key | Paste) -> Step:
             return _help(state, state.dialog, told), []
         case ConfirmEnd():
             return _confirm(state, state.dialog, told)
-        case Peek():
+        case ScreenPeek():
             return peek.press(state, state.dialog, told), []
         case NewSession() | Compose():
             return _form(state, state.dialog, told)

@@ -8,7 +8,7 @@ from teleclaude.client.events import LiveOutput, ServerError
 from teleclaude.core.session_title import title_of
 from teleclaude.tui.keys import Key, Paste
 from teleclaude.tui.notices import noticed
-from teleclaude.tui.state import ClientState, Peek
+from teleclaude.tui.state import ClientState, ScreenPeek
 
 _SIDEWAYS = {"left": -1, "h": -1, "right": 1, "l": 1}
 _UPWARDS = {"up": 1, "k": 1, "pgup": 10, "down": -1, "j": -1, "pgdn": -10}
@@ -23,10 +23,10 @@ def opened(state: ClientState) -> ClientState:
         return noticed(state, "Select the session to look at first.", "soft")
     if not machine.is_online:
         return noticed(state, f"{machine.name} is offline: its screens cannot be seen now.", "warning")
-    return replace(state, dialog=Peek(session.session_id, session.computer, title_of(session)))
+    return replace(state, dialog=ScreenPeek(session.session_id, session.computer, title_of(session)))
 
 
-def press(state: ClientState, peek: Peek, told: Key | Paste) -> ClientState:
+def press(state: ClientState, peek: ScreenPeek, told: Key | Paste) -> ClientState:
     """Give the state after a key: arrows move over a screen that is larger, all that close dialogs closes it."""
     if isinstance(told, Paste):
         return state
@@ -47,7 +47,7 @@ def _within(number: int, most: int) -> int:
 def shown(state: ClientState, output: LiveOutput) -> ClientState:
     """Take a screen; one that is not looked at any more changes nothing."""
     peek = state.dialog
-    if not isinstance(peek, Peek) or (peek.computer, peek.session_id) != (output.computer, output.session_id):
+    if not isinstance(peek, ScreenPeek) or (peek.computer, peek.session_id) != (output.computer, output.session_id):
         return state
     return replace(state, dialog=replace(peek, output=output, error=""))
 
@@ -55,7 +55,7 @@ def shown(state: ClientState, output: LiveOutput) -> ClientState:
 def refused(state: ClientState, error: ServerError) -> ClientState | None:
     """Take why there is no screen; None when the error is about something else."""
     peek = state.dialog
-    if error.field not in {"watch", "session_id"} or not isinstance(peek, Peek):
+    if error.field not in {"watch", "session_id"} or not isinstance(peek, ScreenPeek):
         return None
     if error.session_id not in {"", peek.session_id}:
         return state
@@ -65,4 +65,4 @@ def refused(state: ClientState, error: ServerError) -> ClientState | None:
 def watched(state: ClientState) -> tuple[str, str] | None:
     """The (computer, session id) whose screen is looked at."""
     peek = state.dialog
-    return (peek.computer, peek.session_id) if isinstance(peek, Peek) else None
+    return (peek.computer, peek.session_id) if isinstance(peek, ScreenPeek) else None

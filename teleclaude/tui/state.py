@@ -85,7 +85,7 @@ class Compose(msgspec.Struct, frozen=True):
     is_busy: bool = False
 
 
-class Peek(msgspec.Struct, frozen=True):
+class ScreenPeek(msgspec.Struct, frozen=True):
     """Shows a session's screen, live. `left`, `up`: by how much another part of it; `error`: why there is none."""
 
     session_id: str
@@ -116,7 +116,7 @@ class AnswerAsk(msgspec.Struct, frozen=True):
 
 
 BoxedDialog: TypeAlias = Help | ConfirmEnd | NewSession | Compose | AnswerAsk
-Dialog: TypeAlias = BoxedDialog | Peek
+Dialog: TypeAlias = BoxedDialog | ScreenPeek
 
 
 class Seek(msgspec.Struct, frozen=True):

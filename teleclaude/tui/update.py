@@ -44,7 +44,6 @@ from teleclaude.tui.state import (
     LogError,
     LookAgain,
     Looked,
-    Peek,
     PrepareAttach,
     Pushed,
     Redraw,
@@ -52,6 +51,7 @@ from teleclaude.tui.state import (
     RestoreSession,
     Retry,
     Save,
+    ScreenPeek,
     SendMessage,
     StartDaemon,
     StartSession,
@@ -146,7 +146,7 @@ def _input(state: ClientState, told: Key | Paste) -> Step:
         state = replace(state, attaching=None, notice=None)
     if state.is_too_small and not (isinstance(told, Key) and told.name in tree_keys.ALWAYS):
         return state, []  # what cannot be seen is neither acted on nor answered
-    if isinstance(state.dialog, Peek) and isinstance(told, Key) and told.name == "enter":
+    if isinstance(state.dialog, ScreenPeek) and isinstance(told, Key) and told.name == "enter":
         return _attach_shown(state, state.dialog)
     if state.dialog is not None:
         return dialogs.press(state, told)
@@ -157,7 +157,7 @@ def _input(state: ClientState, told: Key | Paste) -> Step:
     return state, []
 
 
-def _attach_shown(state: ClientState, shown: Peek) -> Step:
+def _attach_shown(state: ClientState, shown: ScreenPeek) -> Step:
     """Attach to the session whose screen is shown, if it is still the selected one."""
     session, closed = state.session, replace(state, dialog=None)
     if session and (session.computer, session.session_id) == (shown.computer, shown.session_id):

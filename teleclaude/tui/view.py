@@ -16,7 +16,7 @@ from teleclaude.tui import boxes, edit, row_lines, searched
 from teleclaude.tui.ages import next_change
 from teleclaude.tui.cells import Line, Span, clipped, clipped_left, cut, line_width, safe, spread, width
 from teleclaude.tui.edit import Edit
-from teleclaude.tui.state import LEAST, ClientState, Peek
+from teleclaude.tui.state import LEAST, ClientState, ScreenPeek
 from teleclaude.tui.style import SELECTED, SELECTED_GONE
 from teleclaude.tui.tree import TreeRow, counts_of
 
@@ -37,7 +37,7 @@ def view(state: ClientState) -> Frame:
     lines_high, cells = state.rows
     if state.is_too_small:
         return Frame(_too_small(lines_high, cells))
-    if isinstance(state.dialog, Peek):
+    if isinstance(state.dialog, ScreenPeek):
         return Frame(_peek(state, state.dialog))
     problems: list[str] = []
     body = [_row(row, place, state, problems) for place, row in _visible(state)]
@@ -51,7 +51,7 @@ def view(state: ClientState) -> Frame:
     return Frame(lines, cursor, tuple(problems))
 
 
-def _peek(state: ClientState, peek: Peek) -> list[Line]:
+def _peek(state: ClientState, peek: ScreenPeek) -> list[Line]:
     from teleclaude.tui.peek_lines import lines_of  # what the first screen does not wait for
 
     machine = state.model.machines.get(peek.computer)

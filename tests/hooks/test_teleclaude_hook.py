@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -28,13 +29,26 @@ def folder(tmp_path: Path) -> Path:
     return place
 
 
-def run(folder: Path, *words: str, body: bytes | None = BODY, shell: str = "", **environ: str) -> tuple[int, bytes]:
-    """Run the script as an agent does; its exit status, and what it printed."""
+def run(folder: Path, *words: str, body: bytes = BODY, shell: str = "", **environ: str) -> tuple[int, bytes]:
+    """Run the script as an agent does; its exit status, and what it printed. Raises BrokenPipeError as an agent would.
+
+    Without programs (a PATH of its own) nothing can read what is written to it.
+    """
     command = [*([shell, "sh"] if shell == "busybox" else [shell] if shell else []), str(script_in(folder)), *words]
-    done = subprocess.run(
-        command, input=body, capture_output=True, timeout=20, check=False, env={**os.environ, **environ}
-    )
-    return done.returncode, done.stdout + done.stderr
+    with subprocess.Popen(
+        command,
+        env={**os.environ, **environ},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        bufsize=0,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        with contextlib.suppress(BrokenPipeError) if "PATH" in environ else contextlib.nullcontext():
+            process.stdin.write(body)
+        process.stdin.close()
+        return process.wait(20), process.stdout.read()
 
 
 def reports(folder: Path) -> list[HookEvent]:
@@ -108,7 +122,7 @@ def test_an_environment_that_is_odd_adds_no_line(folder: Path) -> None:
 @pytest.mark.parametrize("fault", ["no spool", "a file for a spool", "read-only", "no arguments", "no programs"])
 def test_it_prints_nothing_and_ends_well_whatever_is_wrong(folder: Path, fault: str, shell: str) -> None:
     """And reads what is written to it, so that the agent meets no closed pipe."""
-    words, path = ["claude", "Stop"], os.environ["PATH"]
+    words, environ = ["claude", "Stop"], dict[str, str]()
     if fault in {"no spool", "a file for a spool", "read-only"}:
         spool_in(folder).rmdir()
     if fault == "a file for a spool":
@@ -118,9 +132,9 @@ def test_it_prints_nothing_and_ends_well_whatever_is_wrong(folder: Path, fault: 
     if fault == "no arguments":
         words = []
     if fault == "no programs":
-        shell, path = shutil.which(shell) or "", "/nowhere"
+        shell, environ = shutil.which(shell) or "", {"PATH": "/nowhere"}
     body = BODY if fault == "no programs" else b"x" * 1_000_000
-    assert run(folder, *words, body=body, shell=shell, PATH=path) == (0, b"")
+    assert run(folder, *words, body=body, shell=shell, **environ) == (0, b"")
 
 
 def test_closed_streams_are_nothing_to_it(folder: Path) -> None:

@@ -74,9 +74,20 @@ class Seen:
 
 
 class Lab:
-    """One computer on which one agent runs, in one pane at a time. `hooks`: ours are installed, as a user would."""
+    """One computer on which one agent runs, in one pane at a time. `hooks`: ours are installed, as a user would.
 
-    def __init__(self, agent: RealAgent, programs: Path, settings: str = "", *, hooks: bool = False) -> None:
+    `prepare` is called before its daemon starts.
+    """
+
+    def __init__(
+        self,
+        agent: RealAgent,
+        programs: Path,
+        settings: str = "",
+        *,
+        hooks: bool = False,
+        prepare: Callable[[Machine], None] = lambda _: None,
+    ) -> None:
         self.agent, self.hooks = agent, hooks
         path = f"{programs}/node_modules/.bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
         self.machine = Machine("lab", settings, {"PATH": path, "LANG": "C.UTF-8", "COLORTERM": "truecolor"})
@@ -88,6 +99,7 @@ class Lab:
         agent.configure(self.home, self.project, self.stub.url)
         if hooks:
             cli(self.machine, "hooks", "install", agent.name)
+        prepare(self.machine)
         self.eye = Eye(self.machine)
         self.machine.start()
         self.pane = ""

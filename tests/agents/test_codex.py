@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 
@@ -124,7 +125,7 @@ def test_its_ends(computer: Lab) -> None:
 def test_its_first_questions(computer: Lab) -> None:
     """In a folder that it does not know it asks whether to trust it: *waiting (setup)*, with no sign but its screen."""
     other = computer.machine.code / "unknown"
-    other.mkdir()
+    subprocess.run(["git", "init", "-q", str(other)], check=True)
     with computer.step("first questions") as step:
         computer.start(f"exec env CODEX_HOME={computer.home / NEW} codex", other, until_ready=False)
         step.screen("trust").shows("waiting", asks="setup", within=2.0)

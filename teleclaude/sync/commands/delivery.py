@@ -96,4 +96,5 @@ class _Proof:
         if not (isinstance(before, Session) and isinstance(now, Session)):
             return False
         began = now.status == "working" and before.status != "working"
+        began |= now.status == "waiting" and before.status == "idle"  # a turn so quick that it asks already
         return began or (bool(now.last_prompt) and now.last_prompt != before.last_prompt)

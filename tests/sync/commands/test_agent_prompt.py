@@ -43,6 +43,9 @@ while True:
         got.write(data)
         if "works" in show and b"\r" in data:
             os.write(1, b"\x1b]2;\xe2\xa0\x82 at work\x07")
+        if "asks" in show and b"\r" in data:
+            with open(f"{here}/.claude/sessions/{os.getpid()}.json", "w") as file:
+                json.dump({"pid": os.getpid(), "status": "waiting"}, file)
         if "deaf" in show:  # what is typed stands at the prompt, and so many Enters are lost
             draft += data.replace(b"\x1b[200~", b"").replace(b"\x1b[201~", b"").replace(b"\r", b"")
             if b"\r" in data and deaf < show["deaf"]:
@@ -166,6 +169,12 @@ def test_how_far_a_text_came_is_told(agents: Agents, more: dict[str, int], deliv
 def test_an_agent_that_begins_to_work_has_taken_the_text(agents: Agents) -> None:
     """Its prompt shows nothing; but its title works right after Enter, which nothing else brought about."""
     agents.show(PROMPT, "\u2733 Claude Code", "", works=1)
+    assert agents.start("claude")["delivery"] == "submitted"
+
+
+def test_an_agent_that_asks_right_after_enter_has_taken_the_text(agents: Agents) -> None:
+    """Its turn may be so quick that nobody saw it work."""
+    agents.show(PROMPT, "\u2733 Claude Code", "idle", asks=1)
     assert agents.start("claude")["delivery"] == "submitted"
 
 

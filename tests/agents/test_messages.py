@@ -12,7 +12,7 @@ from tests.agents.lab import SIGN_WITHIN, Lab, RealAgent
 from tests.wait import until
 
 # opencode shows its prompt in no known way, and its plugin may tell of it only after the second that is waited for.
-PROVEN = dict.fromkeys(("claude", "codex", "gemini"), {"submitted"}) | {"opencode": {"submitted", "not_proven"}}
+MAY_BE_UNPROVEN = "opencode"
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,8 @@ def test_a_message_is_taken_and_answers_nothing(programs: Programs, agent: RealA
         until(lambda: lab.row.get("status") == "idle", SIGN_WITHIN)
         target = f"/sessions/{lab.row['session_id']}/message"
         status, told = lab.machine.call("POST", target, {"text": "do BASH"})
-        assert (status, told["delivery"] in PROVEN[agent.name]) == (200, True), told
+        assert status == 200, told
+        assert told["delivery"] == "submitted" or agent.name == MAY_BE_UNPROVEN, told
         lab.wait_screen(asks)
         until(lambda: lab.row.get("status") == "waiting", SIGN_WITHIN)
         for text in ("yes", "1", "y\n\n"):

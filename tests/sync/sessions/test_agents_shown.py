@@ -126,6 +126,17 @@ def test_error_that_fires_no_hook(stand_in: Callable[[str], StandIn]) -> None:
     agent.shows("error", "rate limit")
 
 
+def test_what_ended_it_is_told_however_late(stand_in: Callable[[str], StandIn]) -> None:
+    """An agent that leaves its terminal a while before it ends is *ended*, and by what is told when it is known."""
+    agent = stand_in("claude")
+    agent.tmux("set-option", "-g", "remain-on-exit", "on")
+    agent.do(f'show("{PROMPT}", "\\u2733 name")')
+    agent.shows("idle")
+    agent.do("import signal; signal.signal(1, signal.SIG_IGN)")
+    agent.do("[os.close(fd) for fd in (0, 1, 2)]; time.sleep(2.5); os._exit(3)")
+    agent.shows("ended", "exit 3")
+
+
 def test_no_age_starts_anew_with_the_daemon(
     tmux: TmuxServer, local: Callable[..., Local], stand_in: Callable[[str], StandIn]
 ) -> None:

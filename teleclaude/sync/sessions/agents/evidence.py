@@ -64,6 +64,7 @@ class Evidence:
     signal: int = 0
     prompt_since: float = 0.0
     agent_since: float = 0.0
+    has_shown: bool = False  # a sign: it is not new any more
     output: float = 0.0
     title: TitleSign = field(default_factory=TitleSign)
     file: FileSign | None = None

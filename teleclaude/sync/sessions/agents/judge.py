@@ -193,7 +193,7 @@ def _title(seen: Evidence, _now: float) -> Judgement | None:
 
 def _starting(seen: Evidence, now: float) -> Judgement | None:
     until = seen.agent_since + (TITLED_WITHIN if seen.table.has_title else STARTING_FOR)
-    if not seen.agent_since or now >= until:
+    if not seen.agent_since or seen.has_shown or now >= until:
         return None
     screen = seen.agent_since + SCREEN_AFTER
     return Judgement("starting", "new", since=seen.agent_since, expires=screen if now < screen else until)

@@ -36,6 +36,7 @@ class PaneSigns:
 
     agent: str = ""
     agent_since: float = 0.0
+    has_shown: bool = False
     prompt_since: float = 0.0
     title: TitleSign = field(default_factory=TitleSign)
     file: FileSign | None = None
@@ -99,6 +100,7 @@ class AgentSigns:
             self._begin(signs, known.agent, created if not signs.agent and (is_first or now - created < 60) else now)
         table = self.table(known.agent)
         says = table.title(ShownTitle(pane.title, untitled, known.cwd))
+        signs.has_shown = signs.has_shown or says != "" or signs.file is not None
         if says != signs.title.says:
             signs.title = TitleSign(says, 0.0 if is_first else now)
             signs.version += 1
@@ -112,7 +114,7 @@ class AgentSigns:
         self._note_file(signs, file if file and is_alive(file.process, file.started) else None)
 
     def _begin(self, signs: PaneSigns, agent: str, since: float) -> None:
-        signs.agent, signs.agent_since, signs.screen = agent, since, None
+        signs.agent, signs.agent_since, signs.screen, signs.has_shown = agent, since, None, False
         if signs.story and self.program(agent) != signs.story.agent:
             signs.story = signs.match = None  # else it was the story that told of this agent first
         signs.version += 1
@@ -129,6 +131,7 @@ class AgentSigns:
             signal=pane.signal,
             prompt_since=signs.prompt_since,
             agent_since=signs.agent_since,
+            has_shown=signs.has_shown,
             output=known.output,
             title=signs.title,
             file=signs.file,

@@ -139,6 +139,7 @@ def test_starting_ends() -> None:
     """An agent is new for a moment only."""
     assert judge(replace(CLAUDE, agent_since=NOW - 1.0), NOW).expires == NOW - 1.0 + TITLED_WITHIN
     assert judge(replace(CLAUDE, agent_since=NOW - 0.1), NOW).expires == NOW - 0.1 + SCREEN_AFTER
+    assert judge(replace(CLAUDE, agent_since=NOW - 1.0, has_shown=True), NOW).status == "unknown"
     assert judge(replace(OTHER, agent_since=NOW - 1.0), NOW).expires == NOW - 1.0 + STARTING_FOR
     assert judge(replace(CLAUDE, agent_since=NOW - TITLED_WITHIN), NOW).status == "unknown"
 

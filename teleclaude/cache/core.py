@@ -61,6 +61,8 @@ class CacheCore:
                 self.cache.remove(op.kind, op.computer, op.keys)
             case wire.Touch():
                 self.cache.touch(op.kind, op.computer)
+            case wire.LastHeard():
+                self.cache.last_heard(op.computer, op.age)
             case wire.Forget():
                 self.cache.forget(op.computer)
             case wire.Filled():

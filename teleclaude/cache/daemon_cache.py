@@ -97,6 +97,11 @@ class DaemonCache:
         """Begin the TTL of (kind, computer) anew: what is here is what its owner has."""
         self._partition(kind, computer).filled = time.monotonic()
 
+    def last_heard(self, computer: str, age: float) -> None:
+        """Take note that a computer was heard of `age` seconds ago; never later than is known."""
+        if computer in self._seen:
+            self._seen[computer] = min(self._seen[computer], time.monotonic() - age)
+
     def expire(self) -> int:
         """Show as offline each remote computer that was not heard of for `COMPUTER_TTL`."""
         limit = time.monotonic() - COMPUTER_TTL

@@ -77,6 +77,13 @@ class Touch(_Op, frozen=True, tag="to"):
     computer: str
 
 
+class LastHeard(_Op, frozen=True, tag="lh"):
+    """A computer was heard of `age` seconds ago, and not when its record was put."""
+
+    computer: str
+    age: float
+
+
 class Forget(_Op, frozen=True, tag="fo"):
     """Remove a computer and all that it owned."""
 
@@ -97,6 +104,7 @@ Op: TypeAlias = (
     | ReplaceTodos
     | Remove
     | Touch
+    | LastHeard
     | Forget
     | Filled
 )

@@ -109,8 +109,10 @@ class Presence:
         self._context.cache(ops)
 
     def everything(self) -> list[wire.Op]:
-        """All that is known of other computers, as writes for a new cache."""
-        return wire.put([self._record(peer) for peer in self._peers.all.values()]) + self._puller.replicas.everything()
+        """All that is known of other computers, as writes for a new cache, and since when nobody heard of them."""
+        peers, now = list(self._peers.all.values()), self._context.now
+        ops = wire.put([self._record(peer) for peer in peers]) + self._puller.replicas.everything()
+        return [*ops, *(wire.LastHeard(peer.name, max(0.0, now - peer.heard)) for peer in peers if peer.online)]
 
     def _show(self, peer: Peer) -> None:
         self._context.cache(self._puller.take_ops() + wire.put([self._record(peer)]))

@@ -6,7 +6,10 @@ Each is told by what happens to computers, and what their clients see. Nothing h
 from __future__ import annotations
 
 import pytest
+from freezegun import freeze_time
 
+from teleclaude.cache.core import CacheCore
+from teleclaude.cache.daemon_cache import DaemonCache
 from teleclaude.core.records import EVERYWHERE, Kind
 from teleclaude.core.verbs import Message, Refresh
 from teleclaude.sync.fleet.membership.peers import LEASE
@@ -79,6 +82,24 @@ def test_who_looks_away_and_back_while_its_question_waits_misses_nothing(in_betw
     story.until(lambda: near.sees("far") == ["one"], SOON)
     far.has("one", "two")
     story.until(lambda: near.sees("far") == ["one", "two"], AT_ONCE)
+
+
+def test_a_new_cache_shows_nobody_for_longer_than_his_lease() -> None:
+    """Redis is gone, the cache starts anew, then the sync process dies: no lease begins anew by that (promise 4)."""
+    story = Story("near", "far")
+    near = story["near"]
+    story.run(3.0)
+    story["far"].crash()
+    near.is_cut = True
+    story.run(40.0)
+    with freeze_time() as clock:  # moves the cache's own clock
+        near.core = CacheCore(DaemonCache("near"))
+        near.core.write(near.node.everything())
+        assert near.status("far") == "online"
+        near.crash()
+        clock.tick(LEASE - 36.0)
+        near.core.expire()
+        assert near.status("far") == "offline"
 
 
 def test_a_message_to_a_session_elsewhere_is_one_round_trip() -> None:

@@ -43,7 +43,9 @@ def test_a_permission(opencode: Lab, key: str) -> None:
         pytest.skip("nothing but its screen tells")
     with opencode.step(f"a permission, {key}") as step:
         opencode.prompt("do BASH")
-        asked = step.screen(PERMISSION).shows("waiting", asks="approval", tool="bash")
+        asked = step.screen(PERMISSION).shows(
+            "waiting", asks="approval", tool="bash|external_directory"
+        )  # outside of its folder
         assert opencode.stub.tools.of("BASH") in asked["asks"]["text"]
         opencode.keys(key)
         step.screen(PERMISSION, gone=True).shows("idle", asks="")

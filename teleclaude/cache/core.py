@@ -63,7 +63,7 @@ class CacheCore:
                 self.cache.touch(op.kind, op.computer)
             case wire.LastHeard():
                 self.cache.last_heard(op.computer, op.age)
-            case wire.Forget():
+            case wire.ForgetComputer():
                 self.cache.forget(op.computer)
             case wire.Filled():
                 self.filled = True

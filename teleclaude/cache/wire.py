@@ -84,7 +84,7 @@ class LastHeard(_Op, frozen=True, tag="lh"):
     age: float
 
 
-class Forget(_Op, frozen=True, tag="fo"):
+class ForgetComputer(_Op, frozen=True, tag="fo"):
     """Remove a computer and all that it owned."""
 
     computer: str
@@ -105,7 +105,7 @@ Op: TypeAlias = (
     | Remove
     | Touch
     | LastHeard
-    | Forget
+    | ForgetComputer
     | Filled
 )
 

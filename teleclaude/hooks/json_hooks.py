@@ -162,11 +162,16 @@ def _next_group(found: JsonText, hooks: JsonNode, script: Path) -> tuple[KeyPath
         for number, group in enumerate(_value(found, of)):
             if is_all_ours(group, script):
                 return ("hooks", event), number
-            handlers = group.get("hooks") if isinstance(group, dict) else None
-            for at, handler in enumerate(handlers if isinstance(handlers, list) else []):
-                if is_ours(handler, script):
-                    return ("hooks", event, str(number), "hooks"), at
+            at = _first_of_ours(group, script)
+            if at is not None:
+                return ("hooks", event, str(number), "hooks"), at
     return None
+
+
+def _first_of_ours(group: Any, script: Path) -> int | None:
+    handlers = group.get("hooks") if isinstance(group, dict) else None
+    places = enumerate(handlers if isinstance(handlers, list) else [])
+    return next((at for at, handler in places if is_ours(handler, script)), None)
 
 
 def _without(data: Mapping[str, Any], script: Path) -> Any:

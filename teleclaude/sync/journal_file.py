@@ -14,7 +14,7 @@ import msgspec
 
 from teleclaude.core.files import write_atomic
 from teleclaude.sync.sessions.processes import read_process
-from teleclaude.sync.sessions.session_journal import Journal, JournalClock, SessionJournal
+from teleclaude.sync.sessions.session_journal import JournalClock, SessionJournal, StoredJournal
 from teleclaude.sync.tmux.boot_clock import wall_offset
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ class JournalFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._newest: Journal | None = None
+        self._newest: StoredJournal | None = None
         self._changed = threading.Condition()
         self._stopped = False
         self._error = ""
@@ -39,7 +39,7 @@ class JournalFile:
         clock = JournalClock(time.time, _boot_id(), wall_offset(), _started)
         return SessionJournal(clock, self._read(), self.save)
 
-    def save(self, journal: Journal) -> None:
+    def save(self, journal: StoredJournal) -> None:
         """Have this written soon."""
         with self._changed:
             self._newest = journal
@@ -63,7 +63,7 @@ class JournalFile:
             self._stopped = True
             self._changed.notify_all()
 
-    def _write(self, journal: Journal) -> None:
+    def _write(self, journal: StoredJournal) -> None:
         try:
             write_atomic(self._path, msgspec.json.encode(journal))
         except OSError as error:
@@ -73,15 +73,15 @@ class JournalFile:
         else:
             self._error = ""
 
-    def _read(self) -> Journal:
+    def _read(self) -> StoredJournal:
         try:
             with self._path.open("rb") as file:
-                return msgspec.json.decode(file.read(_LIMIT), type=Journal)
+                return msgspec.json.decode(file.read(_LIMIT), type=StoredJournal)
         except FileNotFoundError:
-            return Journal()
+            return StoredJournal()
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
             log.warning("%s tells nothing of the sessions before: %s", self._path, error)
-            return Journal()
+            return StoredJournal()
 
 
 def _boot_id() -> str:

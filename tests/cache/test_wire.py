@@ -45,6 +45,6 @@ def test_writes_survive_the_wire() -> None:
     ops = wire.put(records)
     ops += [wire.replace("projects", "here", [make.project()]), wire.replace("sessions", "here", [make.session()])]
     ops += [wire.replace("todos", "here", [make.todo()]), wire.Remove("todos", "here", ["k"])]
-    ops += [wire.Touch("todos", "far"), wire.LastHeard("far", 1.5), wire.Forget("far"), wire.Filled()]
+    ops += [wire.Touch("todos", "far"), wire.LastHeard("far", 1.5), wire.ForgetComputer("far"), wire.Filled()]
     assert wire.decode_ops(wire.encode(ops)) == ops
     assert len(ops) == len(KINDS) + 8

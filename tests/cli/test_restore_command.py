@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from teleclaude.core.records import Session
-from teleclaude.sync.sessions.session_journal import Journal
+from teleclaude.sync.sessions.session_journal import StoredJournal
 from tests.machine import Machine
 from tests.wait import until
 
@@ -74,7 +74,7 @@ def test_what_ran_before_a_reboot_is_brought_back(machine: Machine) -> None:
     machine.start()
     until(lambda: {s.session_id for s in machine.sessions() if s.status != "lost"} == ids)
     machine.stop()
-    kept = msgspec.json.decode(path.read_bytes(), type=Journal)
+    kept = msgspec.json.decode(path.read_bytes(), type=StoredJournal)
     assert {entry.session_id for entry in kept.entries} == ids
     assert path.stat().st_mode & 0o777 == 0o600
     machine.tmux("kill-server")

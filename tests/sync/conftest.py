@@ -25,7 +25,7 @@ from teleclaude.sync.own_records import OwnRecords
 from teleclaude.sync.projects.project_service import ProjectService
 from teleclaude.sync.sessions.agents.state_files import StateFiles
 from teleclaude.sync.sessions.processes import read_process
-from teleclaude.sync.sessions.session_journal import Journal, JournalClock, SessionJournal
+from teleclaude.sync.sessions.session_journal import JournalClock, SessionJournal, StoredJournal
 from teleclaude.sync.tmux.client import socket_path
 from tests.wait import until
 
@@ -101,8 +101,10 @@ class Local:
         projects = ProjectService("here", parsed.projects, ThreadGroup())
         self.hooks = hooks or Path(tempfile.mkdtemp(prefix="tc", dir="/tmp"))
         files = StateFiles(ThreadGroup())
-        self.kept: list[Journal] = []
-        journal = journal or SessionJournal(JournalClock(time.time, "boot", 0.0, _started), Journal(), self.kept.append)
+        self.kept: list[StoredJournal] = []
+        journal = journal or SessionJournal(
+            JournalClock(time.time, "boot", 0.0, _started), StoredJournal(), self.kept.append
+        )
         self.half = LocalLoop(parsed, tmux.name, self.own, projects, self.hooks / "spool", files, journal)
         self.beats = 0
         self._thread = threading.Thread(target=self.half.run, args=(self._beat,), daemon=True)

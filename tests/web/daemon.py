@@ -143,7 +143,11 @@ class Daemon:
 
     def reset(self) -> None:
         """Make what is cached as it was: three sessions, and no command was run."""
-        ops: list[wire.Op] = [wire.Forget("other"), wire.ReplaceProjects(LOCAL, []), wire.ReplaceTodos(LOCAL, [])]
+        ops: list[wire.Op] = [
+            wire.ForgetComputer("other"),
+            wire.ReplaceProjects(LOCAL, []),
+            wire.ReplaceTodos(LOCAL, []),
+        ]
         ops.append(wire.ReplaceSessions(LOCAL, [session(number) for number in range(3)]))
         self.sync.write(ops)
         self.fill()

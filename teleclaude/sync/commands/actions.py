@@ -46,7 +46,7 @@ from teleclaude.sync.commands.pane_now import PaneNow, Target
 from teleclaude.sync.commands.pane_screens import PaneScreens
 from teleclaude.sync.commands.restore import LostSessions
 from teleclaude.sync.commands.session_panes import STEP_TIMEOUT, SessionPanes, left
-from teleclaude.sync.commands.session_start import Begun, NewSession, SessionStart
+from teleclaude.sync.commands.session_start import Begun, SessionOrder, SessionStart
 from teleclaude.sync.tmux.client import CommandFailed, NoServer, OtherServer
 
 log = logging.getLogger(__name__)
@@ -85,7 +85,7 @@ class Actions:
     def start(self, args: Start, request: Request) -> dict[str, Any]:
         """Start a session, and give it its first message."""
         argv = new_session.command_of(self.settings, args.agent, args.thinking_mode)
-        new = NewSession(
+        new = SessionOrder(
             agent=args.agent,
             argv=argv,
             folder=args.project,

@@ -13,7 +13,7 @@ from teleclaude.core.records import Session
 from teleclaude.core.settings import Settings
 from teleclaude.sync.commands import start as new_session
 from teleclaude.sync.commands.session_panes import SessionPanes, left
-from teleclaude.sync.commands.session_start import NewSession, SessionStart
+from teleclaude.sync.commands.session_start import SessionOrder, SessionStart
 from teleclaude.sync.sessions.agents.agent_tables import table_of
 from teleclaude.sync.sessions.identities import Identity
 from teleclaude.sync.sessions.program_names import signature
@@ -33,7 +33,7 @@ class LostSessions:
         """Bring one back. Raises Conflict for one that is not lost, or ends at once, and what a start raises."""
         entry = self._entry(wanted)
         argv, is_resumed = resumed_argv(entry, settings)
-        new = NewSession(
+        new = SessionOrder(
             agent=entry.agent,
             argv=argv,
             folder=entry.cwd,

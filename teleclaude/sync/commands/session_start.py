@@ -19,7 +19,7 @@ END_WITHIN = 0.5  # seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NewSession:
+class SessionOrder:
     """What to start. `origin`: the computer that asks, empty for this one; `identity`: whose place it takes, if any.
 
     `name`: of the tmux session, made of the title and the folder when empty.
@@ -51,7 +51,7 @@ class SessionStart:
         self._panes = panes
         self._folders = HangingCalls()
 
-    def begin(self, new: NewSession, settings: Settings, deadline: float) -> Begun:
+    def begin(self, new: SessionOrder, settings: Settings, deadline: float) -> Begun:
         """Start one. Raises InvalidField, Refused, CommandFailed, OutcomeUnknown, Unavailable."""
         self._panes.refuse_if_hung()
         self._panes.refuse_second_server()

@@ -137,7 +137,7 @@ class FleetService:
         is_other = (before.redis.url, before.redis.prefix) != (redis.url, redis.prefix)
         others = self._finish(left=is_other)
         if is_other:
-            self._writer.submit([wire.Forget(peer.name) for peer in others])
+            self._writer.submit([wire.ForgetComputer(peer.name) for peer in others])
         self._begin([] if is_other else others)
 
     def _what_matters(self) -> object:

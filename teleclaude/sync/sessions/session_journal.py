@@ -55,7 +55,7 @@ class JournalEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     failed: bool = False
 
 
-class Journal(msgspec.Struct, frozen=True, kw_only=True):
+class StoredJournal(msgspec.Struct, frozen=True, kw_only=True):
     """What is kept. `boot`: the start of the computer, by its kernel's id; `server`, `started`: tmux' process.
 
     `closed`: the daemon ended orderly, at `saved` (seconds since 1970).
@@ -82,14 +82,16 @@ class JournalClock:
     server: Callable[[int], int | None]
 
 
-def nothing_kept(_: Journal) -> None:
+def nothing_kept(_: StoredJournal) -> None:
     """Keep nothing."""
 
 
 class SessionJournal:
     """The journal of one computer. `save` is called under its lock: it must be quick."""
 
-    def __init__(self, clock: JournalClock, stored: Journal, save: Callable[[Journal], None] = nothing_kept) -> None:
+    def __init__(
+        self, clock: JournalClock, stored: StoredJournal, save: Callable[[StoredJournal], None] = nothing_kept
+    ) -> None:
         self._clock, self._save = clock, save
         self._lock = threading.RLock()
         self._live: dict[str, JournalEntry] = {}
@@ -100,7 +102,7 @@ class SessionJournal:
         self.version = 0  # of the lost
         self._read(stored)
 
-    def _read(self, stored: Journal) -> None:
+    def _read(self, stored: StoredJournal) -> None:
         now = self._clock.wall()
         lost = [entry for entry in stored.entries if entry.lost and now - entry.lost < LOST_FOR]
         self._lost = {entry.session_id: entry for entry in lost}
@@ -115,7 +117,7 @@ class SessionJournal:
             self._server, self._started = stored.server, stored.started
         self._keep()
 
-    def _ended_with_computer(self, entry: JournalEntry, stored: Journal) -> bool:
+    def _ended_with_computer(self, entry: JournalEntry, stored: StoredJournal) -> bool:
         if not (stored.closed and entry.ended):
             return False
         return stored.saved - entry.ended < SHUTDOWN and self._clock.booted - entry.ended < BOOT
@@ -262,7 +264,7 @@ class SessionJournal:
         now = self._clock.wall()
         self._ended = [entry for entry in self._ended if now - entry.ended < SHUTDOWN]
         entries = (*self._lost.values(), *self._ended, *self._live.values())
-        kept = Journal(boot=self._clock.boot, saved=now, closed=closed, server=self._server, entries=entries)
+        kept = StoredJournal(boot=self._clock.boot, saved=now, closed=closed, server=self._server, entries=entries)
         self._save(replace(kept, started=self._started))
 
 

@@ -14,7 +14,7 @@ from teleclaude.core.settings import parse
 from teleclaude.core.verbs import End, Forget, Keys, Message, Rename, Restore
 from teleclaude.sync.commands.restore import resumed_argv
 from teleclaude.sync.sessions.agents.hook_event import HookEvent
-from teleclaude.sync.sessions.session_journal import Journal, JournalClock, JournalEntry, SessionJournal
+from teleclaude.sync.sessions.session_journal import JournalClock, JournalEntry, SessionJournal, StoredJournal
 from teleclaude.sync.tmux.boot_clock import since_boot
 from tests.sync.commands.test_commands import Bench, StartHalf
 from tests.sync.conftest import TmuxServer
@@ -159,7 +159,7 @@ def test_a_reboot_is_told_by_the_next_daemon(bench: Bench, local: StartHalf) -> 
     """What ran before the computer was started anew is lost; a daemon that only restarts loses nothing."""
     session = start(bench)
     kept = bench.local.kept[-1]
-    again: list[Journal] = []
+    again: list[StoredJournal] = []
 
     def journal(boot: str) -> SessionJournal:
         return SessionJournal(JournalClock(time.time, boot, time.time(), lambda _: kept.started), kept, again.append)

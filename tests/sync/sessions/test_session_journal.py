@@ -9,7 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from teleclaude.core.records import Session
-from teleclaude.sync.sessions.session_journal import BOOT, SHUTDOWN, TRIAL, Journal, JournalClock, SessionJournal
+from teleclaude.sync.sessions.session_journal import BOOT, SHUTDOWN, TRIAL, JournalClock, SessionJournal, StoredJournal
 from tests.make import session
 
 
@@ -21,14 +21,14 @@ class Machine:
     boot: str = "one"
     booted: float = 900_000.0
     servers: dict[int, int] = field(default_factory=lambda: {77: 1})
-    disk: bytes = msgspec.json.encode(Journal())
+    disk: bytes = msgspec.json.encode(StoredJournal())
 
     def journal(self) -> SessionJournal:
         """The journal of a daemon that starts now."""
         clock = JournalClock(lambda: self.now, self.boot, self.booted, self.servers.get)
-        return SessionJournal(clock, msgspec.json.decode(self.disk, type=Journal), self._write)
+        return SessionJournal(clock, msgspec.json.decode(self.disk, type=StoredJournal), self._write)
 
-    def _write(self, journal: Journal) -> None:
+    def _write(self, journal: StoredJournal) -> None:
         self.disk = msgspec.json.encode(journal)
 
     def reboot(self, *, after: float = 20.0) -> None:

@@ -57,7 +57,7 @@ def test_every_kind_of_change_has_its_event(web: Daemon) -> None:
         )
         web.put(Computer(name="other"))
         assert peer.next()["event"] == "computer_updated"
-        web.sync.write([wire.Forget("other")])
+        web.sync.write([wire.ForgetComputer("other")])
         assert peer.next()["data"] == {"name": "other"}
         assert peer.versions == sorted(peer.versions)
 

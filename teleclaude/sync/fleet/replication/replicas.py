@@ -158,7 +158,7 @@ class Replicas:
         """Drop all of an owner."""
         self._owners.pop(name, None)
         self._holdings.forget(name)
-        self.ops.append(wire.Forget(name))
+        self.ops.append(wire.ForgetComputer(name))
 
     # What comes.
 

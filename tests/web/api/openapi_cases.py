@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, Phase, settings
 
 from teleclaude.core.errors import NotFound
 from teleclaude.core.explanation import EvidencePiece, SessionExplanation
-from teleclaude.core.verbs import Args, Explain, Output, Rename, Start
+from teleclaude.core.verbs import Args, Explain, Output, Rename, Restore, Start
 from teleclaude.web.api.openapi import document
 from teleclaude.web.http.security import Tokens, tokens_file
 from tests.wait import until
@@ -46,7 +46,7 @@ def answer(args: Args) -> dict[str, Any]:
     if getattr(args, "session_id", IDS[0]) not in IDS:
         raise NotFound("no session here has that id", field="session_id")
     match args:
-        case Start() | Rename():
+        case Start() | Rename() | Restore():
             return {"session": msgspec.to_builtins(session(1))}
         case Output():
             return {"text": "out"}

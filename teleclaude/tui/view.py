@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from teleclaude.core.records import Computer, utc_seconds
+from teleclaude.core.records import Computer, Session, utc_seconds
 from teleclaude.tui import boxes, edit, row_lines, searched
 from teleclaude.tui.ages import next_change
 from teleclaude.tui.cells import Line, Span, clipped, clipped_left, cut, line_width, safe, spread, width
@@ -252,6 +252,16 @@ def _keys(state: ClientState) -> Line:
     return spread(spans, [(place, "soft")], cells)
 
 
+def _keys_of(session: Session | None) -> list[tuple[str, str]]:
+    """The keys that mean something for a session as it is."""
+    if session is not None and session.status == "lost":
+        return [("Enter", "bring back"), ("R", "all of them"), ("x", "forget"), ("n", "new")]
+    if session is not None and session.asks and session.asks.id:
+        yes = "answer" if session.asks.kind == "question" else "allow"
+        return [("a", yes), ("d", "deny"), ("Enter", "attach"), ("v", "watch")]
+    return [("Enter", "attach"), ("v", "watch"), ("m", "message"), ("x", "end"), ("n", "new")]
+
+
 def _keys_now(state: ClientState) -> list[tuple[str, str]]:
     row = state.row
     if state.search is not None:
@@ -265,8 +275,7 @@ def _keys_now(state: ClientState) -> list[tuple[str, str]]:
     if state.link.phase == "down":
         return [("r", "reconnect"), *always]
     if row is not None and row.kind == "session":
-        acts = [("Enter", "attach"), ("v", "watch"), ("m", "message"), ("x", "end"), ("n", "new")]
-        return [*acts, *always, ("r", "refresh")]
+        return [*_keys_of(state.session), *always, ("r", "refresh")]
     if row is not None and row.is_open is not None:
         return [("→←", "open, close"), ("n", "new session"), *always, ("r", "refresh")]
     return [("↑↓", "move"), ("n", "new session"), *always, ("r", "refresh")]

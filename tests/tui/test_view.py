@@ -101,6 +101,25 @@ def test_row_tells_what_a_session_waits_for_or_does(told: dict[str, Any], shown:
     assert shown[18:] in line
 
 
+@pytest.mark.parametrize(
+    ("told", "keys"),
+    [
+        ({"status": "waiting", "asks": Ask(kind="approval", id="x")}, " a allow   d deny   Enter attach"),
+        ({"status": "waiting", "asks": Ask(kind="question", id="x")}, " a answer   d deny   Enter attach"),
+        ({"status": "waiting", "asks": Ask(kind="approval")}, " Enter attach   v watch"),
+        ({"status": "lost"}, " Enter bring back   R all of them   x forget"),
+    ],
+)
+def test_keys_are_those_of_the_session_as_it_is(told: dict[str, Any], keys: str) -> None:
+    """Who sees that something is asked sees beside it how it is answered, where it can be."""
+    driver = Driver((24, 80))
+    driver.connect(local=Computer(name="here", is_local=True))
+    driver.load("here", [work("a", "title", **told)])
+    driver.press("G")
+    assert driver.lines()[-1].startswith(keys)
+    assert "q quit" in driver.lines()[-1]
+
+
 def test_what_the_selected_session_asks_is_told_in_words_at_80x24() -> None:
     """Where the row has no room for it, the line below the tree has."""
     driver = Driver((24, 80))

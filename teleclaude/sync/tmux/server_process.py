@@ -26,10 +26,17 @@ class ServerProcess:
 
     def make_socket_anew(self) -> bool:
         """Ask it for its socket, as tmux(1) tells (SIGUSR1). False when it does not run, or cannot be asked."""
+        return self._signal(signal.SIGUSR1)
+
+    def ask_who_ended(self) -> bool:
+        """Have it look which of its processes have ended (SIGCHLD, as the kernel sends it). False as above."""
+        return self._signal(signal.SIGCHLD)
+
+    def _signal(self, number: int) -> bool:
         if not self.is_running():
             return False
         try:
-            os.kill(self.pid, signal.SIGUSR1)
+            os.kill(self.pid, number)
         except OSError:
             return False
         return True

@@ -39,6 +39,7 @@ HUNG_AFTER = 2.0  # seconds without an answer
 ASK_AGAIN_AFTER = 30.0  # a question to a hung server is left standing that long, and answered when it wakes
 FAILURES = 3  # looks in a row that failed, until it is said
 BLIND_SAFETY = 1.0  # seconds between looks where not all changes are told of
+END_TOLD = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)  # seconds between looks at a pane that is dead and tells no status
 FOLLOW_UP = 0.350  # seconds until a pane that changed is asked again: a shell or a script goes on silently
 ASK_FOR_SOCKET = 1.0  # seconds until a server is asked for its socket again
 LEAVES_WITHIN, LEAVE_EVERY = 0.5, 0.02  # seconds from when a server cannot be reached until it has said so
@@ -97,6 +98,7 @@ class TmuxWatch:
         self._asked_at = 0.0
         self._failures = 0
         self._runs: dict[str, tuple[str, bool, int | None]] = {}
+        self._ends: dict[str, int] = {}  # by dead pane of which tmux tells no end: looks
         self._clients = ClientWatch()
         self.died = 0  # process of a server that broke off without a word; it counts once that one is gone
         self._leaving: float | None = None
@@ -219,14 +221,21 @@ class TmuxWatch:
         self.done = self.begun
 
     def _follow_up(self, panes: list[Pane], now: float) -> None:
-        """See to it that a pane that runs something else is asked again. A pane is dead before it tells its status."""
+        """See to it that a pane that runs something else is asked again."""
         before = self._runs
         self._runs = {pane.id: (pane.command, pane.is_dead, pane.exit_status) for pane in panes}
         for pane in panes:
             if before.get(pane.id) != self._runs[pane.id]:
                 self.listening.follow_up(pane.tty, now + FOLLOW_UP)
-                if pane.is_dead and pane.exit_status is None:
-                    self._schedule.trigger_at(now + FOLLOW_UP)
+        self._await_ends(panes, now)
+
+    def _await_ends(self, panes: list[Pane], now: float) -> None:
+        """Look again for what ended a pane: it is dead as its terminal closes, before its process ends."""
+        self._ends = {pane.id: self._ends.get(pane.id, 0) + 1 for pane in panes if _is_end_unknown(pane)}
+        tries = [number for number in self._ends.values() if number <= len(END_TOLD)]
+        if tries and self._process:
+            self._process.ask_who_ended()
+            self._schedule.trigger_at(now + END_TOLD[min(tries) - 1])
 
     # A peek at some.
 
@@ -247,6 +256,8 @@ class TmuxWatch:
             return
         self._set("ok", self._blindness())
         new = self._listener.peeked(peeks)
+        if any(_is_end_unknown(peek) for peek in peeks):
+            self._schedule.trigger_at(time.monotonic() + END_TOLD[0])
         self.listening.answered({peek.id: peek.id in new for peek in peeks})
 
     # How the server is.
@@ -364,3 +375,7 @@ class TmuxWatch:
             self._selector.unregister(self._notifier.fileno())
             self._notifier.close()
             self._notifier = None
+
+
+def _is_end_unknown(pane: Pane | Peek) -> bool:
+    return pane.is_dead and pane.exit_status is None and not pane.signal

@@ -265,7 +265,7 @@ def state_of(pid: int) -> str:
 
 def client_pid(terminal: Terminal) -> int:
     """Process id of the client that runs in the shell on a terminal."""
-    return jobs_of(terminal)[0]
+    return until(lambda: jobs_of(terminal))[0]  # the kernel may leave one out for once
 
 
 def jobs_of(terminal: Terminal) -> list[int]:

@@ -61,6 +61,7 @@ class HookStory:
     folder: str = ""
     others: tuple[str, ...] = ()  # sessions that are over, or run below
     turns: tuple[str, ...] = ()  # that are over
+    begun: tuple[str, ...] = ()  # turns, in the order of their prompts
     is_over: bool = False
 
     @property
@@ -147,7 +148,8 @@ class _Telling:
             case "ready":
                 return self._state(replace(story, asks=(), subagents=frozenset(), shells=0, tasks=0), "idle")
             case "prompt":
-                return self._state(replace(story, asks=()), "working")
+                begun = _more(story.begun, self._turn) if self._turn else story.begun
+                return self._state(replace(story, asks=(), begun=begun), "working")
             case "tool":
                 return self._tool(story)
             case "asks":
@@ -203,6 +205,8 @@ class _Telling:
 
     def _ended(self, story: HookStory, says: HookSays) -> HookStory:
         turns = _more(story.turns, self._turn) if self._turn else story.turns
+        if self._turn in story.begun[:-1]:  # told late: another turn has begun since
+            return replace(story, turns=turns)
         story = replace(self._with_background(story), asks=(), turns=turns)
         if says != "failed":
             # What is only said again (a title turn, a reminder that it waits) ends no error.

@@ -134,3 +134,18 @@ def test_what_is_asked_is_short_and_safe(agent: str, body: dict[str, Any], text:
     story = tell(HookStory(agent), HookEvent(agent=agent, event=event, at=1.0, body=body), TABLES[agent])
     assert story.ask
     assert story.ask.text.strip() == text.strip()
+
+
+def test_end_of_an_earlier_turn_that_is_told_late_ends_nothing() -> None:
+    """Reports come by themselves: the end of one turn may be told in the next, and what is asked there stays asked."""
+    story = HookStory("one")
+    turns = [("UserPromptSubmit", "1"), ("UserPromptSubmit", "2"), ("PermissionRequest-Bash", "2"), ("Stop", "1")]
+    for number, (name, turn) in enumerate(turns):
+        event = real("claude", name, 1000.0 + number, "one")
+        event = msgspec.structs.replace(event, body=event.body | {"prompt_id": turn})
+        story = tell(story, event, TABLES["claude"])
+    assert story.state == "waiting"
+    assert story.asks
+    missed = real("claude", "Stop", 1010.0, "one")  # a turn whose beginning was never told
+    story = tell(story, msgspec.structs.replace(missed, body=missed.body | {"prompt_id": "3"}), TABLES["claude"])
+    assert (story.state, story.asks) == ("idle", ())

@@ -15,10 +15,15 @@ from teleclaude.sync.sessions.agents.hook_story import HookStory
 
 @dataclass(frozen=True, slots=True)
 class TitleSign:
-    """What the title says; `since`: seen to say so."""
+    """What the title says; `since`: seen to say so. `worked`: from when until when it last said *working* before."""
 
     says: TitleSays = ""
     since: float = 0.0
+    worked: tuple[float, float] = (0.0, 0.0)
+
+    def then(self, says: TitleSays, now: float) -> TitleSign:
+        """Give the sign after it says something else."""
+        return TitleSign(says, now, (self.since, now) if self.says == "working" else self.worked)
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,11 +124,19 @@ def hook_holds_until(seen: Evidence, story: HookStory) -> float | None:
     """Give until when a hook's word stands against the other evidence: None for as long as that stays as it is."""
     if seen.title.says in _AGAINST.get(story.state, frozenset()):
         return 0.0 if seen.title.since > story.at + LATE else story.at + CONFIRMED_WITHIN
+    if story.state == "waiting" and _has_worked_since(seen, story):
+        return 0.0
     if story.state == "waiting" and seen.screen and not seen.screen.asks and seen.screen.at > story.at + FRESH:
         return 0.0
     if story.state == "working" and seen.title.says != "working":
         return max(story.at, seen.output) + SILENT_FOR
     return None
+
+
+def _has_worked_since(seen: Evidence, story: HookStory) -> bool:
+    """Tell whether the title said *working* after a question was asked: whatever it says now, that was answered."""
+    began, ended = seen.title.worked
+    return began > story.at + LATE or ended > story.at + CONFIRMED_WITHIN
 
 
 def _living(seen: Evidence) -> HookStory | None:

@@ -102,7 +102,7 @@ class AgentSigns:
         says = table.title(ShownTitle(pane.title, untitled, known.cwd))
         signs.has_shown = signs.has_shown or says != "" or signs.file is not None
         if says != signs.title.says:
-            signs.title = TitleSign(says, 0.0 if is_first else now)
+            signs.title = signs.title.then(says, 0.0 if is_first else now)
             signs.version += 1
         if known.runs.at_prompt != bool(signs.prompt_since):
             signs.prompt_since = (known.runs.created if is_first else now) if known.runs.at_prompt else 0.0

@@ -10,7 +10,7 @@ import msgspec
 
 from teleclaude.sync.sessions.agents.agent_table import ShownTitle
 from teleclaude.sync.sessions.agents.agent_tables import TABLES
-from teleclaude.sync.sessions.agents.evidence import Evidence, FileSign, Judgement, ScreenSign, TitleSign
+from teleclaude.sync.sessions.agents.evidence import Evidence, FileSign, Judgement, ScreenSign
 from teleclaude.sync.sessions.agents.hook_event import HookEvent
 from teleclaude.sync.sessions.agents.hook_story import HookStory, tell
 from teleclaude.sync.sessions.agents.judge import judge
@@ -64,7 +64,7 @@ class Scene:
         self.now += after
         says = self.table.title(ShownTitle(text, "host", f"/work/{FOLDER}"))
         if says != self.seen.title.says:
-            self.seen = replace(self.seen, title=TitleSign(says, self.now), output=self.now)
+            self.seen = replace(self.seen, title=self.seen.title.then(says, self.now), output=self.now)
         return self
 
     def file(self, status: str, waiting_for: str = "", after: float = 0.05) -> Scene:

@@ -23,6 +23,7 @@ from teleclaude.sync.sessions.agents.judge import (
     judge,
     screen_need,
 )
+from tests.sync.sessions.agents.scene import Scene
 
 NOW = 1000.0
 CLAUDE = Evidence("claude", TABLES["claude"], agent_since=NOW - 500, output=NOW - 60)
@@ -183,3 +184,16 @@ def test_no_evidence_is_neither_work_nor_error(seen: Evidence) -> None:
         assert (seen.story and seen.story.state == "error") or (seen.screen and seen.screen.error)
     if found.status == "waiting":
         assert found.asks is not None or (seen.story and seen.story.state == "waiting")
+
+
+BUSY, CALM = "\u2802 mend it", "\u2733 mend it"
+
+
+@pytest.mark.parametrize("held", [0.1, 5.0])
+def test_a_question_that_was_answered_does_not_come_back_with_the_title(held: float) -> None:
+    """It works after it asked, and stops without a word (Esc fires no hook): nothing is asked any more."""
+    scene = Scene("claude").title(BUSY).hook("UserPromptSubmit").hook("PermissionRequest-Bash").title(CALM)
+    assert scene.shown.status == "waiting"
+    scene.title(BUSY, after=0.1 if held > 1 else 0.5)
+    scene.title(CALM, after=held)
+    assert (scene.shown.status, scene.shown.asks) == ("idle", None)

@@ -55,11 +55,18 @@ class CommandGroup(click.Group):
         try:
             return super().invoke(ctx)
         except TeleclaudeError as error:
-            raise click.ClickException(visible(str(error))) from error
+            raise click.ClickException(visible(str(error)) + _what_to_do(error)) from error
         except OSError as error:
             if error.errno == errno.EPIPE:  # who read our output has gone, which click knows
                 raise
             raise click.ClickException(visible(explained(error))) from error
+
+
+def _what_to_do(error: TeleclaudeError) -> str:
+    from teleclaude.client.dial import NotRunning  # `--help` needs no sockets
+
+    hint = ": `teleclaude daemon start` starts it, and `teleclaude status` tells how it is"
+    return hint if isinstance(error, NotRunning) else ""
 
 
 def _summaries() -> dict[str, str]:

@@ -30,7 +30,10 @@ class TmuxHere:
         """The client that is meant; None outside of tmux. Raises NotFound when there is none."""
         if not self.socket:
             return None
-        found = clients_of(self._ask(LIST_CLIENTS))
+        try:
+            found = clients_of(self._ask(LIST_CLIENTS))
+        except Conflict as error:
+            raise NotFound(f"no tmux runs that could show it ({error.message}): run this at a terminal") from error
         if self._name:
             found = [client for client in found if client.name == self._name]
         elif self._pane:

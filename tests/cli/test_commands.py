@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -79,6 +80,22 @@ def test_without_a_daemon(idle: Machine, words: list[str]) -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("Error: ")
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("is_left_behind", [False, True])
+def test_who_finds_no_daemon_is_told_what_to_do(idle: Machine, is_left_behind: bool) -> None:
+    """Whether it never ran or was killed, and left its socket: the sentence names the command that starts it."""
+    path = Path(idle.environ["TELECLAUDE_RUNTIME_DIR"]) / "api.sock"
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    if is_left_behind:
+        with socket.socket(socket.AF_UNIX) as killed:
+            killed.bind(str(path))
+    for words in (["sessions"], ["explain", "abc"], ["restore"], ["approve", "abc"]):
+        done = run(idle.environ, *words)
+        assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+        assert "`teleclaude daemon start` starts it" in done.stderr
+    path.unlink(missing_ok=True)
+    assert "no tmux runs that could show it" in run(idle.environ, "next").stderr
 
 
 def test_wrong_place(idle: Machine) -> None:

@@ -23,18 +23,7 @@ from teleclaude.tui.state import (
     StartDaemon,
     StartSession,
 )
-from tests.tui.driving import SCREENS, Driver, Project, alpha, work
-
-
-@pytest.fixture(params=SCREENS, ids=["120x35", "80x24"])
-def driver(request: pytest.FixtureRequest) -> Driver:
-    """Make a connected client with one session selected."""
-    found = Driver(request.param)
-    found.connect(Computer(name="raspi"))
-    found.load("here", [alpha(), work("a", "Fix the reader")])
-    found.press("g", "j", "j")
-    assert found.selected() == "a"
-    return found
+from tests.tui.driving import Driver, Project, alpha, work
 
 
 def of(kind: type[Any], effects: list[Effect]) -> list[Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pyte
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,18 +15,7 @@ from teleclaude.tui.peek_lines import lines_of
 from teleclaude.tui.screen import Screen
 from teleclaude.tui.state import ClientState, EndSession, PrepareAttach, Quit, SendMessage, WatchScreen
 from teleclaude.tui.style import palette
-from tests.tui.driving import SCREENS, Driver, alpha, work
-
-
-@pytest.fixture(params=SCREENS, ids=["120x35", "80x24"])
-def driver(request: pytest.FixtureRequest) -> Driver:
-    """Make a connected client with one session selected."""
-    found = Driver(request.param)
-    found.connect(Computer(name="raspi"))
-    found.load("here", [alpha(), work("a", "Fix the reader")])
-    found.press("g", "j", "j")
-    assert found.selected() == "a"
-    return found
+from tests.tui.driving import Driver, work
 
 
 def output(*rows: str, session_id: str = "a", **more: Any) -> LiveOutput:
